@@ -1,0 +1,71 @@
+"""Every error Dragoman raises on purpose.
+
+    DragomanError            the root: catch this one
+    ├── ConfigError          an experiment or an argument that cannot work
+    ├── SpaceError           an environment, observation or action outside its rules
+    ├── ModelError           a language model that cannot be found, loaded or asked
+    ├── RunError             a run folder that is missing, half-written or foreign
+    └── MissingExtraError    an optional dependency that is not installed
+
+Each one names the value that was given, the rule it broke and the cure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DragomanError(Exception):
+    """Root of the tree.
+
+    Args:
+        problem: The value that was given and the rule it broke, in one sentence.
+        cure: What to do about it, in the imperative.
+    """
+
+    def __init__(self, problem: str, *, cure: str) -> None:
+        super().__init__(f"{problem}\n  Cure: {cure}")
+        self.problem = problem
+        self.cure = cure
+
+
+class ConfigError(DragomanError):
+    """An experiment or an argument that cannot work."""
+
+
+class SpaceError(DragomanError):
+    """An environment, an observation or an action outside its rules."""
+
+
+class ModelError(DragomanError):
+    """A language model that cannot be found, loaded or asked."""
+
+
+class RunError(DragomanError):
+    """A run folder that is missing, half-written or foreign."""
+
+
+class MissingExtraError(DragomanError):
+    """An optional dependency that is not installed.
+
+    Args:
+        package: The package that could not be imported.
+        extra: The extra of Dragoman that brings it.
+    """
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(
+            f"the package {package!r} is not installed",
+            cure=f"pip install 'dragoman[{extra}]'",
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
+    """Return `` (did you mean 'a' or 'b'?)``, or an empty string when nothing is near."""
+    # Case is the commonest slip in ids, and difflib would count it as a different letter.
+    by_folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), by_folded, n=count, cutoff=0.6)
+    if not near:
+        return ""
+    return f" (did you mean {' or '.join(repr(by_folded[name]) for name in near)}?)"

@@ -1,0 +1,83 @@
+"""The protocols that hold Dragoman together, and the array aliases they speak.
+
+Shapes are written with fixed letters everywhere: ``N`` environments, ``B`` texts, ``T`` tokens,
+``H`` hidden units, ``A`` or ``K`` actions, ``D`` features. Masks say what ``True`` means in
+their name: ``is_real``, ``is_pad``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float32]
+BoolArray: TypeAlias = NDArray[np.bool_]
+Info: TypeAlias = Mapping[str, Any]
+
+Pooling: TypeAlias = Literal["last", "mean", "first"]
+"""Which real tokens become the feature: the last one, the mean of all, or the first."""
+
+
+@runtime_checkable
+class Describer(Protocol):
+    """Turns observations and actions into text, deterministically.
+
+    One instance serves every copy of an environment, so it keeps no state between calls.
+    """
+
+    def observation(self, observation: Any, info: Info) -> str:
+        """Return what a language model reads of one (unbatched) observation."""
+        ...
+
+    def action(self, action: Any) -> str:
+        """Return one (unbatched) action in words."""
+        ...
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Text in, numbers out. Batch composition never changes a result."""
+
+    @property
+    def name(self) -> str:
+        """The name or path the model was loaded by."""
+        ...
+
+    @property
+    def hidden_size(self) -> int:
+        """Width ``H`` of one hidden state."""
+        ...
+
+    @property
+    def num_layers(self) -> int:
+        """Number of transformer blocks of the encoding stack."""
+        ...
+
+    @property
+    def tokens_computed(self) -> int:
+        """Real (not padding) tokens that have passed through the model so far."""
+        ...
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        layer: int | None = None,
+        pooling: Sequence[Pooling] = ("last",),
+    ) -> FloatArray:
+        """Return one feature vector a text.
+
+        Args:
+            texts: ``B`` texts.
+            layer: Hidden state after this many transformer blocks, from 0 (the token
+                embeddings) to ``num_layers``; ``None`` means ``num_layers``. The blocks above
+                are not computed. Negative numbers count from the end.
+            pooling: Poolings whose results stand side by side.
+
+        Returns:
+            float32 array ``(B, len(pooling) * H)``.
+        """
+        ...

@@ -1,0 +1,65 @@
+"""A language model anywhere in the reinforcement-learning loop of any Gymnasium environment.
+
+Importing this package loads neither torch nor transformers: each name below is imported from
+its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dragoman.describe import describe_env
+    from dragoman.engines import evaluate, evaluate_random, train
+    from dragoman.errors import DragomanError
+    from dragoman.experiment import Experiment
+    from dragoman.models.cache import CachedModel
+    from dragoman.models.catalog import load_model
+    from dragoman.roles.observe import Observe, Observer
+    from dragoman.runs import Run
+    from dragoman.vector import ObserveEnv, ObserveVector, observe
+
+_HOME = {
+    "CachedModel": "dragoman.models.cache",
+    "DragomanError": "dragoman.errors",
+    "Experiment": "dragoman.experiment",
+    "Observe": "dragoman.roles.observe",
+    "ObserveEnv": "dragoman.vector",
+    "ObserveVector": "dragoman.vector",
+    "Observer": "dragoman.roles.observe",
+    "Run": "dragoman.runs",
+    "describe_env": "dragoman.describe",
+    "evaluate": "dragoman.engines",
+    "evaluate_random": "dragoman.engines",
+    "load_model": "dragoman.models.catalog",
+    "observe": "dragoman.vector",
+    "train": "dragoman.engines",
+}
+
+__all__ = [
+    "CachedModel",
+    "DragomanError",
+    "Experiment",
+    "Observe",
+    "ObserveEnv",
+    "ObserveVector",
+    "Observer",
+    "Run",
+    "describe_env",
+    "evaluate",
+    "evaluate_random",
+    "load_model",
+    "observe",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dragoman' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

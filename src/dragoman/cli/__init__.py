@@ -1,0 +1,31 @@
+"""The command line: one file a verb, no logic of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from dragoman.cli import describe, env, evaluate, train
+from dragoman.errors import DragomanError
+
+app = typer.Typer(
+    name="dragoman",
+    help="A language model anywhere in the reinforcement-learning loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("describe")(describe.describe)
+app.command("env")(env.env)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one message, not a traceback."""
+    try:
+        app()
+    except DragomanError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)

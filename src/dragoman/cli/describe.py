@@ -1,0 +1,25 @@
+"""``dragoman describe``: what the model would read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dragoman.describe import describe_env, rollout
+from dragoman.environments import environment_spec, make_environment
+
+
+def describe(
+    name: Annotated[str, typer.Argument(metavar="ENV", help="Id, module:Class or file.py:Class.")],
+    steps: Annotated[int, typer.Option(min=0, help="Random steps to take.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the episode and of the actions.")] = 0,
+    precision: Annotated[int, typer.Option(min=1, help="Significant digits.")] = 3,
+    limits: Annotated[bool, typer.Option(help="Say the documented limits.")] = True,
+) -> None:
+    """Print what a model would read of an environment; loads no model."""
+    env = make_environment(environment_spec(name), {})
+    describer = describe_env(env, precision=precision, limits=limits)
+    for line in rollout(env, describer, steps=steps, seed=seed):
+        typer.echo(line)
+    env.close()

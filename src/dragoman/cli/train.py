@@ -1,0 +1,53 @@
+"""``dragoman train``: an experiment file becomes a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from dragoman.cli.curve import print_curve
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+
+
+def train(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Experiment in YAML.")],
+    seed: Annotated[int, typer.Option(help="Seed of environments, weights, exploration.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set steps=1000"),
+    ] = None,
+) -> None:
+    """Train an agent. Ctrl-C leaves a run folder that loads."""
+    experiment = Experiment.from_yaml(file, parse_overrides(overrides or []))
+    # Only now, so that --help and a bad file answer at once.
+    from dragoman import engines
+    from dragoman.engines.progress import ProgressBar
+
+    try:
+        run = engines.train(experiment, seed, out=out, callbacks=[ProgressBar(experiment.steps)])
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was learnt so far is saved", err=True)
+        raise typer.Exit(130) from None
+    print_curve(run)
+    typer.echo(f"run folder: {run.path}")
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """Turn ``["steps=1000", "algorithm.name=dqn"]`` into keys and YAML values."""
+    parsed = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {pair!r} has no '='", cure="write --set key=value")
+        try:
+            parsed[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(
+                f"--set {pair!r}: the value is not valid YAML: {error}", cure="quote the value"
+            ) from error
+    return parsed

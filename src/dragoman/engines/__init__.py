@@ -1,0 +1,125 @@
+"""Training and evaluation: the experiment meets a training library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dragoman.engines import sb3
+from dragoman.engines.assembly import model_of, observer_of, spec_of
+from dragoman.engines.playing import Act, Evaluation, play, random_actions
+from dragoman.environments import make_environment
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.maths.seeding import derive_seed
+from dragoman.runs import Run, RunWriter
+from dragoman.types import LanguageModel
+from dragoman.vector import EpisodeRecorder, ObserveVector, make_vector
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "train"]
+
+
+def train(
+    experiment: Experiment,
+    seed: int = 0,
+    *,
+    out: str | Path | None = None,
+    model: LanguageModel | None = None,
+    callbacks: Sequence[BaseCallback] = (),
+) -> Run:
+    """Train an agent and return its run folder.
+
+    Ctrl-C saves the weights before it goes on, so the folder stays loadable.
+
+    Args:
+        experiment: What to train.
+        seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
+        out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
+        model: Language model to use instead of loading the experiment's.
+        callbacks: Callbacks of Stable-Baselines3.
+
+    Raises:
+        ConfigError: The experiment cannot work.
+        RunError: The run folder is taken.
+    """
+    spec = spec_of(experiment)
+    folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
+    model = model if model is not None else model_of(experiment)
+    recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
+    try:
+        observer = observer_of(experiment, recorder, model)
+        env = ObserveVector(recorder, observer) if observer is not None else recorder
+        algorithm = sb3.build(experiment, env, derive_seed("train", seed))
+        device = str(getattr(model, "device", "cpu"))
+        with RunWriter(folder, experiment, seed, device) as writer:
+            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks)
+    finally:
+        recorder.close()
+    return Run(folder)
+
+
+def evaluate(
+    run: Run | str | Path,
+    episodes: int = 20,
+    *,
+    seed: int = 0,
+    sampled: bool = False,
+    model: LanguageModel | None = None,
+    on_step: Callable[[int], None] = lambda running: None,
+) -> Evaluation:
+    """Play a trained agent on episodes that its training never saw.
+
+    Args:
+        run: The run, or its folder.
+        episodes: How many episodes to play.
+        seed: Names the set of episode seeds, so that agents can be compared on the same ones.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        model: Language model to use instead of loading the experiment's.
+        on_step: Told after every step how many episodes are still running.
+
+    Raises:
+        RunError: The run folder is missing, half-written or damaged.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if episodes < 1:
+        raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
+    weights = run.weights()
+    experiment = run.experiment
+    spec = spec_of(experiment)
+    model = model if model is not None else model_of(experiment)
+    env = make_vector(spec, 1, experiment.env_settings)
+    observer = observer_of(experiment, env, model)
+    algorithm = sb3.build(experiment, ObserveVector(env, observer) if observer else env, seed)
+    sb3.restore(algorithm, observer, weights)
+    torch.manual_seed(derive_seed("sampled actions", seed))
+    if observer is not None:
+        observer.learning = False
+
+    def act(observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        if observer is not None:
+            batch = observer(observations, infos)
+        else:
+            batch = sb3.stack(env.single_observation_space, observations)
+        actions, _ = algorithm.predict(batch, deterministic=not sampled)
+        return list(actions)
+
+    evaluation = play(
+        spec, experiment.env_settings, act, episodes=episodes, seed=seed, on_step=on_step
+    )
+    env.close()
+    return evaluation
+
+
+def evaluate_random(experiment: Experiment, episodes: int = 20, *, seed: int = 0) -> Evaluation:
+    """Play the uniformly random policy on the same episodes that `evaluate` plays."""
+    spec = spec_of(experiment)
+    env = make_environment(spec, experiment.env_settings)
+    act: Act = random_actions(env.action_space, seed=seed)
+    env.close()
+    return play(spec, experiment.env_settings, act, episodes=episodes, seed=seed)

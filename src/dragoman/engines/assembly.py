@@ -1,0 +1,57 @@
+"""From an experiment to running parts: environment, describer, model and observer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import VectorEnv
+
+from dragoman.describe import describe_env
+from dragoman.environments import environment_spec
+from dragoman.experiment import Experiment
+from dragoman.models.catalog import load_model
+from dragoman.roles.observe import Observer
+from dragoman.types import Describer, LanguageModel
+from dragoman.vector import observe
+
+
+def spec_of(experiment: Experiment) -> EnvSpec:
+    """Return the specification of the experiment's environment."""
+    return environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+
+
+def model_of(experiment: Experiment) -> LanguageModel | None:
+    """Load the experiment's language model, or nothing where no role uses one."""
+    if experiment.observe is None:
+        return None
+    return load_model(
+        experiment.model.name,
+        dtype=experiment.model.dtype,
+        trust_remote_code=experiment.model.trust_remote_code,
+    )
+
+
+def describer_of(experiment: Experiment, env: Any) -> Describer:
+    """Return the describer of the experiment for one of its environments."""
+    return describe_env(
+        env,
+        precision=experiment.describe.precision,
+        limits=experiment.describe.limits,
+        templates=experiment.describe.templates,
+    )
+
+
+def observer_of(
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | None
+) -> Observer | None:
+    """Return the observe role of the experiment, or nothing where it has none.
+
+    Args:
+        experiment: What to observe with.
+        env: The vector environment, for its spaces and its documentation.
+        model: What `model_of` returned, or any other model to use instead.
+    """
+    if experiment.observe is None or model is None:
+        return None
+    return observe(env, model, experiment.observe, describer_of(experiment, env)).observer

@@ -1,0 +1,127 @@
+"""Play whole episodes with a policy, in the environment's own rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from dragoman.environments import make_environment
+from dragoman.errors import SpaceError
+from dragoman.maths.seeding import derive_seed
+
+Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
+"""Observations and infos of the episodes still running in, one action for each out."""
+
+MOST_STEPS = 100_000
+
+
+@dataclass(frozen=True)
+class PlayedEpisode:
+    """One evaluated episode.
+
+    Attributes:
+        seed: Seed of the environment's reset.
+        episode_return: Undiscounted sum of the environment's own rewards.
+        length: Steps taken.
+        terminated: The environment reached a terminal state, rather than being cut off.
+    """
+
+    seed: int
+    episode_return: float
+    length: int
+    terminated: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The episodes of one evaluation."""
+
+    episodes: tuple[PlayedEpisode, ...]
+
+    @property
+    def returns(self) -> list[float]:
+        """Return of each episode."""
+        return [episode.episode_return for episode in self.episodes]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over episodes."""
+        return float(np.std(self.returns, ddof=1)) if len(self.episodes) > 1 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"mean": self.mean, "episodes": [asdict(episode) for episode in self.episodes]}
+
+
+def play(
+    spec: EnvSpec,
+    settings: Mapping[str, Any],
+    act: Act,
+    *,
+    episodes: int,
+    seed: int = 0,
+    on_step: Callable[[int], None] = lambda running: None,
+) -> Evaluation:
+    """Play ``episodes`` episodes side by side and return what each of them earned.
+
+    Every episode has an environment and a seed of its own, and none is started again, so that
+    short episodes are not counted more often than long ones.
+
+    Args:
+        spec: The environment.
+        settings: Keyword arguments of its constructor.
+        act: Chooses the actions.
+        episodes: How many.
+        seed: Names the set of episode seeds; it shares none with training.
+        on_step: Told after every step how many episodes are still running.
+
+    Raises:
+        SpaceError: An episode does not end within 100,000 steps.
+    """
+    seeds = [derive_seed("evaluate", seed, index) for index in range(episodes)]
+    envs = [make_environment(spec, settings) for _ in seeds]
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
+    terminated = np.zeros(episodes, dtype=np.bool_)
+    starts = [env.reset(seed=number) for env, number in zip(envs, seeds, strict=True)]
+    now = dict(enumerate(starts))
+    while now:
+        running = list(now)
+        actions = act([now[i][0] for i in running], [now[i][1] for i in running])
+        for i, action in zip(running, actions, strict=True):
+            observation, reward, ended, cut, info = envs[i].step(action)
+            now[i] = (observation, info)
+            returns[i] += float(reward)
+            lengths[i] += 1
+            terminated[i] = ended
+            if ended or cut:
+                del now[i]
+        on_step(len(now))
+        if lengths.max() >= MOST_STEPS and now:
+            raise SpaceError(
+                f"an episode of {spec.id!r} has not ended within {MOST_STEPS} steps",
+                cure="set max_episode_steps in the experiment",
+            )
+    for env in envs:
+        env.close()
+    return Evaluation(
+        tuple(
+            PlayedEpisode(seeds[i], float(returns[i]), int(lengths[i]), bool(terminated[i]))
+            for i in range(episodes)
+        )
+    )
+
+
+def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:
+    """Return a policy that draws uniformly from an action space."""
+    space.seed(derive_seed("random policy", seed))
+    return lambda observations, infos: [space.sample() for _ in observations]

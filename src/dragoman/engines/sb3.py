@@ -1,0 +1,285 @@
+"""The Stable-Baselines3 engine: its algorithms on our vector environments."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.vec_env import VecEnv
+
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.roles.observe import Observer
+from dragoman.runs import RunWriter, Tensors
+from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
+
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "a2c": A2C,
+    "dqn": DQN,
+    "ppo": PPO,
+    "sac": SAC,
+    "td3": TD3,
+}
+ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
+    "a2c": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "dqn": (gym.spaces.Discrete,),
+    "ppo": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "sac": (gym.spaces.Box,),
+    "td3": (gym.spaces.Box,),
+}
+OBSERVATION_SPACES = (
+    gym.spaces.Box,
+    gym.spaces.Discrete,
+    gym.spaces.MultiDiscrete,
+    gym.spaces.MultiBinary,
+    gym.spaces.Dict,
+)
+RETURN_WINDOW = 100
+CHECKPOINT_SECONDS = 30.0
+
+
+class VecAdapter(VecEnv):
+    """A Gymnasium vector environment in the words of Stable-Baselines3.
+
+    Stable-Baselines3 expects resets in the step that ends an episode, the last observation of
+    the old episode in ``info["terminal_observation"]`` and a cut-off marked by
+    ``info["TimeLimit.truncated"]``, which is where it bootstraps.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        if autoreset_mode(env) != AutoresetMode.SAME_STEP:
+            raise ConfigError(
+                f"the vector environment resets in mode {autoreset_mode(env).name}",
+                cure="make it with autoreset_mode=AutoresetMode.SAME_STEP",
+            )
+        self.env = env
+        self._actions: Any = None
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> Any:
+        """Reset every sub-environment, with the seeds given to `seed` if any."""
+        seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
+        observations, infos = self.env.reset(seed=seeds)
+        self.reset_infos = split_infos(infos, self.num_envs)
+        self._reset_seeds()
+        return observations
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        """Step and return observations, rewards, dones and one info a sub-environment."""
+        observations, rewards, terminations, truncations, batch = self.env.step(self._actions)
+        dones = terminations | truncations
+        infos = split_infos(batch, self.num_envs)
+        for i in np.flatnonzero(dones):
+            infos[i]["terminal_observation"] = infos[i].pop("final_obs")
+            infos[i]["TimeLimit.truncated"] = bool(truncations[i] and not terminations[i])
+        return observations, rewards.astype(np.float32), dones, infos
+
+    def close(self) -> None:
+        """Close the sub-environments."""
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Return an attribute of the vector environment, once for each index."""
+        return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refuse: sub-environments may live in other processes."""
+        raise NotImplementedError("attributes of sub-environments cannot be set")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
+        """Refuse: sub-environments may live in other processes."""
+        raise NotImplementedError("methods of sub-environments cannot be called")
+
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
+        """Say that no sub-environment wears one of Stable-Baselines3's own wrappers."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> BaseAlgorithm:
+    """Return the experiment's algorithm on a vector environment.
+
+    Raises:
+        ConfigError: The algorithm cannot serve the spaces or refuses its settings.
+    """
+    name = experiment.algorithm.name
+    _check_spaces(name, env.single_observation_space, env.single_action_space)
+    is_dict = isinstance(env.single_observation_space, gym.spaces.Dict)
+    # The features arrive as NumPy arrays and the network on them is small: the processor wins.
+    settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
+    policy_settings = {
+        "net_arch": list(experiment.algorithm.network),
+        **settings.pop("policy_kwargs", {}),
+    }
+    try:
+        return ALGORITHMS[name](
+            "MultiInputPolicy" if is_dict else "MlpPolicy",
+            VecAdapter(env),
+            seed=seed,
+            policy_kwargs=policy_settings,
+            **settings,
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(
+            f"{name} refuses the settings {dict(experiment.algorithm.settings)}: {error}",
+            cure=f"see the constructor of stable_baselines3.{ALGORITHMS[name].__name__}",
+        ) from error
+
+
+def learn(
+    algorithm: BaseAlgorithm,
+    experiment: Experiment,
+    writer: RunWriter,
+    recorder: EpisodeRecorder,
+    observer: Observer | None,
+    callbacks: Sequence[BaseCallback] = (),
+) -> None:
+    """Train, writing metrics, episodes and weights as it goes; saves on Ctrl-C too."""
+    algorithm.set_logger(
+        Logger(
+            str(writer.path), [_MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))]
+        )
+    )
+    bookkeeper = _Bookkeeper(writer, recorder, observer)
+    try:
+        algorithm.learn(experiment.steps, callback=[bookkeeper, *callbacks], log_interval=1)
+    finally:
+        # Also after Ctrl-C or an error in the environment: what was learnt so far stays usable.
+        bookkeeper.save()
+
+
+def tensors_of(algorithm: BaseAlgorithm, observer: Observer | None) -> Tensors:
+    """Return everything trained, by name, without the frozen language model."""
+    tensors = {
+        f"policy.{name}": tensor.detach().cpu().numpy()
+        for name, tensor in algorithm.policy.state_dict().items()
+    }
+    if observer is not None:
+        tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
+    return tensors
+
+
+def restore(algorithm: BaseAlgorithm, observer: Observer | None, tensors: Tensors) -> None:
+    """Load what `tensors_of` returned."""
+    policy = _below("policy.", tensors)
+    algorithm.policy.load_state_dict({key: torch.as_tensor(value) for key, value in policy.items()})
+    if observer is not None:
+        observer.load_state(_below("observer.", tensors))
+
+
+def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
+    """Return raw observations as the batch that a policy's ``predict`` takes."""
+    if isinstance(space, gym.spaces.Dict):
+        return {key: np.stack([row[key] for row in observations]) for key in space}
+    return np.stack(observations)
+
+
+def _below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
+    if not isinstance(actions, ACTION_SPACES[name]):
+        able = [other for other in ALGORITHMS if isinstance(actions, ACTION_SPACES[other])]
+        raise ConfigError(
+            f"{name} cannot act in {actions}: it needs "
+            f"{' or '.join(space.__name__ for space in ACTION_SPACES[name])} actions",
+            cure=f"use {' or '.join(able)}" if able else "wrap the action space",
+        )
+    if not isinstance(observations, OBSERVATION_SPACES):
+        raise ConfigError(
+            f"without the observe role {name} reads the raw observations, "
+            f"but cannot read {observations}",
+            cure="turn the observe role on, or flatten the observations in a wrapper",
+        )
+
+
+class _MetricsWriter(KVWriter):
+    """Sends the logger's rows to the run folder."""
+
+    def __init__(self, writer: RunWriter) -> None:
+        self.writer = writer
+
+    def write(
+        self,
+        key_values: dict[str, Any],
+        key_excluded: dict[str, tuple[str, ...]],
+        step: int = 0,
+    ) -> None:
+        self.writer.metric({"step": step, **key_values})
+
+    def close(self) -> None:
+        """Leave closing to the run folder's owner."""
+
+
+class _Bookkeeper(BaseCallback):
+    """Writes episodes and checkpoints, and adds our own columns to the metrics."""
+
+    def __init__(
+        self, writer: RunWriter, recorder: EpisodeRecorder, observer: Observer | None
+    ) -> None:
+        super().__init__()
+        self.writer = writer
+        self.recorder = recorder
+        self.observer = observer
+        self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
+        self.episodes = 0
+        self._saved_at = time.monotonic()
+        self._started_at = time.monotonic()
+
+    def save(self) -> None:
+        """Write the weights as they are now."""
+        self.writer.save_weights(
+            tensors_of(self.model, self.observer), steps=self.model.num_timesteps
+        )
+        self._saved_at = time.monotonic()
+
+    def _on_step(self) -> bool:
+        for episode in self.recorder.drain():
+            self.episodes += 1
+            self.returns.append(episode.episode_return)
+            self.writer.episode(
+                {
+                    "step": self.num_timesteps,
+                    "env": episode.env,
+                    "return": episode.episode_return,
+                    "length": episode.length,
+                    "terminated": episode.terminated,
+                    "truncated": episode.truncated,
+                }
+            )
+            self._record()
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self._record()
+        if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self.save()
+
+    def _record(self) -> None:
+        if self.returns:
+            self.logger.record("rollout/return_mean", float(np.mean(self.returns)))
+        self.logger.record("rollout/episodes", self.episodes)
+        if self.observer is not None:
+            tokens = self.observer.model.tokens_computed
+            seconds = time.monotonic() - self._started_at
+            self.logger.record("model/tokens", tokens)
+            self.logger.record("time/tokens_per_second", tokens / max(seconds, 1e-9))

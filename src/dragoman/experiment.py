@@ -1,0 +1,210 @@
+"""An experiment as frozen data: what to train, on what, with which model and algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
+
+import pydantic
+import yaml
+
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.roles.observe import Observe
+
+AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
+DType = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which language model, and in which precision.
+
+    Attributes:
+        name: A catalogue name, a Transformers hub name or a local path.
+        dtype: ``bfloat16`` is about twice as fast on processors that have it; ``float32`` is
+            exact.
+        trust_remote_code: Run Python code that comes with the model.
+    """
+
+    name: str = "smollm2-135m"
+    dtype: DType = "float32"
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True)
+class Describe:
+    """How observations and actions become text.
+
+    Attributes:
+        precision: Significant digits of numbers: fewer make texts repeat more often.
+        limits: Say the documented limits beside the values.
+        observation: Template instead of the generated sentence, with ``{feature_name}`` fields.
+        actions: Action texts instead of the documented ones.
+    """
+
+    precision: int = 3
+    limits: bool = True
+    observation: str | None = None
+    actions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A learning algorithm and its own settings.
+
+    Attributes:
+        name: The algorithm.
+        settings: Keyword arguments of its constructor in the engine's own words, for example
+            ``{"learning_rate": 3e-4, "n_steps": 64}``.
+        network: Units of the hidden layers of policy and value network.
+    """
+
+    name: AlgorithmName = "ppo"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    network: tuple[int, ...] = (64, 64)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a training run except its seed.
+
+    Attributes:
+        env: Registered id, ``module:Class`` or ``file.py:Class``.
+        env_settings: Keyword arguments of the environment's constructor.
+        max_episode_steps: Time limit instead of the registered one.
+        num_envs: Copies of the environment stepped together.
+        steps: Environment steps to train for, over all copies.
+        algorithm: The learning algorithm.
+        model: The language model; not loaded where no role uses it.
+        describe: How observations and actions become text.
+        observe: What of the model the agent sees; ``None`` trains on the raw observations.
+    """
+
+    # Read by pydantic for this class and those inside it: an unknown key is an error.
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(extra="forbid")
+
+    env: str
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
+    max_episode_steps: int | None = None
+    num_envs: int = 8
+    steps: int = 100_000
+    algorithm: Algorithm = Algorithm()
+    model: Model = Model()
+    describe: Describe = Describe()
+    observe: Observe | None = Observe()
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("steps", self.steps, 1),
+            ("num_envs", self.num_envs, 1),
+            ("describe.precision", self.describe.precision, 1),
+            ("max_episode_steps", self.max_episode_steps or 1, 1),
+        ):
+            if value < least:
+                raise ConfigError(
+                    f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
+                )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
+        """Build an experiment from plain data, refusing what does not fit.
+
+        Raises:
+            ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
+        """
+        try:
+            return _ADAPTER.validate_python(data)
+        except pydantic.ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ConfigError(
+                _problem(first["loc"], first["type"], first["msg"], first["input"]),
+                cure="docs/experiments.md lists every key",
+            ) from None
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+        """Read an experiment from a YAML file.
+
+        Args:
+            path: The file.
+            overrides: Values that replace the file's, by dotted key: ``{"algorithm.name": "dqn"}``.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise ConfigError(f"there is no experiment file {file}", cure="check the path")
+        try:
+            data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{file} is not valid YAML: {error}", cure="mend the file") from error
+        if not isinstance(data, dict):
+            raise ConfigError(
+                f"{file} holds {type(data).__name__}, not a mapping of keys to values",
+                cure="start with a line such as 'env: CartPole-v1'",
+            )
+        for key, value in (overrides or {}).items():
+            _set_dotted(data, key, value)
+        return cls.from_dict(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that `from_dict` turns into an equal experiment."""
+        dumped: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        return dumped
+
+    def to_yaml(self) -> str:
+        """Return YAML text that `from_yaml` reads back as an equal experiment."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+_ADAPTER = pydantic.TypeAdapter(Experiment)
+
+
+def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:
+    """Say in one sentence what pydantic found wrong, with the nearest known key."""
+    key = ".".join(str(part) for part in location)
+    if kind == "unexpected_keyword_argument":
+        known = _known_keys(location[:-1])
+        return f"unknown key {key!r}{did_you_mean(str(location[-1]), known)}"
+    if kind == "missing":
+        return f"the key {key!r} is required"
+    if kind == "literal_error":
+        return f"{key} is {value!r}{did_you_mean(str(value), _choices(location))}: {message}"
+    return f"{key} is {value!r}: {message}"
+
+
+def _type_at(location: Sequence[str | int]) -> Any:
+    """Return the declared type that a path of keys leads to."""
+    found: Any = Experiment
+    for part in location:
+        if is_dataclass(found):
+            found = get_type_hints(found)[str(part)]
+        # Of `Observe | None` the alternative that has keys is the one that was meant.
+        found = next((option for option in get_args(found) if is_dataclass(option)), found)
+    return found
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    return [known.name for known in fields(_type_at(location))]
+
+
+def _choices(location: Sequence[str | int]) -> list[str]:
+    names = [part for part in location if isinstance(part, str)]
+    declared = _type_at(names)
+    options = get_args(declared)
+    # A tuple of literals holds its choices one level down.
+    nested = [choice for option in options for choice in get_args(option)]
+    return [str(option) for option in (nested or options)]
+
+
+def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = data.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(
+                f"{key!r}: {parent!r} is {child!r}, which has no keys below it",
+                cure=f"set {parent!r} itself",
+            )
+        data = child
+    data[last] = value

@@ -1,0 +1,124 @@
+"""The observe role: s_t = f(o_t), the language model as the agent's observation model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces.utils import flatdim, flatten
+
+from dragoman.errors import ConfigError, SpaceError
+from dragoman.maths.moments import Moments
+from dragoman.types import Describer, FloatArray, Info, LanguageModel, Pooling
+
+CLIP = 10.0
+"""Standardised features are clipped to plus or minus this many standard deviations."""
+
+
+@dataclass(frozen=True)
+class Observe:
+    """What of the language model the agent sees.
+
+    Attributes:
+        layer: Hidden state after this many transformer blocks; the blocks above are not
+            computed. ``None`` means all of them, negative numbers count from the end.
+        pooling: Which real tokens become features; several stand side by side.
+        raw: Put the flattened raw observation beside the features.
+        standardise: Subtract the running mean and divide by the running standard deviation,
+            clipped to ±10. The statistics are saved with the run and stand still in evaluation.
+        freeze_after: Stop updating the statistics once they have seen this many observations,
+            so that the policy's inputs stop moving. ``None`` never stops.
+    """
+
+    layer: int | None = None
+    pooling: tuple[Pooling, ...] = ("last", "mean")
+    raw: bool = False
+    standardise: bool = True
+    freeze_after: int | None = None
+
+
+class Observer:
+    """Observations and infos in, feature vectors out; one forward for the whole batch.
+
+    Args:
+        model: The language model f.
+        describer: Turns one observation into the text that f reads.
+        settings: What of the model becomes the state.
+        space: The (unbatched) observation space.
+
+    Attributes:
+        feature_space: Box ``(D,)`` of what a call returns for each observation.
+        learning: Whether calls update the running statistics.
+        moments: The running statistics of the features before standardisation.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        describer: Describer,
+        settings: Observe,
+        space: gym.Space[Any],
+    ) -> None:
+        if settings.raw and not space.is_np_flattenable:
+            raise ConfigError(
+                f"observe.raw is on, but {space} has no fixed number of values",
+                cure="set observe.raw to false, or flatten the observation in a wrapper first",
+            )
+        self.model = model
+        self.describer = describer
+        self.settings = settings
+        self.space = space
+        size = len(settings.pooling) * model.hidden_size + (flatdim(space) if settings.raw else 0)
+        bound = CLIP if settings.standardise else np.inf
+        self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
+        self.learning = True
+        self.moments = Moments.empty(size)
+
+    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
+        """Return what the model reads of each observation."""
+        return [
+            self.describer.observation(observation, info)
+            for observation, info in zip(observations, infos, strict=True)
+        ]
+
+    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
+        """Return the features of ``B`` observations, float32 ``(B, D)``."""
+        features = self.model.encode(
+            self.texts(observations, infos),
+            layer=self.settings.layer,
+            pooling=self.settings.pooling,
+        )
+        if self.settings.raw:
+            flat = np.stack([flatten(self.space, observation) for observation in observations])
+            features = np.concatenate([features, flat.astype(np.float32)], axis=1)
+        if not self.settings.standardise:
+            return features
+        limit = self.settings.freeze_after
+        if self.learning and (limit is None or self.moments.count < limit):
+            self.moments = self.moments.merge(features)
+        return self.moments.standardise(features, clip=CLIP)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same features again."""
+        return {
+            "count": np.array(self.moments.count),
+            "mean": self.moments.mean,
+            "squares": self.moments.squares,
+        }
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            SpaceError: The saved statistics belong to features of another size.
+        """
+        if state["mean"].shape != self.moments.mean.shape:
+            raise SpaceError(
+                f"the saved statistics have shape {state['mean'].shape}, "
+                f"these features have {self.moments.mean.shape}",
+                cure="use the model, layer, pooling and raw setting that the run was trained with",
+            )
+        self.moments = Moments(int(state["count"]), state["mean"], state["squares"])

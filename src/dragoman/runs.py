@@ -1,0 +1,260 @@
+"""The run folder: what a training leaves behind, readable without pickle and without torch.
+
+config.yaml           the experiment
+env.json              seed, versions, device, git state
+status.json           running | finished | interrupted | failed, and the steps taken
+metrics.jsonl         one row an update; wall-clock columns are named time/...
+episodes.jsonl        one row a finished episode, in the environment's own rewards
+weights.safetensors   trained tensors and running statistics, without the frozen model
+events.out.tfevents.* the same metrics for TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from dragoman.errors import RunError
+from dragoman.experiment import Experiment
+
+Status = Literal["running", "finished", "interrupted", "failed"]
+Tensors = dict[str, NDArray[Any]]
+
+VERSIONED = (
+    "dragoman",
+    "gymnasium",
+    "numpy",
+    "stable-baselines3",
+    "torch",
+    "transformers",
+)
+
+
+class Run:
+    """A run folder, opened for reading.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: The folder is missing, is no run, or was left half-written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"there is no run folder {self.path}", cure="check the path")
+        for name in ("config.yaml", "env.json", "status.json"):
+            if not (self.path / name).is_file():
+                raise RunError(
+                    f"{self.path} has no {name}: it is no run folder, or was left half-written",
+                    cure="train again into a new folder",
+                )
+        self.experiment = Experiment.from_yaml(self.path / "config.yaml")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @property
+    def status(self) -> Status:
+        """How far the training came."""
+        status: Status = self._json("status.json")["status"]
+        return status
+
+    @property
+    def steps(self) -> int:
+        """Environment steps behind the saved weights."""
+        return int(self._json("status.json")["steps"])
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Seed, versions, device and git state of the training."""
+        return self._json("env.json")
+
+    @property
+    def seed(self) -> int:
+        """Seed of the training."""
+        return int(self.environment["seed"])
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return one row an update."""
+        return self._rows("metrics.jsonl")
+
+    def episodes(self) -> list[dict[str, Any]]:
+        """Return one row a finished training episode."""
+        return self._rows("episodes.jsonl")
+
+    def weights(self) -> Tensors:
+        """Return the trained tensors by name.
+
+        Raises:
+            RunError: No weights were saved yet, or the file is damaged.
+        """
+        file = self.path / "weights.safetensors"
+        if not file.is_file():
+            raise RunError(
+                f"{self.path} holds no weights: its training is {self.status} "
+                f"after {self.steps} steps",
+                cure="let it reach its first checkpoint, or train again",
+            )
+        try:
+            with safe_open(file, framework="numpy") as tensors:
+                return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise RunError(f"{file} is damaged: {error}", cure="train again") from error
+
+    def _json(self, name: str) -> dict[str, Any]:
+        file = self.path / name
+        try:
+            data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file} cannot be read: {error}", cure="train again") from error
+        return data
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        file = self.path / name
+        if not file.is_file():
+            return []
+        lines = file.read_text(encoding="utf-8").split("\n")
+        # What follows the last newline is a row that a killed process did not finish.
+        return [json.loads(line) for line in lines[:-1]]
+
+
+class RunWriter:
+    """Writes a run folder as the training goes; use it as a context manager.
+
+    On the way out the status becomes ``finished``, ``interrupted`` (Ctrl-C) or ``failed``.
+
+    Args:
+        path: Folder to make. It must not hold a run yet.
+        experiment: What is trained.
+        seed: Seed of the training.
+        device: Where the model computes.
+
+    Raises:
+        RunError: The folder holds something already.
+    """
+
+    def __init__(self, path: str | Path, experiment: Experiment, seed: int, device: str) -> None:
+        self.path = Path(path)
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise RunError(
+                f"{self.path} exists and is not empty; a run never overwrites",
+                cure="name another folder, or remove this one",
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.steps = 0
+        _write_text(self.path / "config.yaml", experiment.to_yaml())
+        _write_json(self.path / "env.json", {"seed": seed, "device": device, **describe_machine()})
+        self._set_status("running")
+        self._files: dict[str, IO[str]] = {}
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        if kind is None:
+            self._set_status("finished")
+        else:
+            self._set_status("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+
+    def metric(self, row: Mapping[str, Any]) -> None:
+        """Append one row to ``metrics.jsonl``."""
+        self._append("metrics.jsonl", row)
+
+    def episode(self, row: Mapping[str, Any]) -> None:
+        """Append one row to ``episodes.jsonl``."""
+        self._append("episodes.jsonl", row)
+
+    def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
+        """Replace the saved weights, all or nothing."""
+        # safetensors writes memory as it lies, so views must be made contiguous first.
+        plain = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        _write_bytes(self.path / "weights.safetensors", save(plain))
+        self.steps = steps
+        self._set_status("running")
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        # JSON has no NaN and no infinity, and strict readers stop at them.
+        row = {
+            key: None
+            if isinstance(value, float | np.floating) and not np.isfinite(value)
+            else value
+            for key, value in row.items()
+        }
+        if name not in self._files:
+            self._files[name] = (self.path / name).open("a", encoding="utf-8")
+        self._files[name].write(json.dumps(row, default=float) + "\n")
+        self._files[name].flush()
+
+    def _set_status(self, status: Status) -> None:
+        _write_json(self.path / "status.json", {"status": status, "steps": self.steps})
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and not np.isfinite(value)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return versions, platform and git state: what a bug report needs."""
+    versions = {}
+    for package in VERSIONED:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "versions": versions,
+        "git": _git_state(),
+    }
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Return commit and cleanness of the working folder, or nothing outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _write_text(file: Path, text: str) -> None:
+    _write_bytes(file, text.encode("utf-8"))
+
+
+def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+    _write_text(file, json.dumps(data, indent=2) + "\n")
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(file)

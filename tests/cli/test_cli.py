@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dragoman.cli import app, main
+from dragoman.cli.train import parse_overrides
+from dragoman.errors import ConfigError
+
+runner = CliRunner()
+EXPERIMENT = """\
+env: CartPole-v1
+observe: null
+steps: 64
+num_envs: 2
+algorithm: {name: ppo, settings: {n_steps: 16, batch_size: 16}}
+"""
+
+
+@pytest.mark.parametrize("verb", [[], ["train"], ["eval"], ["describe"], ["env"]])
+def test_help_fits_a_screen(verb: list[str]) -> None:
+    result = runner.invoke(app, [*verb, "--help"], terminal_width=80)
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) <= 24
+
+
+def test_train_then_eval(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(EXPERIMENT)
+    out = tmp_path / "run"
+    trained = runner.invoke(app, ["train", str(file), "--out", str(out), "--set", "steps=128"])
+    assert trained.exit_code == 0, trained.output
+    assert "CartPole-v1: return of training episodes" in trained.output
+    evaluated = runner.invoke(app, ["eval", str(out), "--episodes", "2"])
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "trained, 128 steps" in evaluated.output
+    assert "random" in evaluated.output
+
+
+def test_describe_prints_what_the_model_would_read() -> None:
+    result = runner.invoke(app, ["describe", "CartPole-v1", "--steps", "2"])
+    assert result.exit_code == 0, result.output
+    assert "pole angle" in result.output
+    assert "push cart to the" in result.output
+
+
+def test_describe_loads_no_model() -> None:
+    code = (
+        "import sys; from dragoman.cli import app\n"
+        "app(['describe', 'CartPole-v1'], standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_env_prints_versions() -> None:
+    assert "gymnasium:" in runner.invoke(app, ["env"]).output
+
+
+def test_an_expected_error_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dragoman", "describe", "CartPol-v1"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: environment 'CartPol-v1' is not registered")
+    assert "Cure:" in errors
+
+
+def test_overrides_are_yaml() -> None:
+    assert parse_overrides(["a=1", "b.c=[x, y]", "d=null"]) == {
+        "a": 1,
+        "b.c": ["x", "y"],
+        "d": None,
+    }
+    with pytest.raises(ConfigError, match="has no '='"):
+        parse_overrides(["steps"])

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import dragoman
+from dragoman import errors
+
+
+def test_public_names_are_sorted_and_importable() -> None:
+    assert dragoman.__all__ == sorted(dragoman.__all__)
+    for name in dragoman.__all__:
+        assert getattr(dragoman, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = dragoman.nonsense
+
+
+def test_import_is_light() -> None:
+    heavy = "{'torch', 'transformers', 'stable_baselines3', 'gymnasium', 'numpy', 'pydantic'}"
+    code = f"import sys, dragoman; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_error_shows_its_cure() -> None:
+    error = errors.MissingExtraError("gguf", extra="gguf")
+    assert isinstance(error, errors.DragomanError)
+    assert str(error) == (
+        "the package 'gguf' is not installed\n  Cure: pip install 'dragoman[gguf]'"
+    )
+
+
+def test_did_you_mean() -> None:
+    assert errors.did_you_mean("PPO", ["ppo", "dqn"]) == " (did you mean 'ppo'?)"
+    assert errors.did_you_mean("zzz", ["ppo", "dqn"]) == ""

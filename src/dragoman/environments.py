@@ -9,17 +9,15 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvCreator, EnvSpec
 
 from dragoman.errors import ConfigError, did_you_mean
 
 
-def environment_spec(
-    name: str, *, max_episode_steps: int | None = None
-) -> EnvSpec:
+def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvSpec:
     """Return the specification of an environment.
 
     Args:
@@ -37,7 +35,9 @@ def environment_spec(
         found = getattr(module, attribute, None)
         if inspect.isclass(found) and issubclass(found, gym.Env):
             return EnvSpec(
-                id=f"{found.__name__}-v0", entry_point=found, max_episode_steps=max_episode_steps
+                id=f"{found.__name__}-v0",
+                entry_point=cast(EnvCreator, found),
+                max_episode_steps=max_episode_steps,
             )
     try:
         # A copy, because Gymnasium hands out the registry's own object.
@@ -62,22 +62,18 @@ def environment_spec(
 def make_environment(
     spec: EnvSpec,
     settings: Mapping[str, Any] | None = None,
-    *,
-    render_mode: str | None = None,
 ) -> gym.Env[Any, Any]:
     """Make one environment.
 
     Args:
         spec: What `environment_spec` returned.
         settings: Keyword arguments of the environment's constructor.
-        render_mode: As in `gymnasium.make`.
 
     Raises:
         ConfigError: The environment refuses the settings or needs a package that is missing.
     """
     try:
-        extra = {} if render_mode is None else {"render_mode": render_mode}
-        return gym.make(spec, **dict(settings or {}), **extra)
+        return gym.make(spec, **dict(settings or {}))
     except gym.error.DependencyNotInstalled as error:
         raise ConfigError(
             f"environment {spec.id!r} needs a package that is not installed: {error}",

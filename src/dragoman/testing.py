@@ -185,7 +185,10 @@ def check_describer(
         first, count = int(env.action_space.start), int(env.action_space.n)
         names = [describer.action(action) for action in range(first, first + count)]
         assert len(set(names)) == count, f"two actions have one text: {names}"
-    if isinstance(env.observation_space, gym.spaces.Box) and env.observation_space.dtype.kind == "f":
+    if (
+        isinstance(env.observation_space, gym.spaces.Box)
+        and env.observation_space.dtype.kind == "f"
+    ):
         _check_refuses_nan(describer, moments[0][0], moments[0][1])
 
 

@@ -77,7 +77,7 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
     return rows
 
 
-class ObserveVector(VectorWrapper):  # type: ignore[type-arg]
+class ObserveVector(VectorWrapper[Any, Any, Any, Any]):
     """A vector environment whose observations are the features of a language model.
 
     Works in all three autoreset modes. One forward serves a whole step: under ``SAME_STEP`` the
@@ -181,14 +181,12 @@ def observe(
         describer: Turns observations into text; read from the environment's own documentation
             unless given.
     """
-    is_vector = isinstance(env, VectorEnv)
-    observer = Observer(
-        CachedModel(load_model(model) if isinstance(model, str) else model),
-        describer or describe_env(env),
-        settings,
-        env.single_observation_space if is_vector else env.observation_space,
-    )
-    return ObserveVector(env, observer) if is_vector else ObserveEnv(env, observer)
+    model = CachedModel(load_model(model) if isinstance(model, str) else model)
+    describer = describer or describe_env(env)
+    if isinstance(env, VectorEnv):
+        space = env.single_observation_space
+        return ObserveVector(env, Observer(model, describer, settings, space))
+    return ObserveEnv(env, Observer(model, describer, settings, env.observation_space))
 
 
 @dataclass(frozen=True)
@@ -210,14 +208,16 @@ class Episode:
     truncated: bool
 
 
-class EpisodeRecorder(VectorWrapper):  # type: ignore[type-arg]
+class EpisodeRecorder(VectorWrapper[Any, Any, Any, Any]):
     """Records the environment's own returns; put it beneath every wrapper that changes them."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         super().__init__(env)
         self._mode = autoreset_mode(env)
         self._finished: list[Episode] = []
-        self._clear(np.ones(self.num_envs, dtype=np.bool_))
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, dtype=np.int64)
+        self._ended = np.zeros(self.num_envs, dtype=np.bool_)
 
     def drain(self) -> Iterator[Episode]:
         """Yield the episodes that finished since the last call."""
@@ -238,7 +238,7 @@ class EpisodeRecorder(VectorWrapper):  # type: ignore[type-arg]
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         # Under NEXT_STEP the step after an end is the reset: it belongs to no episode.
         acted = ~self._ended if self._mode == AutoresetMode.NEXT_STEP else np.ones_like(self._ended)
-        self._clear(self._ended)
+        self._clear(self._ended.copy())
         self._returns += np.where(acted, rewards, 0.0)
         self._lengths += acted
         self._ended = terminations | truncations
@@ -255,11 +255,6 @@ class EpisodeRecorder(VectorWrapper):  # type: ignore[type-arg]
         return observations, rewards, terminations, truncations, infos
 
     def _clear(self, which: BoolArray) -> None:
-        if which.all():
-            self._returns = np.zeros(self.num_envs)
-            self._lengths = np.zeros(self.num_envs, dtype=np.int64)
-            self._ended = np.zeros(self.num_envs, dtype=np.bool_)
-            return
         self._returns[which] = 0.0
         self._lengths[which] = 0
         self._ended[which] = False

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from dragoman.models.torch_model import TorchModel
 from dragoman.testing import TEXTS
@@ -57,9 +65,7 @@ def train_tokenizer(architecture: str):
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
         tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=300, special_tokens=special, unk_token="<unk>"
-        )
+        trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>")
         names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
         names |= {"bos_token": "<s>"}
     else:

@@ -38,7 +38,8 @@ def describer_of(experiment: Experiment, env: Any) -> Describer:
         env,
         precision=experiment.describe.precision,
         limits=experiment.describe.limits,
-        templates=experiment.describe.templates,
+        observation=experiment.describe.observation,
+        actions=experiment.describe.actions,
     )
 
 

@@ -184,9 +184,11 @@ def _load_error(name: str, error: Exception) -> ModelError:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the progress bars of Transformers: loading takes about a second."""
-    from transformers.utils import logging as bars
+    from transformers.utils import logging
 
-    was_on: Any = bars.is_progress_bar_enabled()
+    bars: Any = logging
+
+    was_on = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
         yield

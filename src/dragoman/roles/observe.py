@@ -92,7 +92,7 @@ class Observer:
             pooling=self.settings.pooling,
         )
         if self.settings.raw:
-            flat = np.stack([flatten(self.space, observation) for observation in observations])
+            flat = np.stack([np.asarray(flatten(self.space, row)) for row in observations])
             features = np.concatenate([features, flat.astype(np.float32)], axis=1)
         if not self.settings.standardise:
             return features

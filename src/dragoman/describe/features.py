@@ -1,0 +1,122 @@
+"""Vectors of numbers as named features: "cart position 0.02 (limits ±4.8), ..."."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.describe.numbers import number_writer
+from dragoman.errors import SpaceError
+
+TOLERANCE = 1e-6
+"""A value may lie outside its bounds by this much, relative to the bound: rounding is no error."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number of an observation or action.
+
+    Attributes:
+        name: What it is, in lower case.
+        unit: Unit in which it is written, or nothing.
+        scale: Factor from the environment's number to the number in that unit.
+        positive: Word behind a positive number, as "right"; the sign is then left out.
+        negative: Word behind a negative number, as "left".
+    """
+
+    name: str
+    unit: str = ""
+    scale: float = 1.0
+    positive: str = ""
+    negative: str = ""
+
+
+def feature_texts(
+    space: gym.spaces.Box, features: Sequence[Feature], *, precision: int, limits: bool
+) -> Callable[[Any], list[str]]:
+    """Return a function from one vector to one text a feature, without the features' names.
+
+    Args:
+        space: A box with as many numbers as there are features.
+        features: Their names and units, in order.
+        precision: Significant digits.
+        limits: Add the bounds of the space where they are finite.
+
+    Raises:
+        SpaceError: (from the returned function) The vector has the wrong shape, is not finite
+            or lies outside the box; the message names the feature.
+    """
+    write = number_writer(precision)
+    low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
+    rows = []
+    for feature, least, most in zip(features, low, high, strict=True):
+        slack = [TOLERANCE * max(1.0, abs(bound)) for bound in (least, most)]
+        ending = _limits(feature, least, most, write) if limits else ""
+        rows.append((feature, least - slack[0], most + slack[1], ending))
+    shape, integral = space.shape, space.dtype is not None and space.dtype.kind in "iub"
+
+    def texts(value: Any) -> list[str]:
+        array = np.asarray(value)
+        if array.shape != shape or array.dtype.kind not in "fiub":
+            raise SpaceError(
+                f"got an array of shape {array.shape} and type {array.dtype}, "
+                f"but the space is {space}",
+                cure="return what the environment's declared space contains",
+            )
+        parts = []
+        for number, (feature, least, most, ending) in zip(
+            array.ravel().tolist(), rows, strict=True
+        ):
+            if not least <= number <= most or not math.isfinite(number):
+                raise _outside(feature, number, least, most)
+            scaled = number * feature.scale
+            if feature.positive:
+                word = feature.positive if scaled > 0 else feature.negative if scaled < 0 else ""
+                parts.append(_join(write(abs(scaled)), feature.unit, word) + ending)
+            elif integral and feature.scale == 1.0:
+                parts.append(_join(str(int(number)), feature.unit) + ending)
+            else:
+                parts.append(_join(write(scaled), feature.unit) + ending)
+        return parts
+
+    return texts
+
+
+def vector_writer(
+    space: gym.spaces.Box, features: Sequence[Feature], *, precision: int, limits: bool
+) -> Callable[[Any], str]:
+    """Return a function from one vector to "name value unit, name value unit, ..."."""
+    texts = feature_texts(space, features, precision=precision, limits=limits)
+    names = [feature.name for feature in features]
+    return lambda value: ", ".join(
+        f"{name} {text}" for name, text in zip(names, texts(value), strict=True)
+    )
+
+
+def _join(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _limits(feature: Feature, low: float, high: float, write: Callable[[float], str]) -> str:
+    # Boxes without a real bound often carry the largest float instead of infinity.
+    if not all(math.isfinite(bound) and abs(bound) < 1e30 for bound in (low, high)):
+        return ""
+    least, most = write(low * feature.scale), write(high * feature.scale)
+    return f" (limits ±{most})" if least == f"-{most}" else f" (limits {least} to {most})"
+
+
+def _outside(feature: Feature, number: float, low: float, high: float) -> SpaceError:
+    if math.isfinite(number):
+        return SpaceError(
+            f"{feature.name} is {number}, outside its bounds {low:g} to {high:g}",
+            cure="widen the space that the environment declares, or clip the value in a wrapper",
+        )
+    return SpaceError(
+        f"{feature.name} is {number}, but must be finite",
+        cure="find out where the environment computes it: a division by zero, or an unstable step",
+    )

@@ -14,10 +14,10 @@ from torch import nn
 import dragoman
 
 
-def main(model="gpt2", episodes=300, seed=0):
+def main(model="gpt2", layer=4, episodes=300, seed=0):
     torch.manual_seed(seed)
     # o_t --describe--> text --f--> s_t: the environment now observes hidden states of the model.
-    settings = dragoman.Observe(layer=4, freeze_after=2000)
+    settings = dragoman.Observe(layer=layer, freeze_after=2000)
     env = dragoman.observe(gym.make("CartPole-v1"), model, settings)
     # pi(a|s) = g(s): two layers with 128 hidden units and a softmax over the two pushes.
     policy = nn.Sequential(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,19 +48,17 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("dragoman.vector.load_model", load)
     monkeypatch.setattr("dragoman.engines.assembly.load_model", load)
-    original = Experiment.from_yaml
-    monkeypatch.setattr(
-        Experiment, "from_yaml", lambda path: original(ROOT / path, {"steps": 64, "num_envs": 2})
-    )
+    (tmp_path / "recipes").mkdir()
+    for recipe in RECIPES:
+        short = replace(Experiment.from_yaml(recipe), steps=1)
+        (tmp_path / "recipes" / recipe.name).write_text(short.to_yaml())
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(file), run_name="__main__")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
 def test_every_recipe_trains_for_one_update(recipe: Path, tmp_path: Path) -> None:
-    experiment = Experiment.from_yaml(
-        recipe, {"steps": 128, "num_envs": 2, "algorithm.settings.n_steps": 64}
-    )
+    experiment = Experiment.from_yaml(recipe, {"steps": 1})
     model = ScriptedModel(count_characters, hidden_size=3, num_layers=30)
     run = dragoman.train(experiment, out=tmp_path / "run", model=model)
     assert len(run.metrics()) >= 1
@@ -69,7 +68,7 @@ def test_the_founding_sketch_learns_with_a_tiny_gpt2(
     tiny_gpt2_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = runpy.run_path(str(ROOT / "docs/gpt2_cartpole.py"))
-    returns = script["main"](str(tiny_gpt2_path), episodes=120)
+    returns = script["main"](str(tiny_gpt2_path), layer=2, episodes=120)
     assert "episode 120: mean return" in capsys.readouterr().out
     # The random policy earns 22 on average.
     assert sum(returns[-30:]) / 30 > 1.5 * sum(returns[:30]) / 30

@@ -189,7 +189,7 @@ class RunWriter:
     def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
         """Replace the saved weights, all or nothing."""
         # safetensors writes memory as it lies, so views must be made contiguous first.
-        plain = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        plain = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
         _write_bytes(self.path / "weights.safetensors", save(plain))
         self.steps = steps
         self._set_status("running")

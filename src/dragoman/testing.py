@@ -43,7 +43,7 @@ class ScriptedModel:
 
     Args:
         answer: Text in, hidden state ``(H,)`` out.
-        hidden_size: Width ``H``; found by asking for the empty text unless given.
+        hidden_size: Width ``H``; found by asking for one text unless given.
         num_layers: Number of layers to claim.
     """
 

@@ -17,6 +17,7 @@ from typing import Any, overload
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
     return rows
 
 
-class ObserveVector(VectorWrapper[Any, Any, Any, Any]):
+class ObserveVector(VectorWrapper):
     """A vector environment whose observations are the features of a language model.
 
     Works in all three autoreset modes. One forward serves a whole step: under ``SAME_STEP`` the
@@ -95,13 +96,22 @@ class ObserveVector(VectorWrapper[Any, Any, Any, Any]):
         self._mode = autoreset_mode(env)
         self.single_observation_space = observer.feature_space
         self.observation_space = batch_space(observer.feature_space, self.num_envs)
+        self._features: FloatArray = np.zeros(self.observation_space.shape, np.float32)
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[FloatArray, dict[str, Any]]:
         """Reset (the masked) sub-environments and return features ``(N, D)``."""
+        which = np.arange(self.num_envs)
+        if options is not None and "reset_mask" in options:
+            which = np.flatnonzero(options["reset_mask"])
         observations, infos = self.env.reset(seed=seed, options=options)
-        return self.observer(self._rows(observations), split_infos(infos, self.num_envs)), infos
+        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
+        # The others were described when they stepped, and report no info now.
+        features = self.observer([rows[i] for i in which], [row_infos[i] for i in which])
+        self._features = self._features.copy()
+        self._features[which] = features
+        return self._features, infos
 
     def step(self, actions: Any) -> Step:
         """Step all sub-environments; the first item is features ``(N, D)``."""
@@ -110,8 +120,8 @@ class ObserveVector(VectorWrapper[Any, Any, Any, Any]):
         row_infos = split_infos(infos, self.num_envs)
         ended = np.flatnonzero(terminations | truncations)
         if self._mode != AutoresetMode.SAME_STEP or not len(ended):
-            features = self.observer(rows, row_infos)
-            return features, rewards, terminations, truncations, infos
+            self._features = self.observer(rows, row_infos)
+            return self._features, rewards, terminations, truncations, infos
 
         rows += [infos["final_obs"][i] for i in ended]
         row_infos += [row_infos[i]["final_info"] for i in ended]
@@ -120,17 +130,20 @@ class ObserveVector(VectorWrapper[Any, Any, Any, Any]):
         for i, feature in zip(ended, features[self.num_envs :], strict=True):
             final[i] = feature
         infos = {**infos, "final_obs": final}
-        return features[: self.num_envs], rewards, terminations, truncations, infos
+        self._features = features[: self.num_envs]
+        return self._features, rewards, terminations, truncations, infos
 
     def _rows(self, observations: Any) -> list[Any]:
         return list(iterate(self.env.observation_space, observations))
 
 
-class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any]):
+class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):
     """The twin of `ObserveVector` for a single environment: a batch of one."""
 
     def __init__(self, env: gym.Env[Any, Any], observer: Observer) -> None:
-        super().__init__(env)
+        # Recorded so that Gymnasium can rebuild the wrapper; a model is shared, never copied.
+        RecordConstructorArgs.__init__(self, observer=observer, _disable_deepcopy=True)
+        gym.Wrapper.__init__(self, env)
         self.observer = observer
         self.observation_space = observer.feature_space
 
@@ -208,7 +221,7 @@ class Episode:
     truncated: bool
 
 
-class EpisodeRecorder(VectorWrapper[Any, Any, Any, Any]):
+class EpisodeRecorder(VectorWrapper):
     """Records the environment's own returns; put it beneath every wrapper that changes them."""
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -225,7 +238,7 @@ class EpisodeRecorder(VectorWrapper[Any, Any, Any, Any]):
         yield from finished
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Reset (the masked) sub-environments; their running returns start from zero."""
         everyone = np.ones(self.num_envs, dtype=np.bool_)

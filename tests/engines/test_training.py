@@ -136,7 +136,7 @@ def test_one_policy_plays_the_same_alone_and_among_others(tmp_path: Path) -> Non
 
 def test_weights_hold_no_language_model_and_no_pickle(tmp_path: Path) -> None:
     experiment = Experiment(
-        env="CartPole-v1", steps=16, num_envs=2, algorithm=Algorithm("ppo", SMALL)
+        env="CartPole-v1", steps=200, num_envs=2, algorithm=Algorithm("ppo", SMALL)
     )
     run = train(experiment, out=tmp_path / "run", model=model())
     assert all(key.startswith(("policy.", "observer.")) for key in run.weights())
@@ -155,7 +155,7 @@ def test_an_endless_episode_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_taken_folder_and_no_episodes_are_refused(tmp_path: Path) -> None:
     experiment = Experiment(
-        env="CartPole-v1", steps=16, num_envs=1, algorithm=Algorithm("ppo", SMALL), observe=None
+        env="CartPole-v1", steps=16, num_envs=2, algorithm=Algorithm("ppo", SMALL), observe=None
     )
     run = train(experiment, out=tmp_path / "run")
     with pytest.raises(RunError, match="not empty"):

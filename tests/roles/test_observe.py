@@ -21,7 +21,7 @@ SPACE = gym.spaces.Box(-100, 100, (2,), np.float32)
 
 
 def make(settings: Observe, space: gym.Space = SPACE) -> Observer:
-    model = ScriptedModel(lambda text: [float(text), 2 * float(text)])
+    model = ScriptedModel(lambda text: [float(text), 2 * float(text)], hidden_size=2)
     return Observer(model, NumberDescriber(), settings, space)
 
 

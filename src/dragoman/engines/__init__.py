@@ -95,8 +95,9 @@ def evaluate(
     model = model if model is not None else model_of(experiment)
     env = make_vector(spec, 1, experiment.env_settings)
     observer = observer_of(experiment, env, model)
-    algorithm = sb3.build(experiment, ObserveVector(env, observer) if observer else env, seed)
-    sb3.restore(algorithm, observer, weights)
+    space = observer.feature_space if observer is not None else env.single_observation_space
+    policy = sb3.build_policy(experiment, space, env.single_action_space)
+    sb3.restore(policy, observer, weights)
     torch.manual_seed(derive_seed("sampled actions", seed))
     if observer is not None:
         observer.learning = False
@@ -106,7 +107,7 @@ def evaluate(
             batch = observer(observations, infos)
         else:
             batch = sb3.stack(env.single_observation_space, observations)
-        actions, _ = algorithm.predict(batch, deterministic=not sampled)
+        actions, _ = policy.predict(batch, deterministic=not sampled)
         return list(actions)
 
     evaluation = play(

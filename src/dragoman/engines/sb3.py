@@ -16,9 +16,11 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
 from dragoman.roles.observe import Observer
 from dragoman.runs import RunWriter, Tensors
@@ -46,6 +48,8 @@ OBSERVATION_SPACES = (
     gym.spaces.Dict,
 )
 RETURN_WINDOW = 100
+BUFFER_SIZE = 100_000
+"""Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
 CHECKPOINT_SECONDS = 30.0
 
 
@@ -63,7 +67,8 @@ class VecAdapter(VecEnv):
                 f"the vector environment resets in mode {autoreset_mode(env).name}",
                 cure="make it with autoreset_mode=AutoresetMode.SAME_STEP",
             )
-        self.env = env
+        # Gymnasium's own classes take a list of seeds, though their base class does not say so.
+        self.env: Any = env
         self._actions: Any = None
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -84,6 +89,9 @@ class VecAdapter(VecEnv):
         observations, rewards, terminations, truncations, batch = self.env.step(self._actions)
         dones = terminations | truncations
         infos = split_infos(batch, self.num_envs)
+        for info in infos:
+            # Stable-Baselines3 takes this key for its own record of returns; ours stands beneath.
+            info.pop("episode", None)
         for i in np.flatnonzero(dones):
             infos[i]["terminal_observation"] = infos[i].pop("final_obs")
             infos[i]["TimeLimit.truncated"] = bool(truncations[i] and not terminations[i])
@@ -118,26 +126,34 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
     """
     name = experiment.algorithm.name
     _check_spaces(name, env.single_observation_space, env.single_action_space)
-    is_dict = isinstance(env.single_observation_space, gym.spaces.Dict)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
     settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
-    policy_settings = {
-        "net_arch": list(experiment.algorithm.network),
-        **settings.pop("policy_kwargs", {}),
-    }
+    if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
+        settings.setdefault("buffer_size", BUFFER_SIZE)
     try:
         return ALGORITHMS[name](
-            "MultiInputPolicy" if is_dict else "MlpPolicy",
+            _policy_name(env.single_observation_space),
             VecAdapter(env),
             seed=seed,
-            policy_kwargs=policy_settings,
-            **settings,
+            **{**settings, "policy_kwargs": _policy_settings(experiment)},
         )
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"{name} refuses the settings {dict(experiment.algorithm.settings)}: {error}",
             cure=f"see the constructor of stable_baselines3.{ALGORITHMS[name].__name__}",
         ) from error
+
+
+def build_policy(
+    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+) -> BasePolicy:
+    """Return the untrained policy of the experiment's algorithm, without the algorithm."""
+    kind = ALGORITHMS[experiment.algorithm.name].policy_aliases[_policy_name(observations)]
+    settings = _policy_settings(experiment)
+    if "use_sde" in experiment.algorithm.settings:
+        settings["use_sde"] = experiment.algorithm.settings["use_sde"]
+    policy: BasePolicy = kind(observations, actions, lambda progress: 0.0, **settings)
+    return policy
 
 
 def learn(
@@ -162,21 +178,31 @@ def learn(
         bookkeeper.save()
 
 
-def tensors_of(algorithm: BaseAlgorithm, observer: Observer | None) -> Tensors:
+def tensors_of(policy: BasePolicy, observer: Observer | None) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
         f"policy.{name}": tensor.detach().cpu().numpy()
-        for name, tensor in algorithm.policy.state_dict().items()
+        for name, tensor in policy.state_dict().items()
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
     return tensors
 
 
-def restore(algorithm: BaseAlgorithm, observer: Observer | None, tensors: Tensors) -> None:
-    """Load what `tensors_of` returned."""
-    policy = _below("policy.", tensors)
-    algorithm.policy.load_state_dict({key: torch.as_tensor(value) for key, value in policy.items()})
+def restore(policy: BasePolicy, observer: Observer | None, tensors: Tensors) -> None:
+    """Load what `tensors_of` returned.
+
+    Raises:
+        RunError: The tensors belong to another network.
+    """
+    state = {key: torch.as_tensor(value) for key, value in _below("policy.", tensors).items()}
+    try:
+        policy.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(
+            f"the saved weights do not fit the run's own experiment: {error}",
+            cure="keep config.yaml as the training wrote it",
+        ) from error
     if observer is not None:
         observer.load_state(_below("observer.", tensors))
 
@@ -194,6 +220,15 @@ def _below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _policy_name(observations: gym.Space[Any]) -> str:
+    return "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
+
+
+def _policy_settings(experiment: Experiment) -> dict[str, Any]:
+    own = experiment.algorithm.settings.get("policy_kwargs", {})
+    return {"net_arch": list(experiment.algorithm.network), **own}
 
 
 def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
@@ -248,7 +283,7 @@ class _Bookkeeper(BaseCallback):
     def save(self) -> None:
         """Write the weights as they are now."""
         self.writer.save_weights(
-            tensors_of(self.model, self.observer), steps=self.model.num_timesteps
+            tensors_of(self.model.policy, self.observer), steps=self.model.num_timesteps
         )
         self._saved_at = time.monotonic()
 

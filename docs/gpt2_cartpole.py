@@ -1,58 +1,66 @@
-"""A frozen GPT-2 is the agent's eyes; a softmax network on its features learns CartPole.
+"""A frozen GPT-2 is the agent's eyes; a softmax policy on its features learns CartPole.
 
     python docs/gpt2_cartpole.py [MODEL]
 
-The policy gradient is REINFORCE (Williams, 1992) with normalised returns-to-go.
+The learner is the advantage actor-critic (Mnih et al., 2016) in plain PyTorch.
 """
 
 import sys
 
 import gymnasium as gym
+import numpy as np
 import torch
 from torch import nn
 
 import dragoman
 
 
-def main(model="gpt2", layer=4, episodes=300, seed=0):
+def main(model="gpt2", layer=4, updates=3000, num_envs=16, horizon=8, gamma=0.98, seed=0):
     torch.manual_seed(seed)
-    # o_t --describe--> text --f--> s_t: the environment now observes hidden states of the model.
-    settings = dragoman.Observe(layer=layer, freeze_after=2000)
-    env = dragoman.observe(gym.make("CartPole-v1"), model, settings)
-    # pi(a|s) = g(s): two layers with 128 hidden units and a softmax over the two pushes.
+    # o_t --describe--> text --f--> s_t: the environments now observe hidden states of the model.
+    envs = gym.make_vec("CartPole-v1", num_envs=num_envs)
+    envs = dragoman.observe(envs, model, dragoman.Observe(layer=layer, freeze_after=4000))
+    features = envs.single_observation_space.shape[0]
+    # pi(a|s) = g(s): two layers with 128 hidden units, a softmax over the two pushes; V beside it.
     policy = nn.Sequential(
-        nn.Linear(env.observation_space.shape[0], 128),
-        nn.ReLU(),
-        nn.Linear(128, env.action_space.n),
-        nn.Softmax(dim=-1),
+        nn.Linear(features, 128), nn.Tanh(), nn.Linear(128, 2), nn.Softmax(dim=-1)
     )
-    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
-    returns = []
-    for episode in range(episodes):
-        state, _ = env.reset(seed=1000 * seed + episode)
-        log_probs, rewards, done = [], [], False
-        while not done:
-            distribution = torch.distributions.Categorical(policy(torch.as_tensor(state)))
-            action = distribution.sample()
-            state, reward, terminated, truncated, _ = env.step(action.item())
-            log_probs.append(distribution.log_prob(action))
-            rewards.append(reward)
-            done = terminated or truncated
-        # What was earned from each step on, discounted; the normalisation is the baseline.
-        returns_to_go, following = [], 0.0
-        for reward in reversed(rewards):
-            following = reward + 0.98 * following
-            returns_to_go.insert(0, following)
-        advantages = torch.tensor(returns_to_go)
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        loss = -(torch.stack(log_probs) * advantages).mean()
+    value = nn.Sequential(nn.Linear(features, 128), nn.Tanh(), nn.Linear(128, 1), nn.Flatten(0))
+    optimizer = torch.optim.Adam([*policy.parameters(), *value.parameters()], lr=7e-4)
+    state, _ = envs.reset(seed=seed)
+    lengths, finished, was_done = np.zeros(num_envs), [], np.zeros(num_envs, dtype=bool)
+    for update in range(1, updates + 1):
+        steps = []
+        for _ in range(horizon):
+            states = torch.as_tensor(state)
+            actions = torch.distributions.Categorical(policy(states)).sample()
+            state, rewards, terminated, truncated, _ = envs.step(actions.numpy())
+            # After an end comes one step that only resets: it teaches nothing.
+            steps.append((states, actions, rewards, terminated, was_done))
+            lengths += ~was_done
+            was_done = terminated | truncated
+            finished += lengths[was_done].tolist()
+            lengths[was_done] = 0
+        with torch.no_grad():
+            following = value(torch.as_tensor(state))
+        loss = torch.zeros(())
+        for states, actions, rewards, terminated, is_reset in reversed(steps):
+            # A terminal state is worth nothing more; a cut-off one is worth what V expects.
+            following = torch.as_tensor(rewards) + gamma * following * ~torch.as_tensor(terminated)
+            now = value(states)
+            following = torch.where(torch.as_tensor(is_reset), now.detach(), following).float()
+            distribution = torch.distributions.Categorical(policy(states))
+            advantage = following - now
+            gain = distribution.log_prob(actions) * advantage.detach()
+            terms = -gain + 0.5 * advantage**2 - 0.01 * distribution.entropy()
+            loss = loss + (terms * ~torch.as_tensor(is_reset)).mean() / horizon
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_([*policy.parameters(), *value.parameters()], 0.5)
         optimizer.step()
-        returns.append(sum(rewards))
-        if (episode + 1) % 10 == 0:
-            print(f"episode {episode + 1}: mean return {sum(returns[-10:]) / 10:.0f}", flush=True)
-    return returns
+        if update % 100 == 0:
+            print(f"{update * num_envs * horizon} steps: return {np.mean(finished[-50:]):.0f}")
+    return finished
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def main(model="gpt2", layer=4, updates=3000, num_envs=16, horizon=8, gamma=0.98
     torch.manual_seed(seed)
     # o_t --describe--> text --f--> s_t: the environments now observe hidden states of the model.
     envs = gym.make_vec("CartPole-v1", num_envs=num_envs)
-    envs = dragoman.observe(envs, model, dragoman.Observe(layer=layer, freeze_after=4000))
+    settings = dragoman.Observe(layer=layer, freeze_after=4000)
+    describer = dragoman.describe_env(envs, precision=2, limits=False)
+    envs = dragoman.observe(envs, model, settings, describer)
     features = envs.single_observation_space.shape[0]
     # pi(a|s) = g(s): two layers with 128 hidden units, a softmax over the two pushes; V beside it.
     policy = nn.Sequential(

@@ -3,12 +3,12 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from dragoman.testing import ScriptedModel
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dragoman.errors import ConfigError
 from dragoman.roles.observe import Observe, Observer
+from dragoman.testing import ScriptedModel
 from dragoman.vector import (
     EpisodeRecorder,
     ObserveEnv,

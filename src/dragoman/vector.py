@@ -96,7 +96,9 @@ class ObserveVector(VectorWrapper):
         self._mode = autoreset_mode(env)
         self.single_observation_space = observer.feature_space
         self.observation_space = batch_space(observer.feature_space, self.num_envs)
-        self._features: FloatArray = np.zeros(self.observation_space.shape, np.float32)
+        self._features: FloatArray = np.zeros(
+            (self.num_envs, *observer.feature_space.shape), np.float32
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

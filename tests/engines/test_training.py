@@ -9,32 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dragoman.testing import ScriptedModel
 
 from dragoman.engines import evaluate, evaluate_random, train
 from dragoman.errors import ConfigError, RunError, SpaceError
-from dragoman.experiment import Algorithm, Experiment
+from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.roles.observe import Observe
 from dragoman.runs import Run
+from dragoman.testing import ScriptedModel
+from tests.reading import read_numbers
 
 COUNTING = "tests.counting:Counting"
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 
 
-def numbers(text: str) -> list[float]:
-    """Four features of a text: a stand-in for a language model that can read numbers."""
-    words = text.replace(",", " ").split()
-    found = []
-    for word in words:
-        try:
-            found.append(float(word))
-        except ValueError:
-            continue
-    return (found + [0.0] * 4)[:4]
-
-
 def model() -> ScriptedModel:
-    return ScriptedModel(numbers)
+    return ScriptedModel(read_numbers)
 
 
 def without_clock(rows: list[dict]) -> list[dict]:
@@ -97,7 +86,11 @@ def test_learns_cartpole_from_text(tmp_path: Path) -> None:
     settings = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gae_lambda": 0.8}
     settings |= {"gamma": 0.98, "learning_rate": 0.001}
     experiment = Experiment(
-        env="CartPole-v1", steps=12_000, num_envs=8, algorithm=Algorithm("ppo", settings)
+        env="CartPole-v1",
+        steps=12_000,
+        num_envs=8,
+        algorithm=Algorithm("ppo", settings),
+        describe=Describe(limits=False),
     )
     run = train(experiment, out=tmp_path / "run", model=model())
     random = evaluate_random(experiment, 10)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from dragoman.testing import ScriptedModel
 
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.roles.observe import CLIP, Observe, Observer
+from dragoman.testing import ScriptedModel
 
 
 class NumberDescriber:

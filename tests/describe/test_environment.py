@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import re
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from dragoman.describe import describe_env, rollout
+from dragoman.errors import ConfigError, SpaceError
+from dragoman.testing import check_describer
+
+FAMILIES = ("classic_control", "box2d", "toy_text", "mujoco")
+NEWEST = sorted(
+    {
+        (spec.namespace, spec.name): spec.id
+        for spec in sorted(gym.registry.values(), key=lambda spec: spec.version or 0)
+        if str(spec.entry_point).startswith(tuple(f"gymnasium.envs.{f}" for f in FAMILIES))
+    }.values()
+)
+NUMBERED = re.compile(r"\bvalue \d|\baction -?\d|\d of 0 to \d")
+
+
+@pytest.mark.parametrize("env_id", NEWEST)
+def test_every_environment_of_gymnasium_has_named_features(env_id: str) -> None:
+    env = gym.make(env_id)
+    describer = describe_env(env, limits=False)
+    check_describer(describer, env, steps=30)
+    observation, info = env.reset(seed=0)
+    text = describer.observation(observation, info)
+    if env_id != "CarRacing-v3":  # an image has no named numbers
+        assert not NUMBERED.search(text), text
+    assert not NUMBERED.search(describer.action(env.action_space.sample()))
+    env.close()
+
+
+GOLDEN = {
+    "CartPole-v1": (
+        "cart position 0.0137 (limits ±4.8), cart velocity -0.023, "
+        "pole angle 2.63 degrees left (limits ±24), pole angular velocity -0.0483",
+        ["push cart to the left", "push cart to the right"],
+    ),
+    "MountainCar-v0": (
+        "position of the car along the x-axis -0.473 m (limits -1.2 to 0.6), "
+        "velocity of the car 0 (limits ±0.07)",
+        ["accelerate to the left", "don't accelerate", "accelerate to the right"],
+    ),
+    "Pendulum-v1": (
+        "x = cos(theta) 0.652 (limits ±1), y = sin(theta) 0.758 (limits ±1), "
+        "angular velocity -0.46 (limits ±8)",
+        None,
+    ),
+    "FrozenLake-v1": (
+        "row 0, column 0 of 4 rows and 4 columns",
+        ["move left", "move down", "move right", "move up"],
+    ),
+    "CliffWalking-v1": (
+        "row 3, column 0 of 4 rows and 12 columns",
+        ["move up", "move right", "move down", "move left"],
+    ),
+    "Taxi-v4": (
+        "taxi at row 3, column 0 of 5 rows and 5 columns, passenger at the blue stop, "
+        "destination the yellow stop",
+        [
+            "move south (down)",
+            "move north (up)",
+            "move east (right)",
+            "move west (left)",
+            "pickup passenger",
+            "drop off passenger",
+        ],
+    ),
+    "Blackjack-v1": ("player's sum 11, dealer shows 10, no usable ace", ["stick", "hit"]),
+    "LunarLander-v3": (
+        "horizontal position from the landing pad 0.00571 (limits ±2.5), "
+        "height above the landing pad 1.4 (limits ±2.5), "
+        "horizontal velocity 0.578 (limits ±10), vertical velocity -0.528 (limits ±10), "
+        "angle -0.378 degrees (limits ±360), angular velocity -0.131 (limits ±10), "
+        "left leg touches the ground 0 (limits 0 to 1), "
+        "right leg touches the ground 0 (limits 0 to 1)",
+        [
+            "do nothing",
+            "fire left orientation engine",
+            "fire main engine",
+            "fire right orientation engine",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("env_id", GOLDEN)
+def test_golden_texts(env_id: str) -> None:
+    env = gym.make(env_id)
+    describer = describe_env(env)
+    text, actions = GOLDEN[env_id]
+    assert describer.observation(*env.reset(seed=0)) == text
+    if actions is not None:
+        assert [describer.action(action) for action in range(env.action_space.n)] == actions
+
+
+def test_the_parts_of_a_large_robot_are_named() -> None:
+    env = gym.make("Humanoid-v5")
+    text = describe_env(env, precision=1).observation(*env.reset(seed=0))
+    assert text.count(", ") == 347
+    assert "angular velocity of the angle between left upper arm and left_lower_arm" in text
+    assert "inertia 10 of torso" in text
+    assert "actuator force at abdomen_z" in text
+    assert "external force 6 on left_lower_arm" in text
+
+
+def test_an_older_version_borrows_names_only_if_they_fit() -> None:
+    with pytest.warns(DeprecationWarning, match="out of date"):
+        env = gym.make("Hopper-v4")
+    text = describe_env(env).observation(*env.reset(seed=0))
+    assert text.startswith("z-coordinate of the torso")
+    with pytest.warns(DeprecationWarning, match="out of date"):
+        env = gym.make("Reacher-v4")
+    text = describe_env(env).observation(*env.reset(seed=0))
+    assert text.startswith("value 0 ")
+
+
+def test_vector_environments_have_the_names_of_their_copies() -> None:
+    expected = describe_env(gym.make("CartPole-v1"))
+    observation = np.array([0.1, 0.2, 0.03, -0.4], np.float32)
+    for mode in ("sync", "async"):
+        envs = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode=mode)
+        describer = describe_env(envs)
+        assert describer.observation(observation, {}) == expected.observation(observation, {})
+        assert describer.action(1) == expected.action(1)
+        envs.close()
+
+
+def test_names_behind_a_changed_space_are_not_trusted() -> None:
+    space = spaces.Box(-1, 1, (4,), np.float32)
+    env = gym.wrappers.TransformObservation(gym.make("CartPole-v1"), lambda o: o * 0, space)
+    text = describe_env(env).observation(*env.reset(seed=0))
+    assert text.startswith("value 0 0")
+
+
+def test_templates_take_features_by_name() -> None:
+    env = gym.make("CartPole-v1")
+    describer = describe_env(
+        env,
+        precision=2,
+        limits=False,
+        observation="The pole leans {pole_angle}. All: {observation}",
+        actions=["left", "right"],
+    )
+    text = describer.observation(*env.reset(seed=0))
+    assert text.startswith("The pole leans 2.6 degrees left. All: cart position 0.014, ")
+    assert [describer.action(0), describer.action(1)] == ["left", "right"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"observation": "{pole_angel}"}, r"'pole_angel' \(did you mean 'pole_angle'"),
+        ({"observation": "{pole_angle"}, "cannot be read"),
+        ({"observation": "{}"}, "names ''"),
+        ({"actions": ["left"]}, r"1 different action texts for Discrete\(2\)"),
+        ({"actions": ["left", "left"]}, "1 different action texts"),
+    ],
+)
+def test_bad_templates_are_named(arguments: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        describe_env(gym.make("CartPole-v1"), **arguments)
+
+
+def test_bad_observations_and_actions_are_named() -> None:
+    describer = describe_env(gym.make("CartPole-v1"))
+    with pytest.raises(SpaceError, match="pole angle is nan, but must be finite"):
+        describer.observation(np.array([0, 0, np.nan, 0], np.float32), {})
+    with pytest.raises(SpaceError, match=r"cart position is 5.0, outside its bounds -4.8 to 4.8"):
+        describer.observation(np.array([5, 0, 0, 0], np.float32), {})
+    with pytest.raises(SpaceError, match=r"2 is not in Discrete\(2\)"):
+        describer.action(2)
+
+
+def test_rollout_shows_episode_ends() -> None:
+    env = gym.make("FrozenLake-v1")
+    lines = list(rollout(env, describe_env(env), steps=40))
+    assert lines[0] == "0: row 0, column 0 of 4 rows and 4 columns"
+    assert lines[1].startswith("   > move ")
+    assert any(line.endswith("(terminated)") for line in lines)
+    assert "   reset: row 0, column 0 of 4 rows and 4 columns" in lines

@@ -57,7 +57,8 @@ class Algorithm:
     Attributes:
         name: The algorithm.
         settings: Keyword arguments of its constructor in the engine's own words, for example
-            ``{"learning_rate": 3e-4, "n_steps": 64}``.
+            ``{"learning_rate": 3e-4, "n_steps": 64}``. A learning rate that falls over the
+            training is written ``{"start": 5e-4, "end": 0.0}``.
         network: Units of the hidden layers of policy and value network.
     """
 

@@ -64,6 +64,13 @@ def test_spaces_that_an_algorithm_cannot_serve(
     assert cure in error.value.cure
 
 
+def test_a_learning_rate_can_fall() -> None:
+    settings = {"learning_rate": {"start": 0.1, "end": 0.0}, "n_steps": 8, "batch_size": 16}
+    experiment = Experiment(env="CartPole-v1", algorithm=Algorithm("ppo", settings))
+    algorithm = build(experiment, adapter().env, seed=0)
+    assert [algorithm.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == [0.1, 0.05, 0.0]
+
+
 def test_refused_settings_name_them() -> None:
     experiment = Experiment(env="CartPole-v1", algorithm=Algorithm("ppo", {"learning_rte": 1}))
     with pytest.raises(ConfigError, match=r"ppo refuses the settings \{'learning_rte': 1\}"):

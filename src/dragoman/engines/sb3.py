@@ -18,6 +18,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.errors import ConfigError, RunError
@@ -130,7 +131,10 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
     settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
         settings.setdefault("buffer_size", BUFFER_SIZE)
+    rate = settings.get("learning_rate")
     try:
+        if isinstance(rate, Mapping):
+            settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
         return ALGORITHMS[name](
             _policy_name(env.single_observation_space),
             VecAdapter(env),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from dragoman.testing import ScriptedModel, check_model
 
 from dragoman.models.cache import CachedModel
+from dragoman.testing import ScriptedModel, check_model
 
 
 def model() -> ScriptedModel:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dragoman.describe import describe_env
     from dragoman.engines import evaluate, evaluate_random, train
-    from dragoman.errors import DragomanError
+    from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Experiment
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CachedModel": "dragoman.models.cache",
+    "ConfigError": "dragoman.errors",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
+    "ModelError": "dragoman.errors",
     "Observe": "dragoman.roles.observe",
     "ObserveEnv": "dragoman.vector",
     "ObserveVector": "dragoman.vector",
     "Observer": "dragoman.roles.observe",
     "Run": "dragoman.runs",
+    "RunError": "dragoman.errors",
+    "SpaceError": "dragoman.errors",
     "describe_env": "dragoman.describe",
     "evaluate": "dragoman.engines",
     "evaluate_random": "dragoman.engines",
@@ -39,13 +43,17 @@ _HOME = {
 
 __all__ = [
     "CachedModel",
+    "ConfigError",
     "DragomanError",
     "Experiment",
+    "ModelError",
     "Observe",
     "ObserveEnv",
     "ObserveVector",
     "Observer",
     "Run",
+    "RunError",
+    "SpaceError",
     "describe_env",
     "evaluate",
     "evaluate_random",

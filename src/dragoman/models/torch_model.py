@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
@@ -33,6 +34,9 @@ class TorchModel:
     def __init__(self, model: Any, tokenizer: Any, *, name: str) -> None:
         self._stack = model.get_encoder() if model.config.is_encoder_decoder else model
         self._stack.eval().requires_grad_(False)
+        # Keys and values are for generating; an encoder without generation knows no such switch.
+        has_cache = "use_cache" in inspect.signature(self._stack.forward).parameters
+        self._without_cache = {"use_cache": False} if has_cache else {}
         self._tokenizer = tokenizer
         self._name = name
         self._blocks = _find_blocks(self._stack, model.config.num_hidden_layers)
@@ -156,8 +160,7 @@ class TorchModel:
 
     def _forward(self, ids: Tensor, attention_mask: Tensor, depth: int) -> Tensor:
         inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": attention_mask}
-        if self._stack.config.model_type not in _WITHOUT_CACHE:
-            inputs["use_cache"] = False
+        inputs |= self._without_cache
         if depth == self.num_layers:
             last: Tensor = self._stack(**inputs).last_hidden_state
             return last
@@ -178,9 +181,6 @@ class TorchModel:
             f"{self.name!r} did not run its block {depth}",
             cure="leave layer unset to use the whole depth of this architecture",
         )
-
-
-_WITHOUT_CACHE = frozenset({"bert", "distilbert", "mpnet", "roberta"})
 
 
 class _DepthReached(Exception):

@@ -15,13 +15,13 @@ from torch import nn
 import dragoman
 
 
-def main(model="gpt2", layer=4, updates=3000, num_envs=16, horizon=8, gamma=0.98, seed=0):
+def main(language_model, layer=4, updates=800, num_envs=16, horizon=8, gamma=0.98, seed=0):
     torch.manual_seed(seed)
     # o_t --describe--> text --f--> s_t: the environments now observe hidden states of the model.
     envs = gym.make_vec("CartPole-v1", num_envs=num_envs)
     settings = dragoman.Observe(layer=layer, freeze_after=4000)
     describer = dragoman.describe_env(envs, precision=2, limits=False)
-    envs = dragoman.observe(envs, model, settings, describer)
+    envs = dragoman.observe(envs, language_model, settings, describer)
     features = envs.single_observation_space.shape[0]
     # pi(a|s) = g(s): two layers with 128 hidden units, a softmax over the two pushes; V beside it.
     policy = nn.Sequential(
@@ -60,10 +60,12 @@ def main(model="gpt2", layer=4, updates=3000, num_envs=16, horizon=8, gamma=0.98
         loss.backward()
         nn.utils.clip_grad_norm_([*policy.parameters(), *value.parameters()], 0.5)
         optimizer.step()
-        if update % 100 == 0:
-            print(f"{update * num_envs * horizon} steps: return {np.mean(finished[-50:]):.0f}")
+        if update % 50 == 0:
+            steps_done, recent = update * num_envs * horizon, np.mean(finished[-50:])
+            print(f"{steps_done} steps: return {recent:.0f}", flush=True)
     return finished
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    name = sys.argv[1] if len(sys.argv) > 1 else "gpt2"
+    main(dragoman.load_model(name, dtype="bfloat16"))

@@ -72,7 +72,7 @@ def founding_sketch():
 def test_the_founding_sketch_runs_on_a_gpt2(
     tiny_gpt2_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finished = founding_sketch()(str(tiny_gpt2_path), layer=2, updates=100)
+    finished = founding_sketch()(dragoman.load_model(str(tiny_gpt2_path)), layer=2, updates=100)
     assert "12800 steps: return" in capsys.readouterr().out
     assert len(finished) > 100
 

@@ -91,6 +91,8 @@ GOLDEN = {
 
 @pytest.mark.parametrize("env_id", GOLDEN)
 def test_golden_texts(env_id: str) -> None:
+    if env_id not in gym.registry:
+        pytest.skip(f"Gymnasium {gym.__version__} has no {env_id}")
     env = gym.make(env_id)
     describer = describe_env(env)
     text, actions = GOLDEN[env_id]

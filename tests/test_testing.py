@@ -135,4 +135,4 @@ def test_scripted_model_remembers_what_it_was_asked() -> None:
         model.encode(["be", "see"], layer=2), [[1, 0.5, 0.5], [1.5, 1, 0.5]]
     )
     assert model.calls == [["be", "see"]]
-    assert model.tokens_computed == 2
+    assert model.cost.tokens == 2

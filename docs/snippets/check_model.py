@@ -9,8 +9,8 @@ class Doubled:
         self.hidden_size, self.num_layers = model.hidden_size, model.num_layers
 
     @property
-    def tokens_computed(self):
-        return self.model.tokens_computed
+    def cost(self):
+        return self.model.cost
 
     def encode(self, texts, *, layer=None, pooling=("last",)):
         return 2 * self.model.encode(texts, layer=layer, pooling=pooling)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dragoman.experiment import Experiment
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
+    from dragoman.models.scoring import score
     from dragoman.roles.observe import Observe, Observer
     from dragoman.runs import Run
     from dragoman.vector import ObserveEnv, ObserveVector, observe
@@ -38,6 +39,7 @@ _HOME = {
     "evaluate_random": "dragoman.engines",
     "load_model": "dragoman.models.catalog",
     "observe": "dragoman.vector",
+    "score": "dragoman.models.scoring",
     "train": "dragoman.engines",
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "evaluate_random",
     "load_model",
     "observe",
+    "score",
     "train",
 ]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragoman.errors import ConfigError, DragomanError, SpaceError
-from dragoman.types import Describer, FloatArray, LanguageModel, Pooling
+from dragoman.types import Cost, Describer, FloatArray, LanguageModel, Pooling
 
 TEXTS = (
     "a",
@@ -58,7 +58,7 @@ class ScriptedModel:
         self.name = "scripted"
         self.num_layers = num_layers
         self.hidden_size = hidden_size if hidden_size is not None else np.size(answer(TEXTS[-1]))
-        self.tokens_computed = 0
+        self.cost = Cost()
         self.calls: list[list[str]] = []
 
     def encode(
@@ -76,7 +76,8 @@ class ScriptedModel:
         if not pooling or not set(pooling) <= set(get_args(Pooling)):
             raise ConfigError(f"pooling is {pooling}", cure="choose from last, mean, first")
         self.calls.append(list(texts))
-        self.tokens_computed += sum(len(text.split()) for text in dict.fromkeys(texts))
+        self.cost.texts += len(texts)
+        self.cost.tokens += sum(len(text.split()) for text in dict.fromkeys(texts))
         rows = [np.asarray(self.answer(text), dtype=np.float32) for text in texts]
         hidden = np.stack(rows) if rows else np.empty((0, self.hidden_size), dtype=np.float32)
         return np.tile(hidden * np.float32(depth / self.num_layers), (1, len(pooling)))

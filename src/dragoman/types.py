@@ -8,6 +8,7 @@ their name: ``is_real``, ``is_pad``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -37,6 +38,25 @@ class Describer(Protocol):
         ...
 
 
+@dataclass
+class Cost:
+    """What a language model has cost so far, as counters that only grow.
+
+    Attributes:
+        texts: Texts and candidates asked for.
+        texts_remembered: Of these, answered from a memory without the model.
+        tokens: Real (not padding) tokens that have passed through the model.
+        tokens_shared: Tokens that would have, had their common head not been computed before.
+        seconds: Time spent in the model.
+    """
+
+    texts: int = 0
+    texts_remembered: int = 0
+    tokens: int = 0
+    tokens_shared: int = 0
+    seconds: float = 0.0
+
+
 @runtime_checkable
 class LanguageModel(Protocol):
     """Text in, numbers out. Batch composition never changes a result."""
@@ -57,8 +77,8 @@ class LanguageModel(Protocol):
         ...
 
     @property
-    def tokens_computed(self) -> int:
-        """Real (not padding) tokens that have passed through the model so far."""
+    def cost(self) -> Cost:
+        """What was asked of the model so far."""
         ...
 
     def encode(
@@ -79,5 +99,24 @@ class LanguageModel(Protocol):
 
         Returns:
             float32 array ``(B, len(pooling) * H)``.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoringModel(LanguageModel, Protocol):
+    """A language model that also says how likely texts are after others."""
+
+    def token_log_probs(
+        self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
+    ) -> list[list[FloatArray]]:
+        """Return the log-prob of every token of every candidate, after its prompt.
+
+        Args:
+            prompts: ``B`` texts.
+            candidates: Candidate texts of each prompt; their numbers may differ.
+
+        Returns:
+            For each prompt and candidate, a float32 array with one log-prob a token.
         """
         ...

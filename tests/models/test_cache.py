@@ -20,7 +20,8 @@ def test_only_new_texts_reach_the_model() -> None:
     cached.encode(["b", "c"])
     assert inner.calls == [["a", "b"], ["c"]]
     assert (cached.hits, cached.misses) == (2, 3)
-    assert cached.tokens_computed == inner.tokens_computed
+    assert cached.cost.tokens == inner.cost.tokens
+    assert (cached.cost.texts, cached.cost.texts_remembered) == (5, 2)
 
 
 @pytest.mark.parametrize("argument", [{"layer": 1}, {"pooling": ("mean",)}])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.models import torch_model
-from dragoman.models.torch_model import TorchModel, _batches
+from dragoman.models.batching import plan_batches
+from dragoman.models.torch_model import TorchModel
 from dragoman.testing import TEXTS, check_model
 from tests.models import tiny
 
@@ -33,7 +36,7 @@ def test_padding_side_of_the_tokenizer_never_matters(architecture: str) -> None:
 def oracle(parts, text: str, layer: int) -> torch.Tensor:
     """All hidden states of one unpadded text, as Transformers itself gives them."""
     model, tokenizer = parts
-    stack = model.get_encoder() if model.config.is_encoder_decoder else model
+    stack = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
     inputs = tokenizer(text, return_tensors="pt")
     with torch.no_grad():
         out = stack(**inputs, output_hidden_states=True)
@@ -65,8 +68,9 @@ def test_a_special_token_inside_a_text_is_text(parts) -> None:
 @pytest.mark.parametrize("layer", range(tiny.LAYERS + 1))
 def test_blocks_above_the_layer_are_not_computed(parts, layer: int) -> None:
     model = TorchModel(*parts, name="tiny")
+    model.encode(["push left"], layer=layer)  # what it finds out about itself is behind it
     ran: list[int] = []
-    for i, block in enumerate(model._blocks):
+    for i, block in enumerate(model._stack.blocks):
         block.register_forward_hook(lambda *_, i=i: ran.append(i))
     model.encode(["push left"], layer=layer)
     assert ran == list(range(layer))
@@ -75,9 +79,9 @@ def test_blocks_above_the_layer_are_not_computed(parts, layer: int) -> None:
 def test_equal_texts_are_computed_once(parts) -> None:
     model = TorchModel(*parts, name="tiny")
     model.encode(["push left"])
-    once = model.tokens_computed
+    once = model.cost.tokens
     got = model.encode(["push left"] * 5)
-    assert model.tokens_computed == 2 * once
+    assert model.cost.tokens == 2 * once
     assert (got == got[0]).all()
 
 
@@ -87,16 +91,8 @@ def test_the_token_budget_changes_nothing(
 ) -> None:
     model = tiny.make(architecture)
     whole = model.encode(TEXTS)
-    monkeypatch.setattr(torch_model, "BATCH_TOKENS", 40)
+    monkeypatch.setattr(torch_model, "plan_batches", partial(plan_batches, budget=40))
     np.testing.assert_allclose(model.encode(TEXTS), whole, rtol=1e-4, atol=1e-4)
-
-
-def test_batches_keep_the_budget_and_every_row() -> None:
-    lengths = [5, 1, 9, 3, 3, 100]
-    batches = list(_batches(lengths, 12))
-    assert sorted(row for batch in batches for row in batch) == list(range(6))
-    # A text longer than the budget still gets a batch of its own.
-    assert [len(batch) * max(lengths[row] for row in batch) for batch in batches] == [9, 5, 9, 100]
 
 
 @every_architecture

@@ -38,9 +38,18 @@ ARCHITECTURES = {
     "llama": ("LlamaConfig", GROUPED),
     "qwen": ("Qwen2Config", GROUPED),
     "gemma": ("GemmaConfig", GROUPED),
+    # A sliding window in every second block, and logits that are not a linear map.
+    "gemma2": ("Gemma2Config", {**GROUPED, "sliding_window": 6, "query_pre_attn_scalar": 8}),
     "t5": (
         "T5Config",
-        {"d_model": WIDTH, "d_kv": 8, "d_ff": 64, "num_layers": LAYERS, "num_heads": 4},
+        {
+            "d_model": WIDTH,
+            "d_kv": 8,
+            "d_ff": 64,
+            "num_layers": LAYERS,
+            "num_heads": 4,
+            "decoder_start_token_id": 0,
+        },
     ),
     "bert": ("BertConfig", COMMON),
 }
@@ -60,7 +69,7 @@ def train_tokenizer(architecture: str):
         trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=special)
         names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]"}
         names |= {"sep_token": "[SEP]"}
-    elif architecture in ("t5", "gemma"):
+    elif architecture in ("t5", "gemma", "gemma2"):
         special = ["<pad>", "</s>", "<unk>", "<s>"]
         tokenizer = Tokenizer(models.Unigram())
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -81,7 +90,12 @@ def train_tokenizer(architecture: str):
         if architecture != "gpt2":  # GPT-2 has no padding token at all
             names["pad_token"] = "<|endoftext|>"
     tokenizer.train_from_iterator(CORPUS, trainer)
-    template = {"bert": "[CLS] $A [SEP]", "t5": "$A </s>", "gemma": "<s> $A"}.get(architecture)
+    template = {
+        "bert": "[CLS] $A [SEP]",
+        "t5": "$A </s>",
+        "gemma": "<s> $A",
+        "gemma2": "<s> $A",
+    }.get(architecture)
     if template:
         marks = [(word, tokenizer.token_to_id(word)) for word in template.split() if word != "$A"]
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -99,7 +113,7 @@ def make_tokenizer(architecture: str, padding_side: str = "right"):
 
 
 def make_parts(architecture: str, padding_side: str = "right"):
-    """Return a Transformers model without a head, and its tokenizer."""
+    """Return a Transformers model, with its language-modelling head if it has one."""
     tokenizer = make_tokenizer(architecture, padding_side)
     config_name, settings = ARCHITECTURES[architecture]
     ids = {
@@ -108,7 +122,9 @@ def make_parts(architecture: str, padding_side: str = "right"):
     config = getattr(transformers, config_name)(vocab_size=len(tokenizer), **ids, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = transformers.AutoModel.from_config(config)
+        kinds = {"t5": "AutoModelForSeq2SeqLM", "bert": "AutoModel"}
+        kind = getattr(transformers, kinds.get(architecture, "AutoModelForCausalLM"))
+        model = kind.from_config(config)
         # The usual initial weights are so small that the input hardly matters.
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -318,7 +318,9 @@ class _Bookkeeper(BaseCallback):
             self.logger.record("rollout/return_mean", float(np.mean(self.returns)))
         self.logger.record("rollout/episodes", self.episodes)
         if self.observer is not None:
-            tokens = self.observer.model.tokens_computed
+            cost = self.observer.model.cost
+            for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
+                self.logger.record(f"model/{name}", getattr(cost, name))
             seconds = time.monotonic() - self._started_at
-            self.logger.record("model/tokens", tokens)
-            self.logger.record("time/tokens_per_second", tokens / max(seconds, 1e-9))
+            self.logger.record("time/model_seconds", cost.seconds)
+            self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))

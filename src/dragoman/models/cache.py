@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from dragoman.types import FloatArray, LanguageModel, Pooling
+from dragoman.types import Cost, FloatArray, LanguageModel, Pooling
 
 _Key = tuple[str, int | None, tuple[Pooling, ...]]
 
@@ -47,9 +48,12 @@ class CachedModel:
         return self.model.num_layers
 
     @property
-    def tokens_computed(self) -> int:
-        """Tokens the wrapped model has computed; a hit adds none."""
-        return self.model.tokens_computed
+    def cost(self) -> Cost:
+        """What was asked of the memory and of the model behind it."""
+        cost = replace(self.model.cost)
+        cost.texts += self.hits
+        cost.texts_remembered += self.hits
+        return cost
 
     def encode(
         self,

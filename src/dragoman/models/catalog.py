@@ -97,26 +97,38 @@ def load_model(
         MissingExtraError: Converting it needs the extra ``gguf``.
     """
     import torch
-    from transformers import AutoModel, AutoTokenizer
+    import transformers
 
     from dragoman.models.torch_model import TorchModel
 
     source = _resolve(name)
     try:
         with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
-            model = AutoModel.from_pretrained(
+            trust = {"trust_remote_code": trust_remote_code}
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
+            config = transformers.AutoConfig.from_pretrained(source, **trust)
+            model = getattr(transformers, _auto_class(config)).from_pretrained(
                 source,
                 dtype=getattr(torch, dtype),
                 # Never a pickle: weights are read as safetensors or not at all.
                 use_safetensors=True,
-                trust_remote_code=trust_remote_code,
+                **trust,
             )
     except Exception as error:
         # Transformers raises OSError, ValueError, ImportError and others for a bad model folder;
         # whichever it is, the user needs the model's name and a way out.
         raise _load_error(name, error) from error
     return TorchModel(model.to(device), tokenizer, name=name)
+
+
+def _auto_class(config: Any) -> str:
+    """Return the class that loads the model with its language-modelling head, if it has one."""
+    saved_as = " ".join(getattr(config, "architectures", None) or [])
+    if config.is_encoder_decoder and "ForConditionalGeneration" in saved_as:
+        return "AutoModelForSeq2SeqLM"
+    if "ForCausalLM" in saved_as or "LMHeadModel" in saved_as:
+        return "AutoModelForCausalLM"
+    return "AutoModel"
 
 
 def _resolve(name: str) -> str:

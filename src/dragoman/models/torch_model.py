@@ -1,53 +1,59 @@
-"""A Transformers model that turns texts into hidden states."""
+"""A Transformers model that turns texts into hidden states, and prompts into log-probs."""
 
 from __future__ import annotations
 
-import inspect
+import functools
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dragoman.errors import ConfigError, ModelError, did_you_mean
-from dragoman.types import FloatArray, Pooling
-
-BATCH_TOKENS = 8192
-"""Most tokens, padding included, that one forward takes."""
+from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.causal import CausalScorer, Head
+from dragoman.models.prefix import Prefix, PrefixMemory
+from dragoman.models.seq2seq import Seq2SeqScorer
+from dragoman.models.stack import Stack, expand
+from dragoman.models.tokens import Tokens
+from dragoman.types import Cost, FloatArray, Pooling
 
 
 class TorchModel:
     """A causal, encoder-decoder or encoder model with its tokenizer, in evaluation mode.
 
-    Of an encoder-decoder model the encoder is used. Tokens are the tokenizer's own, with the
-    special tokens it adds by itself. Padding is made here, always on the right, and told apart
-    from text by position: the tokenizer's padding side and token never matter, and a text may
-    contain the padding or end-of-text token.
+    Of an encoder-decoder model the encoder encodes, and both together score. Tokens are the
+    tokenizer's own, with the special tokens it adds by itself. Padding is made here, always on
+    the right, and told apart from text by position: the tokenizer's padding side and token
+    never matter, and a text may contain the padding or end-of-text token.
+
+    What all texts of a call begin with is computed once and remembered (`PrefixMemory`).
 
     Args:
-        model: A model without a head, as `transformers.AutoModel` loads it.
+        model: A model of Transformers; without a head it encodes, but cannot score.
         tokenizer: Its tokenizer.
         name: What the model was loaded by.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, name: str) -> None:
-        self._stack = model.get_encoder() if model.config.is_encoder_decoder else model
-        self._stack.eval().requires_grad_(False)
-        # Keys and values are for generating; an encoder without generation knows no such switch.
-        has_cache = "use_cache" in inspect.signature(self._stack.forward).parameters
-        self._without_cache = {"use_cache": False} if has_cache else {}
-        self._tokenizer = tokenizer
-        self._name = name
-        self._blocks = _find_blocks(self._stack, model.config.num_hidden_layers)
-        self._hidden_size = int(model.config.hidden_size)
-        self._context = getattr(model.config, "max_position_embeddings", None)
-        self._tokens_computed = 0
+        config = model.config
+        self._is_seq2seq = bool(config.is_encoder_decoder)
+        model.eval().requires_grad_(False)
+        module = model.get_encoder() if self._is_seq2seq else model.base_model
+        self._model = model
+        self._stack = Stack(module, config.num_hidden_layers, name)
+        self._tokens = Tokens(tokenizer, name, getattr(config, "max_position_embeddings", None))
+        self._prefixes = PrefixMemory(self._stack)
+        self._hidden_size = int(config.hidden_size)
+        self._cost = Cost()
 
     @property
     def name(self) -> str:
         """What the model was loaded by."""
-        return self._name
+        return self._stack.name
 
     @property
     def hidden_size(self) -> int:
@@ -57,18 +63,17 @@ class TorchModel:
     @property
     def num_layers(self) -> int:
         """Number of transformer blocks."""
-        return len(self._blocks)
+        return self._stack.num_layers
 
     @property
-    def tokens_computed(self) -> int:
-        """Real tokens that have passed through the model so far."""
-        return self._tokens_computed
+    def cost(self) -> Cost:
+        """What was asked of the model so far."""
+        return self._cost
 
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        device: torch.device = self._stack.device
-        return device
+        return self._stack.device
 
     def encode(
         self,
@@ -99,16 +104,85 @@ class TorchModel:
         """
         depth = self._depth(layer)
         _check_pooling(pooling)
-        distinct = list(dict.fromkeys(texts))
-        tokens = self._tokenize(distinct)
-        features = np.empty((len(distinct), len(pooling) * self.hidden_size), dtype=np.float32)
-        for rows in _batches([len(ids) for ids in tokens], BATCH_TOKENS):
-            hidden, is_real = self._hidden_states([tokens[row] for row in rows], depth)
-            pooled = [_POOLINGS[name](hidden, is_real) for name in pooling]
-            features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
-        self._tokens_computed += sum(map(len, tokens))
+        with self._metered(len(texts)):
+            distinct = list(dict.fromkeys(texts))
+            tokens = self._tokens.of(distinct)
+            features = np.empty((len(distinct), len(pooling) * self.hidden_size), np.float32)
+            prefix = self._prefixes.find(tokens, depth) if self._stack.continues else None
+            shared = len(prefix) if prefix else 0
+            rests = [ids[shared:] for ids in tokens]
+            for rows in plan_batches([len(ids) for ids in rests]):
+                hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
+                pooled = [_POOLINGS[name](hidden, is_real, prefix) for name in pooling]
+                features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+            self._cost.tokens += sum(map(len, rests))
+            self._cost.tokens_shared += shared * len(rests)
         where = {text: row for row, text in enumerate(distinct)}
         return features[[where[text] for text in texts]]
+
+    def token_log_probs(
+        self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
+    ) -> list[list[FloatArray]]:
+        """Return the log-prob of every token of every candidate, after its prompt.
+
+        A causal model reads prompt and candidate as one text, cut into tokens together; the
+        tokens that count start where the candidates' tokens part from the prompt's
+        (`Tokens.continuations`). An encoder-decoder model reads the prompt with its encoder and
+        the candidate, without an end token, with its decoder.
+
+        Args:
+            prompts: ``B`` texts; an empty one stands for the model's start token.
+            candidates: Candidate texts of each prompt; their numbers may differ.
+
+        Returns:
+            For each prompt and candidate, a float32 array with one log-prob a token.
+
+        Raises:
+            ConfigError: A candidate is empty, or there are not as many lists as prompts.
+            ModelError: The model has no language-modelling head, or a text is too long.
+        """
+        if len(prompts) != len(candidates):
+            raise ConfigError(
+                f"there are {len(prompts)} prompts and {len(candidates)} lists of candidates",
+                cure="give one list of candidates for each prompt",
+            )
+        if self._model.get_output_embeddings() is None:
+            raise ModelError(
+                f"{self.name!r} has no language-modelling head, so it cannot score candidates",
+                cure="use a causal or an encoder-decoder model, saved with its head",
+            )
+        with self._metered(sum(map(len, candidates))):
+            pairs = [(p, tuple(own)) for p, own in zip(prompts, candidates, strict=True)]
+            distinct = list(dict.fromkeys(pairs))
+            score = self._score_seq2seq if self._is_seq2seq else self._score_causal
+            found = dict(zip(distinct, score(distinct), strict=True))
+        return [found[pair] for pair in pairs]
+
+    @functools.cached_property
+    def _head(self) -> Head:
+        return Head(self._model, self._stack)
+
+    def _score_causal(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
+        scorer = CausalScorer(self._stack, self._head, self._prefixes)
+        found = scorer.score([self._tokens.continuations(*pair) for pair in pairs])
+        self._cost.tokens += scorer.tokens_computed
+        self._cost.tokens_shared += scorer.tokens_shared
+        return found
+
+    def _score_seq2seq(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
+        scorer = Seq2SeqScorer(self._model, self._stack)
+        candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
+        found = scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
+        self._cost.tokens += scorer.tokens_computed
+        return found
+
+    @contextmanager
+    def _metered(self, texts: int) -> Iterator[None]:
+        started, heads = time.perf_counter(), self._prefixes.tokens_computed
+        yield
+        self._cost.texts += texts
+        self._cost.tokens += self._prefixes.tokens_computed - heads
+        self._cost.seconds += time.perf_counter() - started
 
     def _depth(self, layer: int | None) -> int:
         depth = self.num_layers if layer is None else layer
@@ -120,86 +194,37 @@ class TorchModel:
             )
         return depth
 
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        # The tokenizer's own length warning is ours to give, as an error below.
-        tokens: list[list[int]] = self._tokenizer(texts, verbose=False)["input_ids"]
-        for i, text in enumerate(texts):
-            if not tokens[i]:
-                tokens[i] = [self._start_token(text)]
-            if self._context is not None and len(tokens[i]) > self._context:
-                raise ModelError(
-                    f"a text of {len(tokens[i])} tokens is longer than the context of "
-                    f"{self._context} tokens of {self.name!r}: {text[:60]!r}...",
-                    cure="describe less, with fewer digits, or use a model with a longer context",
-                )
-        return tokens
-
-    def _start_token(self, text: str) -> int:
-        for token in (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id):
-            if token is not None:
-                return int(token)
-        raise ModelError(
-            f"the text {text!r} has no token, and {self.name!r} has no token for an empty text",
-            cure="describe every observation with at least one word",
-        )
-
-    def _hidden_states(self, tokens: list[list[int]], depth: int) -> tuple[Tensor, Tensor]:
+    def _hidden_states(
+        self, tokens: list[list[int]], depth: int, prefix: Prefix | None
+    ) -> tuple[Tensor, Tensor]:
         """Return hidden states ``(B, T, H)`` in float32 and ``is_real`` ``(B, T)``."""
-        width = max(map(len, tokens))
-        ids = torch.zeros(len(tokens), width, dtype=torch.long)
-        is_real = torch.zeros(len(tokens), width, dtype=torch.bool)
-        for row, row_ids in enumerate(tokens):
-            ids[row, : len(row_ids)] = torch.tensor(row_ids)
-            is_real[row, : len(row_ids)] = True
+        ids, is_real = pad_right(tokens)
         ids, is_real = ids.to(self.device), is_real.to(self.device)
         with torch.inference_mode():
-            hidden = self._forward(ids, is_real.long(), depth)
+            hidden = self._stack.run(
+                ids,
+                depth=depth,
+                # On the right of a causal text, padding is seen by padding only.
+                is_real=None if self._stack.is_causal else is_real,
+                past=expand(prefix.keys_values, len(tokens)) if prefix else None,
+            )
         return hidden.float(), is_real
 
-    def _forward(self, ids: Tensor, attention_mask: Tensor, depth: int) -> Tensor:
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": attention_mask}
-        inputs |= self._without_cache
-        if depth == self.num_layers:
-            last: Tensor = self._stack(**inputs).last_hidden_state
-            return last
 
-        # The forward is left by an exception at the wanted depth, which works for every
-        # architecture without knowing how it builds its masks and positions.
-        def leave(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            raise _DepthReached(arguments[0] if arguments else named["hidden_states"])
-
-        handle = self._blocks[depth].register_forward_pre_hook(leave, with_kwargs=True)
-        try:
-            self._stack(**inputs)
-        except _DepthReached as reached:
-            return reached.hidden
-        finally:
-            handle.remove()
-        raise ModelError(
-            f"{self.name!r} did not run its block {depth}",
-            cure="leave layer unset to use the whole depth of this architecture",
-        )
-
-
-class _DepthReached(Exception):
-    def __init__(self, hidden: Tensor) -> None:
-        super().__init__()
-        self.hidden = hidden
-
-
-def _last(hidden: Tensor, is_real: Tensor) -> Tensor:
+def _last(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
     return hidden[torch.arange(len(hidden), device=hidden.device), is_real.sum(dim=1) - 1]
 
 
-def _mean(hidden: Tensor, is_real: Tensor) -> Tensor:
-    weights = is_real.unsqueeze(-1)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+def _mean(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
+    total = (hidden * is_real.unsqueeze(-1)).sum(dim=1)
+    count = is_real.sum(dim=1, keepdim=True)
+    if prefix is None:
+        return total / count
+    return (total + prefix.hidden.sum(dim=0)) / (count + len(prefix))
 
 
-def _first(hidden: Tensor, is_real: Tensor) -> Tensor:
-    return hidden[:, 0]
+def _first(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
+    return hidden[:, 0] if prefix is None else prefix.hidden[:1].expand(len(hidden), -1)
 
 
 _POOLINGS = {"last": _last, "mean": _mean, "first": _first}
@@ -215,26 +240,3 @@ def _check_pooling(pooling: Sequence[Pooling]) -> None:
             )
     if not pooling:
         raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")
-
-
-def _find_blocks(stack: nn.Module, count: int) -> nn.ModuleList:
-    for module in stack.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ModelError(
-        f"{type(stack).__name__} has no list of {count} transformer blocks",
-        cure="use a model of a transformer architecture",
-    )
-
-
-def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield row indices in batches of like length, each within a budget of padded tokens."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Sorted upwards, this row is the longest of its batch so far.
-        if batch and (len(batch) + 1) * lengths[row] > budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch

@@ -1,0 +1,63 @@
+"""From log-probs of tokens to one score a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.types import FloatArray
+
+Normalisation: TypeAlias = Literal["sum", "token", "word"]
+"""By what the log-probability of a candidate is divided: nothing, its tokens or its words."""
+
+
+def normalise(
+    token_log_probs: Sequence[FloatArray], texts: Sequence[str], how: Normalisation = "sum"
+) -> FloatArray:
+    """Return one score a candidate: the sum of its tokens' log-probs, normalised.
+
+    The sum is the candidate's log-probability, which favours short ones. The mean over tokens
+    takes that away, but depends on how the tokenizer cuts; the mean over words does not.
+
+    Args:
+        token_log_probs: Of each of ``K`` candidates, the log-probs of its tokens.
+        texts: The candidates' texts, whose words are counted.
+        how: What to divide by.
+
+    Returns:
+        float32 array ``(K,)``.
+
+    Raises:
+        ConfigError: There is no such normalisation.
+    """
+    sums = np.array([np.sum(one, dtype=np.float64) for one in token_log_probs])
+    if how == "sum":
+        counts = np.ones(len(sums))
+    elif how == "token":
+        counts = np.array([len(one) for one in token_log_probs], dtype=np.float64)
+    elif how == "word":
+        counts = np.array([max(len(text.split()), 1) for text in texts], dtype=np.float64)
+    else:
+        known = get_args(Normalisation)
+        raise ConfigError(
+            f"there is no normalisation {how!r}{did_you_mean(how, known)}",
+            cure=f"choose from {', '.join(known)}",
+        )
+    return (sums / counts).astype(np.float32)
+
+
+def domain_pmi(scores: FloatArray, domain_scores: FloatArray) -> FloatArray:
+    """Return how much more likely candidates are here than in the domain at large.
+
+    The domain-conditional pointwise mutual information of Holtzman et al. (2021): log-prob
+    given the prompt minus log-prob given a prompt that only names the domain. It takes away
+    that some candidates are likely anywhere.
+
+    Args:
+        scores: ``(K,)`` log-probs given the prompt.
+        domain_scores: ``(K,)`` log-probs given the domain prompt.
+    """
+    return scores - domain_scores

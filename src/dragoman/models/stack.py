@@ -1,0 +1,191 @@
+"""The transformer blocks of a model: token ids in, hidden states at any depth out."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from dragoman.errors import ModelError
+
+KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
+"""What the tokens before have left for attention: one ``(B, heads, T, size)`` pair a block."""
+
+
+class Stack:
+    """A causal or bidirectional stack of blocks, without a head, as Transformers builds it.
+
+    It knows by itself what its architecture allows, so that nothing above it asks for names of
+    architectures.
+
+    Args:
+        module: The stack.
+        num_layers: Number of its blocks.
+        name: What the model was loaded by.
+    """
+
+    def __init__(self, module: Any, num_layers: int, name: str) -> None:
+        self.module = module
+        self.name = name
+        self.blocks = _find_blocks(module, num_layers)
+        accepted = inspect.signature(module.forward).parameters
+        # Keys and values are for what comes after; an encoder alone may know no such switch.
+        self._has_switch = "use_cache" in accepted
+        # Transformers 5.2 and later say "cache".
+        names = ("cache", "past_key_values")
+        self._cache_name = next((name for name in names if name in accepted), None)
+        self._takes_positions = "position_ids" in accepted
+
+    @property
+    def num_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        device: torch.device = self.module.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of weights and hidden states."""
+        dtype: torch.dtype = self.module.dtype
+        return dtype
+
+    @functools.cached_property
+    def is_causal(self) -> bool:
+        """Whether no token sees the ones after it, found by changing the last of three.
+
+        One block tells, so that asking costs next to nothing.
+        """
+        ids = torch.tensor([[1, 2, 3], [1, 2, 4]], device=self.device)
+        with torch.inference_mode():
+            hidden = self.run(ids, depth=1, is_real=torch.ones_like(ids, dtype=torch.bool))
+        return bool(torch.allclose(hidden[0, :2], hidden[1, :2], rtol=1e-3, atol=1e-3))
+
+    @property
+    def continues(self) -> bool:
+        """Whether it can go on from keys and values that were computed before."""
+        return self._cache_name is not None and self.is_causal
+
+    @property
+    def packs(self) -> bool:
+        """Whether several continuations of one text can stand side by side in one row.
+
+        That takes a mask of our own, the same in every block, and positions of our own.
+        """
+        config = self.module.config
+        kinds = getattr(config, "layer_types", None)
+        whole = (
+            set(kinds) == {"full_attention"}
+            if kinds
+            else getattr(config, "sliding_window", None) is None
+        )
+        masks = getattr(config, "_attn_implementation", None) in ("sdpa", "eager")
+        return self.continues and self._takes_positions and whole and masks
+
+    def weights_version(self) -> tuple[int, int]:
+        """Return a mark that changes when weights are written in place or replaced."""
+        parameters = list(self.module.parameters())
+        # Tensors that were made for inference only count no writes; they cannot be trained.
+        written = sum(0 if p.is_inference() else p._version for p in parameters)
+        return written, sum(p.data_ptr() for p in parameters)
+
+    def run(
+        self,
+        ids: Tensor,
+        *,
+        depth: int | None = None,
+        is_real: Tensor | None = None,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        past: KeysValues | None = None,
+    ) -> Tensor:
+        """Return the hidden states after ``depth`` blocks.
+
+        At full depth the final normalisation is applied, as in ``last_hidden_state`` of
+        Transformers; below it a block's output is taken as it is. Blocks above are not run.
+
+        Args:
+            ids: Token ids ``(B, T)``.
+            depth: Number of blocks to run; all of them by default.
+            is_real: ``(B, T)``, needed where padding would be seen: not by a causal stack that
+                is padded on the right.
+            mask: Additive attention mask ``(B, 1, T, P + T)`` instead, where `packs`.
+            positions: Positions ``(B, T)`` to go with it.
+            past: Keys and values of ``P`` tokens before these, for each row.
+
+        Returns:
+            Tensor ``(B, T, H)`` in the model's precision.
+        """
+        inputs: dict[str, Any] = {"input_ids": ids}
+        if mask is not None:
+            inputs["attention_mask"] = mask
+        elif is_real is not None:
+            inputs["attention_mask"] = is_real.long()
+        if positions is not None:
+            inputs["position_ids"] = positions
+        if past is not None:
+            inputs[str(self._cache_name)] = DynamicCache(ddp_cache_data=past)
+        if self._has_switch:
+            inputs["use_cache"] = past is not None
+        return self._leave_at(depth, inputs)
+
+    def run_keeping(
+        self, ids: Tensor, *, depth: int | None = None, past: KeysValues | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """Return hidden states as `run` does, and keys and values of past and these tokens."""
+        # Layers come into being as blocks write to them: all of one kind, with keys and values.
+        cache: Any = DynamicCache(ddp_cache_data=past)
+        inputs = {"input_ids": ids, str(self._cache_name): cache, "use_cache": True}
+        hidden = self._leave_at(depth, inputs)
+        run = self.num_layers if depth is None else depth
+        return hidden, [(layer.keys, layer.values) for layer in cache.layers[:run]]
+
+    def _leave_at(self, depth: int | None, inputs: dict[str, Any]) -> Tensor:
+        if depth is None or depth == self.num_layers:
+            last: Tensor = self.module(**inputs).last_hidden_state
+            return last
+
+        # The forward is left by an exception at the wanted depth, which works for every
+        # architecture without knowing how it builds its masks and positions.
+        def leave(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            raise _DepthReached(arguments[0] if arguments else named["hidden_states"])
+
+        handle = self.blocks[depth].register_forward_pre_hook(leave, with_kwargs=True)
+        try:
+            self.module(**inputs)
+        except _DepthReached as reached:
+            return reached.hidden
+        finally:
+            handle.remove()
+        raise ModelError(
+            f"{self.name!r} did not run its block {depth}",
+            cure="leave layer unset to use the whole depth of this architecture",
+        )
+
+
+def expand(keys_values: KeysValues, rows: int) -> KeysValues:
+    """Return keys and values of one row as of many, without copying them."""
+    return [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in keys_values]
+
+
+class _DepthReached(Exception):
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+
+def _find_blocks(module: nn.Module, count: int) -> nn.ModuleList:
+    for part in module.modules():
+        if isinstance(part, nn.ModuleList) and len(part) == count:
+            return part
+    raise ModelError(
+        f"{type(module).__name__} has no list of {count} transformer blocks",
+        cure="use a model of a transformer architecture",
+    )

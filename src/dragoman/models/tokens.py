@@ -1,0 +1,134 @@
+"""Texts to token ids, and the boundary between a prompt and what may follow it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dragoman.errors import ConfigError, ModelError
+from dragoman.models.prefix import common_length
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """One prompt and its candidates, cut where all their tokens still agree with the prompt's.
+
+    Attributes:
+        prompt: Token ids before the cut, at least one.
+        candidates: Token ids after the cut, of each candidate.
+    """
+
+    prompt: list[int]
+    candidates: list[list[int]]
+
+
+class Tokens:
+    """A tokenizer, asked the way Dragoman asks.
+
+    Args:
+        tokenizer: A tokenizer of Transformers. Its padding side and token are never used.
+        name: What the model was loaded by.
+        context: Most tokens that the model reads, if it has such a limit.
+    """
+
+    def __init__(self, tokenizer: Any, name: str, context: int | None) -> None:
+        self._tokenizer = tokenizer
+        self._name = name
+        self._context = context
+
+    def of(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, with the special tokens the tokenizer adds.
+
+        Raises:
+            ModelError: A text is longer than the context, or has no token at all.
+        """
+        tokens = self._ids(texts, special=True)
+        for i, text in enumerate(texts):
+            tokens[i] = tokens[i] or [self.start(text)]
+            self._check_length(tokens[i], text)
+        return tokens
+
+    def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
+        """Return the tokens of a prompt and of what may follow it.
+
+        Prompt and candidate are cut into tokens **together**, as the model has read them in its
+        training. A token may then span the boundary (``"go "`` and ``"left"`` become ``"go"``
+        and ``" left"``). The cut is therefore made before the first such token, at the same
+        place for every candidate of the prompt, so that their log-probs stay comparable: each
+        is the log-prob of the whole text after the cut.
+
+        Raises:
+            ConfigError: A candidate is empty.
+            ModelError: Prompt and candidate are longer than the context.
+        """
+        for candidate in candidates:
+            if not candidate:
+                raise _no_token(candidate)
+        joined = [prompt + candidate for candidate in candidates]
+        alone, *together = (
+            self._open_end(ids) for ids in self._ids([prompt, *joined], special=True)
+        )
+        cut = min((common_length(alone, ids) for ids in together), default=len(alone))
+        # The first token needs something before it.
+        head = alone[:cut] or [self.start(prompt)]
+        for ids, text in zip(together, joined, strict=True):
+            self._check_length(ids, text)
+        return Continuations(head, [ids[cut:] for ids in together])
+
+    def plain_candidates(self, candidates: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of candidates by themselves, without special tokens.
+
+        Raises:
+            ConfigError: A candidate has no token.
+        """
+        tokens = self._ids(candidates, special=False)
+        for candidate, ids in zip(candidates, tokens, strict=True):
+            if not ids:
+                raise _no_token(candidate)
+        return tokens
+
+    def start(self, text: str = "") -> int:
+        """Return the token that stands where a text has none before it."""
+        for token in (self._tokenizer.bos_token_id, self._tokenizer.eos_token_id):
+            if token is not None:
+                return int(token)
+        raise ModelError(
+            f"the text {text!r} has no token, and {self._name!r} has no token for an empty text",
+            cure="describe every observation with at least one word",
+        )
+
+    def _ids(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        # The tokenizer's own length warning is ours to give, as an error.
+        ids: list[list[int]] = self._tokenizer(
+            list(texts), verbose=False, add_special_tokens=special
+        )["input_ids"]
+        return ids
+
+    def _open_end(self, ids: list[int]) -> list[int]:
+        """Return tokens without what the tokenizer adds at the end of a finished text."""
+        return ids[: len(ids) - self._closing] if self._closing else ids
+
+    @functools.cached_property
+    def _closing(self) -> int:
+        """Number of tokens that the tokenizer adds at the end of a text."""
+        (plain,), (special,) = self._ids(["a"], special=False), self._ids(["a"], special=True)
+        start = next(i for i in range(len(special)) if special[i : i + len(plain)] == plain)
+        return len(special) - start - len(plain)
+
+    def _check_length(self, ids: list[int], text: str) -> None:
+        if self._context is not None and len(ids) > self._context:
+            raise ModelError(
+                f"a text of {len(ids)} tokens is longer than the context of "
+                f"{self._context} tokens of {self._name!r}: {text[:60]!r}...",
+                cure="describe less, with fewer digits, or use a model with a longer context",
+            )
+
+
+def _no_token(candidate: str) -> ConfigError:
+    return ConfigError(
+        f"the candidate {candidate!r} has no token", cure="give every candidate some text"
+    )

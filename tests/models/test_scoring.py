@@ -1,0 +1,223 @@
+"""The scorer against the plainest possible oracle, one full forward a candidate."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import dragoman
+from dragoman.errors import ConfigError, ModelError
+from dragoman.models.causal import grow_tree
+from dragoman.models.torch_model import TorchModel
+from tests.models import tiny
+
+SCORING = ["gpt2", "llama", "qwen", "gemma", "gemma2", "t5"]
+CAUSAL = SCORING[:-1]
+every_scorer = pytest.mark.parametrize("architecture", SCORING)
+every_causal = pytest.mark.parametrize("architecture", CAUSAL)
+PROMPTS = [
+    "the pole leans 3.2 degrees to the right, so push",
+    "the pole leans 3.2 degrees to the left",
+    "cart",
+    "",
+]
+CANDIDATES = [
+    [" left", " right", " left and right", " the cart to the left", " the cart to the right"],
+    [", push left"],
+    [" position", " velocity 0.195", " pole"],
+    ["push", "the pole leans"],
+]
+
+
+def causal_oracle(model, tokenizer, prompt: str, candidates: list[str]) -> list[np.ndarray]:
+    """Full text, all logits, one log-softmax, one candidate at a time."""
+    alone = tokenizer(prompt)["input_ids"]
+    together = [tokenizer(prompt + candidate)["input_ids"] for candidate in candidates]
+    cut = 0
+    while cut < len(alone) and all(ids[cut : cut + 1] == alone[cut : cut + 1] for ids in together):
+        cut += 1
+    start = [] if cut else [tokenizer.bos_token_id]
+    answers = []
+    for ids in together:
+        whole = torch.tensor([start + ids])
+        with torch.no_grad():
+            log_probs = torch.log_softmax(model(whole).logits[0].double(), dim=-1)
+        first = cut + len(start)
+        places = range(first, whole.shape[1])
+        answers.append(np.array([float(log_probs[i - 1, whole[0, i]]) for i in places]))
+    return answers
+
+
+def seq2seq_oracle(model, tokenizer, prompt: str, candidates: list[str]) -> list[np.ndarray]:
+    answers = []
+    for candidate in candidates:
+        ids = tokenizer(candidate, add_special_tokens=False)["input_ids"]
+        start = model.config.decoder_start_token_id
+        with torch.no_grad():
+            logits = model(
+                input_ids=torch.tensor([tokenizer(prompt)["input_ids"]]),
+                decoder_input_ids=torch.tensor([[start, *ids[:-1]]]),
+            ).logits
+        log_probs = torch.log_softmax(logits[0].double(), dim=-1)
+        answers.append(np.array([float(log_probs[i, token]) for i, token in enumerate(ids)]))
+    return answers
+
+
+def oracle(parts, prompt: str, candidates: list[str]) -> list[np.ndarray]:
+    plain = seq2seq_oracle if parts[0].config.is_encoder_decoder else causal_oracle
+    return plain(*parts, prompt, candidates)
+
+
+def same(got, expected) -> None:
+    assert [len(one) for one in got] == [len(one) for one in expected]
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@every_scorer
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+def test_log_probs_are_the_oracles(architecture: str, padding_side: str) -> None:
+    parts = tiny.make_parts(architecture, padding_side)
+    found = TorchModel(*parts, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
+    for prompt, own, got in zip(PROMPTS, CANDIDATES, found, strict=True):
+        same(got, oracle(parts, prompt, own))
+
+
+@every_scorer
+def test_batch_order_and_neighbours_change_nothing(architecture: str) -> None:
+    model = tiny.make(architecture)
+    together = model.token_log_probs(PROMPTS, CANDIDATES)
+    for i in range(len(PROMPTS)):
+        same(model.token_log_probs([PROMPTS[i]], [CANDIDATES[i]])[0], together[i])
+    backwards = model.token_log_probs(PROMPTS[::-1], [own[::-1] for own in CANDIDATES[::-1]])
+    for got, expected in zip(backwards[::-1], together, strict=True):
+        same(got[::-1], expected)
+
+
+@every_scorer
+def test_a_candidate_may_contain_the_padding_or_end_token(architecture: str) -> None:
+    parts = tiny.make_parts(architecture)
+    for token in {parts[1].pad_token, parts[1].eos_token} - {None}:
+        candidates = [f" left{token}", f"{token} right {token} of it", " push the cart"]
+        found = TorchModel(*parts, name="tiny").token_log_probs([PROMPTS[0]], [candidates])[0]
+        same(found, oracle(parts, PROMPTS[0], candidates))
+
+
+@every_causal
+def test_a_token_across_the_boundary_is_scored_whole(architecture: str) -> None:
+    model, tokenizer = parts = tiny.make_parts(architecture)
+    # The prompt ends inside a token that some candidates complete.
+    token = next(
+        t for t in tokenizer.tokenize("the pole leans to the left") if len(t.strip("▁Ġ")) > 1
+    )
+    whole = tokenizer.convert_tokens_to_string([token]).strip()
+    prompt, candidates = f"cart {whole[:-1]}", [whole[-1], "ans", " end", "ss"]
+    alone = tokenizer(prompt)["input_ids"]
+    joined = [tokenizer(prompt + one)["input_ids"] for one in candidates]
+    assert any(ids[: len(alone)] != alone for ids in joined), "this tokenizer merges nothing here"
+    found = TorchModel(model, tokenizer, name="tiny").token_log_probs([prompt], [candidates])[0]
+    same(found, oracle(parts, prompt, candidates))
+
+
+def test_log_probs_of_all_next_tokens_sum_to_one() -> None:
+    model, tokenizer = tiny.make_parts("llama")
+    tokens = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+    # Byte tokens that are no text by themselves, or merge with the prompt, are left out.
+    prompt = "push."
+    start = tokenizer(prompt)["input_ids"]
+    whole = [t for i, t in enumerate(tokens) if tokenizer(prompt + t)["input_ids"] == [*start, i]]
+    scores = dragoman.score(TorchModel(model, tokenizer, name="tiny"), [prompt], [whole])[0]
+    assert 0.5 < np.exp(scores).sum() <= 1 + 1e-5
+
+
+@every_causal
+def test_packed_equals_expanded(architecture: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny.make(architecture)
+    # One mask for every block cannot show some of them a sliding window only.
+    assert model._stack.packs == (architecture != "gemma2")
+    packed = model.token_log_probs(PROMPTS, CANDIDATES)
+    monkeypatch.setattr(type(model._stack), "packs", False)
+    for got, expected in zip(model.token_log_probs(PROMPTS, CANDIDATES), packed, strict=True):
+        same(got, expected)
+
+
+def test_what_candidates_share_is_computed_once() -> None:
+    rng = random.Random(0)
+    for _ in range(200):
+        candidates = tuple(
+            tuple(rng.choices(range(3), k=rng.randint(1, 5))) for _ in range(rng.randint(1, 6))
+        )
+        tree = grow_tree(candidates)
+        inner = {one[:i] for one in candidates for i in range(1, len(one))}
+        assert len(tree.tokens) == len(inner)
+        for candidate, steps in zip(candidates, tree.steps, strict=True):
+            for i, (parent, token) in enumerate(steps):
+                assert token == candidate[i]
+                path = (
+                    []
+                    if parent < 0
+                    else [tree.tokens[n] for n in np.flatnonzero(tree.sees[parent])]
+                )
+                assert path == list(candidate[:i])
+
+
+def test_equal_questions_are_computed_once() -> None:
+    model = tiny.make("llama")
+    model.token_log_probs(PROMPTS[:1], CANDIDATES[:1])
+    once = model.cost.tokens
+    model.token_log_probs(PROMPTS[:1] * 3, CANDIDATES[:1] * 3)
+    assert model.cost.tokens == 2 * once
+    assert model.cost.texts == 4 * len(CANDIDATES[0])
+
+
+def test_normalisations_and_domain() -> None:
+    model = tiny.make("gpt2")
+    tokens = model.token_log_probs(PROMPTS[:1], CANDIDATES[:1])[0]
+    sums = np.array([one.sum() for one in tokens])
+
+    def scores(**how):
+        return dragoman.score(model, PROMPTS[:1], CANDIDATES[:1], **how)[0]
+
+    np.testing.assert_allclose(scores(), sums, rtol=1e-5)
+    np.testing.assert_allclose(scores(normalisation="token"), sums / [*map(len, tokens)], rtol=1e-5)
+    np.testing.assert_allclose(scores(normalisation="word"), sums / [1, 1, 3, 5, 5], rtol=1e-5)
+    domain = dragoman.score(model, ["so push"], CANDIDATES[:1])[0]
+    np.testing.assert_allclose(scores(domain="so push"), sums - domain, rtol=1e-4)
+    with pytest.raises(ConfigError, match=r"no normalisation 'tokens' \(did you mean 'token'"):
+        scores(normalisation="tokens")
+
+
+def test_bad_questions_are_errors() -> None:
+    model = tiny.make("gpt2")
+    with pytest.raises(ConfigError, match="2 prompts and 1 lists"):
+        model.token_log_probs(["a", "b"], [["c"]])
+    with pytest.raises(ConfigError, match="candidate '' has no token"):
+        model.token_log_probs(["a"], [["c", ""]])
+    with pytest.raises(ModelError, match="longer than the context"):
+        model.token_log_probs(["a"], [["push " * 300]])
+    with pytest.raises(ModelError, match="no language-modelling head"):
+        tiny.make("bert").token_log_probs(["a"], [["b"]])
+
+
+def test_a_head_that_does_more_than_is_known_is_an_error() -> None:
+    model, tokenizer = tiny.make_parts("llama")
+    model.register_forward_hook(lambda *call: setattr(call[2], "logits", call[2].logits / 2))
+    with pytest.raises(ModelError, match="changes its logits in a way"):
+        TorchModel(model, tokenizer, name="tiny").token_log_probs(["a"], [["b"]])
+
+
+def test_no_candidates_have_no_scores() -> None:
+    assert tiny.make("llama").token_log_probs(["a", "push"], [[], [" it"]])[0] == []
+
+
+@pytest.mark.real_model
+def test_the_real_model_scores_as_the_oracle(smollm2: TorchModel) -> None:
+    prompt, candidates = "The capital of France is", [" Paris", " a dog", " London", " the sky"]
+    parts = smollm2._model, smollm2._tokens._tokenizer
+    found = smollm2.token_log_probs([prompt, prompt + " not"], [candidates] * 2)
+    same(found[0], oracle(parts, prompt, candidates))
+    scores = dragoman.score(smollm2, [prompt], [candidates], normalisation="token")[0]
+    assert np.argmax(scores) == 0

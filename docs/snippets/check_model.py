@@ -6,6 +6,7 @@ class Doubled:
 
     def __init__(self, model):
         self.model, self.name = model, "doubled"
+        self.fingerprint = f"doubled {model.fingerprint}"
         self.hidden_size, self.num_layers = model.hidden_size, model.num_layers
 
     @property

@@ -26,11 +26,14 @@ class Model:
         dtype: ``bfloat16`` is about twice as fast on processors that have it; ``float32`` is
             exact.
         trust_remote_code: Run Python code that comes with the model.
+        disk_cache: Share answers with other runs through a file in the user's cache folder. An
+            answer that another run has computed may differ in its last digits.
     """
 
     name: str = "smollm2-135m"
     dtype: DType = "float32"
     trust_remote_code: bool = False
+    disk_cache: bool = False
 
 
 @dataclass(frozen=True)

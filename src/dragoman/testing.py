@@ -7,6 +7,7 @@ The checks raise ``AssertionError`` with an explanation, so they read well insid
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -14,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dragoman.errors import ConfigError, DragomanError, SpaceError
+from dragoman.errors import ConfigError, DragomanError, ModelError, SpaceError
 from dragoman.types import Cost, Describer, FloatArray, LanguageModel, Pooling
 
 TEXTS = (
@@ -45,6 +46,8 @@ class ScriptedModel:
         answer: Text in, hidden state ``(H,)`` out.
         hidden_size: Width ``H``; found by asking for one text unless given.
         num_layers: Number of layers to claim.
+        log_probs: Prompt and candidate in, log-probs of the candidate's tokens out; without it
+            the model cannot score.
     """
 
     def __init__(
@@ -53,9 +56,13 @@ class ScriptedModel:
         *,
         hidden_size: int | None = None,
         num_layers: int = 2,
+        log_probs: Callable[[str, str], ArrayLike] | None = None,
     ) -> None:
         self.answer = answer
+        self.log_probs = log_probs
         self.name = "scripted"
+        # A function has no address by content, so no two scripted models share answers.
+        self.fingerprint = f"scripted {uuid.uuid4().hex}"
         self.num_layers = num_layers
         self.hidden_size = hidden_size if hidden_size is not None else np.size(answer(TEXTS[-1]))
         self.cost = Cost()
@@ -81,6 +88,18 @@ class ScriptedModel:
         rows = [np.asarray(self.answer(text), dtype=np.float32) for text in texts]
         hidden = np.stack(rows) if rows else np.empty((0, self.hidden_size), dtype=np.float32)
         return np.tile(hidden * np.float32(depth / self.num_layers), (1, len(pooling)))
+
+    def token_log_probs(
+        self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
+    ) -> list[list[FloatArray]]:
+        """Return the scripted log-probs, float32 ``(n,)`` of each candidate."""
+        if self.log_probs is None:
+            raise ModelError("this ScriptedModel cannot score", cure="give it log_probs")
+        self.cost.texts += sum(map(len, candidates))
+        return [
+            [np.asarray(self.log_probs(prompt, one), dtype=np.float32) for one in own]
+            for prompt, own in zip(prompts, candidates, strict=True)
+        ]
 
 
 def check_model(

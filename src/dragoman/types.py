@@ -67,6 +67,11 @@ class LanguageModel(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str:
+        """A text that changes whenever an answer may: equal fingerprints, equal answers."""
+        ...
+
+    @property
     def hidden_size(self) -> int:
         """Width ``H`` of one hidden state."""
         ...

@@ -196,7 +196,8 @@ def observe(
         describer: Turns observations into text; read from the environment's own documentation
             unless given.
     """
-    model = CachedModel(load_model(model) if isinstance(model, str) else model)
+    if not isinstance(model, CachedModel):
+        model = CachedModel(load_model(model) if isinstance(model, str) else model)
     describer = describer or describe_env(env)
     if isinstance(env, VectorEnv):
         space = env.single_observation_space

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from dragoman.cli import app, main
 from dragoman.cli.train import parse_overrides
 from dragoman.errors import ConfigError
+from dragoman.models.store import Store
 
 runner = CliRunner()
 EXPERIMENT = """\
@@ -21,7 +22,9 @@ algorithm: {name: ppo, settings: {n_steps: 16, batch_size: 16}}
 """
 
 
-@pytest.mark.parametrize("verb", [[], ["train"], ["eval"], ["describe"], ["env"]])
+@pytest.mark.parametrize(
+    "verb", [[], ["train"], ["eval"], ["describe"], ["env"], ["cache"], ["cache", "ls"]]
+)
 def test_help_fits_a_screen(verb: list[str]) -> None:
     result = runner.invoke(app, [*verb, "--help"], terminal_width=80)
     assert result.exit_code == 0
@@ -81,3 +84,20 @@ def test_overrides_are_yaml() -> None:
     }
     with pytest.raises(ConfigError, match="has no '='"):
         parse_overrides(["steps"])
+
+
+def test_cache_shows_and_clears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(*command: str) -> str:
+        result = runner.invoke(app, ["cache", *command])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    monkeypatch.setenv("DRAGOMAN_CACHE", str(tmp_path))
+    (tmp_path / "models" / "some").mkdir(parents=True)
+    Store(tmp_path).put({b"a": b"answer", b"b": b"answer"})
+    assert "answers of models" in says("ls")
+    assert "model some" in says("ls")
+    assert "forgot 2 answers" in says("clear")
+    assert Store(tmp_path).size().entries == 0
+    assert "removed the converted models" in says("clear", "--models")
+    assert not (tmp_path / "models").exists()

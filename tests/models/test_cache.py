@@ -1,8 +1,16 @@
+import sqlite3
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dragoman.models.cache import CachedModel
+from dragoman.models.store import Store
 from dragoman.testing import ScriptedModel, check_model
+from tests.models import tiny
 
 
 def model() -> ScriptedModel:
@@ -57,3 +65,95 @@ def test_a_changed_answer_does_not_change_the_memory() -> None:
     cached = CachedModel(model())
     cached.encode(["a"])[:] = 99.0
     np.testing.assert_array_equal(cached.encode(["a"]), model().encode(["a"]))
+
+
+def shared_model() -> ScriptedModel:
+    """A model whose copies in other runs are known to be the same."""
+    scripted = ScriptedModel(
+        lambda text: [len(text), text.count("a"), 1.0],
+        log_probs=lambda prompt, candidate: -np.arange(len(candidate)) - len(prompt),
+    )
+    scripted.fingerprint = "the same in every run"
+    return scripted
+
+
+def test_another_run_finds_the_answers_on_disk(tmp_path: Path) -> None:
+    questions = ["go ", "stay"], [["left", "right"], ["here"]]
+    first = CachedModel(shared_model(), store=Store(tmp_path))
+    features, log_probs = first.encode(["a", "bb"]), first.token_log_probs(*questions)
+    inner = shared_model()
+    second = CachedModel(inner, store=Store(tmp_path))
+    np.testing.assert_array_equal(second.encode(["bb", "a"]), features[::-1])
+    for got, expected in zip(second.token_log_probs(*questions), log_probs, strict=True):
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert (inner.calls, inner.cost.texts) == ([], 0)
+    assert (second.hits, second.misses) == (4, 0)
+    assert (second.cost.texts, second.cost.texts_remembered) == (5, 5)
+
+
+def test_other_weights_have_other_answers(tmp_path: Path) -> None:
+    CachedModel(shared_model(), store=Store(tmp_path)).encode(["a"])
+    changed = ScriptedModel(lambda text: [9.0, 9.0, 9.0])
+    cached = CachedModel(changed, store=Store(tmp_path))
+    np.testing.assert_array_equal(cached.encode(["a"]), [[9, 9, 9]])
+    changed.answer, changed.fingerprint = lambda text: [8.0, 8.0, 8.0], "after an update"
+    np.testing.assert_array_equal(cached.encode(["a"]), [[8, 8, 8]])
+
+
+def test_a_damaged_answer_is_computed_again(tmp_path: Path) -> None:
+    CachedModel(shared_model(), store=Store(tmp_path)).encode(["a"])
+    store = Store(tmp_path)
+    connection = sqlite3.connect(store.path)
+    with connection:
+        connection.execute("UPDATE answers SET value = zeroblob(length(value))")
+    connection.close()
+    inner = shared_model()
+    cached = CachedModel(inner, store=store)
+    np.testing.assert_array_equal(cached.encode(["a"]), shared_model().encode(["a"]))
+    assert inner.calls == [["a"]]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(),
+            st.sampled_from([None, 0, 1, 2]),
+            st.lists(st.text("ab\"', ", max_size=3), max_size=6),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([0, 40, 10_000]),
+    st.booleans(),
+)
+def test_a_hit_is_never_a_wrong_answer(tmp_path_factory, calls, budget, on_disk) -> None:
+    store = Store(tmp_path_factory.mktemp("store")) if on_disk else None
+    cached, plain = CachedModel(shared_model(), budget_bytes=budget, store=store), shared_model()
+    for scores, layer, texts in calls:
+        if not scores:
+            np.testing.assert_array_equal(
+                cached.encode(texts, layer=layer), plain.encode(texts, layer=layer)
+            )
+            continue
+        candidates = [texts[i:] for i in range(len(texts))]
+        got = cached.token_log_probs(texts, candidates)
+        for own, expected in zip(got, plain.token_log_probs(texts, candidates), strict=True):
+            for a, b in zip(own, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("how", ["in place", "moved"])
+def test_a_transformer_whose_weights_change_is_asked_again(how: str) -> None:
+    inner = tiny.make("llama")
+    cached = CachedModel(inner)
+    before, mark = cached.encode(["push"]), inner.fingerprint
+    assert tiny.make("llama").fingerprint == mark
+    weight = inner._stack.blocks[0].mlp.up_proj.weight
+    if how == "in place":
+        with torch.no_grad():
+            weight.mul_(1.5)
+    else:
+        weight.data = weight.data * 1.5
+    assert inner.fingerprint != mark
+    assert not np.allclose(cached.encode(["push"]), before)
+    assert tiny.make("gpt2").fingerprint != tiny.make("qwen").fingerprint

@@ -10,7 +10,9 @@ from gymnasium.vector import VectorEnv
 from dragoman.describe import describe_env
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
-from dragoman.models.catalog import load_model
+from dragoman.models.cache import CachedModel
+from dragoman.models.catalog import cache_folder, load_model
+from dragoman.models.store import Store
 from dragoman.roles.observe import Observer
 from dragoman.types import Describer, LanguageModel
 from dragoman.vector import observe
@@ -25,11 +27,13 @@ def model_of(experiment: Experiment) -> LanguageModel | None:
     """Load the experiment's language model, or nothing where no role uses one."""
     if experiment.observe is None:
         return None
-    return load_model(
+    model = load_model(
         experiment.model.name,
         dtype=experiment.model.dtype,
         trust_remote_code=experiment.model.trust_remote_code,
     )
+    store = Store(cache_folder()) if experiment.model.disk_cache else None
+    return CachedModel(model, store=store)
 
 
 def describer_of(experiment: Experiment, env: Any) -> Describer:

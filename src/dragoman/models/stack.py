@@ -90,11 +90,18 @@ class Stack:
         return self.continues and self._takes_positions and whole and masks
 
     def weights_version(self) -> tuple[int, int]:
-        """Return a mark that changes when weights are written in place or replaced."""
-        parameters = list(self.module.parameters())
-        # Tensors that were made for inference only count no writes; they cannot be trained.
-        written = sum(0 if p.is_inference() else p._version for p in parameters)
-        return written, sum(p.data_ptr() for p in parameters)
+        """Return a mark that changes when weights are written in place or moved.
+
+        It is asked on every call, so it looks at PyTorch's own counters, not at the numbers.
+        Who adds parameters to a model, as adapters do, makes a new `Stack` of it.
+        """
+        weights = self._weights
+        return sum(p._version for p in weights), sum(p.data_ptr() for p in weights)
+
+    @functools.cached_property
+    def _weights(self) -> list[Tensor]:
+        # Tensors made in inference mode count no writes; they cannot be trained either.
+        return [p for p in self.module.parameters() if not p.is_inference()]
 
     def run(
         self,

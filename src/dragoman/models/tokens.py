@@ -38,6 +38,13 @@ class Tokens:
         self._name = name
         self._context = context
 
+    def definition(self) -> str:
+        """Return everything that decides how texts are cut, as text."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        # Tokenizers without a backend in Rust are known by their class and vocabulary.
+        own = backend.to_str() if backend else sorted(self._tokenizer.get_vocab().items())
+        return f"{type(self._tokenizer).__name__} {own}"
+
     def of(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, with the special tokens the tokenizer adds.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from dragoman.errors import ConfigError, ModelError, did_you_mean
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
+from dragoman.models.fingerprint import fingerprint
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.seq2seq import Seq2SeqScorer
 from dragoman.models.stack import Stack, expand
@@ -49,11 +50,23 @@ class TorchModel:
         self._prefixes = PrefixMemory(self._stack)
         self._hidden_size = int(config.hidden_size)
         self._cost = Cost()
+        self._digest: tuple[object, str] | None = None
 
     @property
     def name(self) -> str:
         """What the model was loaded by."""
         return self._stack.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, precision, configuration and tokenizer.
+
+        It takes some tenths of a second, and is taken again only when the weights have changed.
+        """
+        version = self._stack.weights_version()
+        if self._digest is None or self._digest[0] != version:
+            self._digest = version, fingerprint(self._model, self._tokens)
+        return self._digest[1]
 
     @property
     def hidden_size(self) -> int:

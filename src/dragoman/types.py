@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.generation import Constraint, Generation, Sampling
+
 FloatArray: TypeAlias = NDArray[np.float32]
 BoolArray: TypeAlias = NDArray[np.bool_]
 Info: TypeAlias = Mapping[str, Any]
@@ -123,5 +125,26 @@ class ScoringModel(LanguageModel, Protocol):
 
         Returns:
             For each prompt and candidate, a float32 array with one log-prob a token.
+        """
+        ...
+
+
+@runtime_checkable
+class GeneratingModel(LanguageModel, Protocol):
+    """A language model that also writes text."""
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling = Sampling(),
+        constraint: Constraint | None = None,
+    ) -> list[Generation]:
+        """Return one text for each prompt.
+
+        Args:
+            prompts: ``B`` texts.
+            sampling: How tokens are chosen.
+            constraint: What the text must be: a `Choice`, an `Integer` or `Json`.
         """
         ...

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dragoman.engines import evaluate, evaluate_random, train
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Experiment
+    from dragoman.generation import Choice, Generation, Integer, Json, Sampling
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
     from dragoman.models.scoring import score
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CachedModel": "dragoman.models.cache",
+    "Choice": "dragoman.generation",
     "ConfigError": "dragoman.errors",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
+    "Generation": "dragoman.generation",
+    "Integer": "dragoman.generation",
+    "Json": "dragoman.generation",
     "ModelError": "dragoman.errors",
     "Observe": "dragoman.roles.observe",
     "ObserveEnv": "dragoman.vector",
@@ -33,6 +38,7 @@ _HOME = {
     "Observer": "dragoman.roles.observe",
     "Run": "dragoman.runs",
     "RunError": "dragoman.errors",
+    "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
     "describe_env": "dragoman.describe",
     "evaluate": "dragoman.engines",
@@ -45,9 +51,13 @@ _HOME = {
 
 __all__ = [
     "CachedModel",
+    "Choice",
     "ConfigError",
     "DragomanError",
     "Experiment",
+    "Generation",
+    "Integer",
+    "Json",
     "ModelError",
     "Observe",
     "ObserveEnv",
@@ -55,6 +65,7 @@ __all__ = [
     "Observer",
     "Run",
     "RunError",
+    "Sampling",
     "SpaceError",
     "describe_env",
     "evaluate",

@@ -118,6 +118,6 @@ class Generation:
     """
 
     text: str
-    log_probs: NDArray[np.float32] = field(repr=False)
+    log_probs: NDArray[np.float32] = field(repr=False, compare=False)
     finish: Literal["stop", "length"]
     tokens: tuple[int, ...] = field(default=(), repr=False)

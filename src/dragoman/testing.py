@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragoman.errors import ConfigError, DragomanError, ModelError, SpaceError
+from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.types import Cost, Describer, FloatArray, LanguageModel, Pooling
 
 TEXTS = (
@@ -48,6 +49,7 @@ class ScriptedModel:
         num_layers: Number of layers to claim.
         log_probs: Prompt and candidate in, log-probs of the candidate's tokens out; without it
             the model cannot score.
+        write: Prompt and seed in, text out; without it the model cannot generate.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class ScriptedModel:
         hidden_size: int | None = None,
         num_layers: int = 2,
         log_probs: Callable[[str, str], ArrayLike] | None = None,
+        write: Callable[[str, int], str] | None = None,
     ) -> None:
         self.answer = answer
         self.log_probs = log_probs
+        self.write = write
         self.name = "scripted"
         # A function has no address by content, so no two scripted models share answers.
         self.fingerprint = f"scripted {uuid.uuid4().hex}"
@@ -99,6 +103,28 @@ class ScriptedModel:
         return [
             [np.asarray(self.log_probs(prompt, one), dtype=np.float32) for one in own]
             for prompt, own in zip(prompts, candidates, strict=True)
+        ]
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling = Sampling(),
+        constraint: Constraint | None = None,
+    ) -> list[Generation]:
+        """Return the scripted texts as they are: no stop string or constraint is looked at.
+
+        Every word counts as a token of probability one.
+        """
+        if self.write is None:
+            raise ModelError("this ScriptedModel cannot generate", cure="give it write")
+        self.calls.append(list(prompts))
+        self.cost.texts += len(prompts)
+        texts = [self.write(prompt, sampling.seed) for prompt in prompts]
+        self.cost.tokens += sum(len(text.split()) for text in texts)
+        return [
+            Generation(text, np.zeros(len(text.split()), dtype=np.float32), "stop")
+            for text in texts
         ]
 
 

@@ -50,6 +50,8 @@ class Cost:
         tokens: Real (not padding) tokens that have passed through the model.
         tokens_shared: Tokens that would have, had their common head not been computed before.
         seconds: Time spent in the model.
+        flops: Floating-point operations of these tokens, multiply-adds counted as two; nothing
+            where a remote server computes.
     """
 
     texts: int = 0
@@ -57,6 +59,7 @@ class Cost:
     tokens: int = 0
     tokens_shared: int = 0
     seconds: float = 0.0
+    flops: float = 0.0
 
 
 @runtime_checkable

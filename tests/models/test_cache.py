@@ -7,6 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dragoman.errors import ModelError
+from dragoman.generation import Choice, Integer, Sampling
 from dragoman.models.cache import CachedModel
 from dragoman.models.store import Store
 from dragoman.testing import ScriptedModel, check_model
@@ -72,6 +74,7 @@ def shared_model() -> ScriptedModel:
     scripted = ScriptedModel(
         lambda text: [len(text), text.count("a"), 1.0],
         log_probs=lambda prompt, candidate: -np.arange(len(candidate)) - len(prompt),
+        write=lambda prompt, seed: f"{prompt} {seed} é",
     )
     scripted.fingerprint = "the same in every run"
     return scripted
@@ -117,7 +120,7 @@ def test_a_damaged_answer_is_computed_again(tmp_path: Path) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.booleans(),
+            st.sampled_from(["encode", "score", "write"]),
             st.sampled_from([None, 0, 1, 2]),
             st.lists(st.text("ab\"', ", max_size=3), max_size=6),
         ),
@@ -129,8 +132,13 @@ def test_a_damaged_answer_is_computed_again(tmp_path: Path) -> None:
 def test_a_hit_is_never_a_wrong_answer(tmp_path_factory, calls, budget, on_disk) -> None:
     store = Store(tmp_path_factory.mktemp("store")) if on_disk else None
     cached, plain = CachedModel(shared_model(), budget_bytes=budget, store=store), shared_model()
-    for scores, layer, texts in calls:
-        if not scores:
+    for verb, layer, texts in calls:
+        if verb == "write":
+            sampling = Sampling(seed=layer or 0)
+            got = cached.generate(texts, sampling=sampling)
+            assert got == plain.generate(texts, sampling=sampling)
+            continue
+        if verb == "encode":
             np.testing.assert_array_equal(
                 cached.encode(texts, layer=layer), plain.encode(texts, layer=layer)
             )
@@ -140,6 +148,49 @@ def test_a_hit_is_never_a_wrong_answer(tmp_path_factory, calls, budget, on_disk)
         for own, expected in zip(got, plain.token_log_probs(texts, candidates), strict=True):
             for a, b in zip(own, expected, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sampling": Sampling(seed=1)},
+        {"sampling": Sampling(temperature=0.5)},
+        {"sampling": Sampling(stop=("x",))},
+        {"constraint": Choice(("a",))},
+        {"constraint": Integer(0, 9)},
+    ],
+)
+def test_other_settings_are_another_text(change: dict) -> None:
+    inner = shared_model()
+    cached = CachedModel(inner)
+    cached.generate(["a"])
+    cached.generate(["a"])
+    assert inner.calls == [["a"]]
+    cached.generate(["a"], **change)
+    assert inner.calls == [["a"], ["a"]]
+
+
+def test_a_text_on_disk_is_the_text_that_was_written(tmp_path: Path) -> None:
+    sampling = Sampling(max_tokens=6, temperature=1.0, seed=2)
+    written = tiny.make("llama").generate(["push", "pole"], sampling=sampling)
+    CachedModel(tiny.make("llama"), store=Store(tmp_path)).generate(
+        ["push", "pole"], sampling=sampling
+    )
+    other = tiny.make("llama")
+    found = CachedModel(other, store=Store(tmp_path)).generate(["push", "pole"], sampling=sampling)
+    assert other.cost.tokens == 0
+    for a, b in zip(found, written, strict=True):
+        assert (a.text, a.tokens, a.finish) == (b.text, b.tokens, b.finish)
+        np.testing.assert_allclose(a.log_probs, b.log_probs, rtol=1e-4)
+
+
+def test_what_the_model_cannot_do_the_memory_cannot() -> None:
+    class Reader:
+        name = fingerprint = "reader"
+
+    for ask in (lambda m: m.generate(["a"]), lambda m: m.token_log_probs(["a"], [["b"]])):
+        with pytest.raises(ModelError, match="the model 'reader' has no"):
+            ask(CachedModel(Reader()))
 
 
 @pytest.mark.parametrize("how", ["in place", "moved"])

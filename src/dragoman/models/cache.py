@@ -7,18 +7,23 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from dragoman.errors import ModelError
+from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.models.packing import ARRAYS, GENERATION, Arrays, Packing
 from dragoman.models.store import Store
-from dragoman.types import Cost, FloatArray, LanguageModel, Pooling, ScoringModel
-
-Answer: TypeAlias = tuple[FloatArray, ...]
-"""One or more flat arrays: the features of a text, or the log-probs of each candidate."""
+from dragoman.types import (
+    Cost,
+    FloatArray,
+    LanguageModel,
+    Pooling,
+)
 
 _Key: TypeAlias = tuple[object, ...]
+T = TypeVar("T")
 
 
 class CachedModel:
@@ -48,7 +53,8 @@ class CachedModel:
         self.misses = 0
         self._texts_remembered = 0
         self._bytes = 0
-        self._answers: OrderedDict[_Key, Answer] = OrderedDict()
+        # Each with its size, so that forgetting need not know what kind it is.
+        self._answers: OrderedDict[_Key, tuple[Any, int]] = OrderedDict()
 
     @property
     def name(self) -> str:
@@ -91,12 +97,13 @@ class CachedModel:
         start = (self.model.fingerprint, "encode", layer, tuple(pooling))
         keys: list[_Key] = [(*start, text) for text in texts]
 
-        def compute(new: list[int]) -> Iterable[Answer]:
+        def compute(new: list[int]) -> Iterable[Arrays]:
             found = self.model.encode([texts[i] for i in new], layer=layer, pooling=pooling)
             # Copies, because a row view would keep its whole batch alive.
             return ((row.copy(),) for row in found)
 
-        return np.stack([answer[0] for answer in self._look_up(keys, compute, [1] * len(keys))])
+        answers = self._look_up(ARRAYS, keys, compute)
+        return np.stack([answer[0] for answer in answers])
 
     def token_log_probs(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
@@ -106,87 +113,107 @@ class CachedModel:
         Raises:
             ModelError: The wrapped model cannot score.
         """
-        model = self.model
-        if not isinstance(model, ScoringModel):
-            raise ModelError(
-                f"the model {self.name!r} has no token_log_probs, so it cannot score candidates",
-                cure="wrap a model that keeps the promises of ScoringModel",
-            )
+        token_log_probs = self._able("token_log_probs", "ScoringModel")
         if len(prompts) != len(candidates):
-            return model.token_log_probs(prompts, candidates)  # which says what is wrong
+            return list(token_log_probs(prompts, candidates))  # which says what is wrong
         # Where the scored tokens start depends on all candidates, so they belong together.
         keys: list[_Key] = [
-            (model.fingerprint, "score", prompt, tuple(own))
+            (self.model.fingerprint, "score", prompt, tuple(own))
             for prompt, own in zip(prompts, candidates, strict=True)
         ]
 
-        def compute(new: list[int]) -> Iterable[Answer]:
-            found = model.token_log_probs([prompts[i] for i in new], [candidates[i] for i in new])
+        def compute(new: list[int]) -> Iterable[Arrays]:
+            found = token_log_probs([prompts[i] for i in new], [candidates[i] for i in new])
             return (tuple(row.copy() for row in rows) for rows in found)
 
         counts = [len(own) for own in candidates]
-        return [list(answer) for answer in self._look_up(keys, compute, counts)]
+        return [list(answer) for answer in self._look_up(ARRAYS, keys, compute, counts)]
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling = Sampling(),
+        constraint: Constraint | None = None,
+    ) -> list[Generation]:
+        """Return one text for each prompt, as `GeneratingModel.generate` does.
+
+        Drawn texts are remembered like greedy ones, since the seed in ``sampling`` names the draw.
+
+        Raises:
+            ModelError: The wrapped model cannot generate.
+        """
+        generate = self._able("generate", "GeneratingModel")
+        start = (self.model.fingerprint, "generate", repr(sampling), repr(constraint))
+        keys: list[_Key] = [(*start, prompt) for prompt in prompts]
+
+        def compute(new: list[int]) -> Iterable[Generation]:
+            asked = [prompts[i] for i in new]
+            return list(generate(asked, sampling=sampling, constraint=constraint))
+
+        return self._look_up(GENERATION, keys, compute)
+
+    def _able(self, method: str, kind: str) -> Any:
+        """Return a method of the wrapped model, if it has it."""
+        found = getattr(self.model, method, None)
+        if found is None:
+            raise ModelError(
+                f"the model {self.name!r} has no {method}",
+                cure=f"wrap a model that keeps the promises of {kind}",
+            )
+        return found
 
     def _look_up(
         self,
+        packing: Packing[T],
         keys: list[_Key],
-        compute: Callable[[list[int]], Iterable[Answer]],
-        counts: Sequence[int],
-    ) -> list[Answer]:
+        compute: Callable[[list[int]], Iterable[T]],
+        counts: Sequence[int] | None = None,
+    ) -> list[T]:
         """Return the answer to each key: from memory, from disk, or computed.
 
         Args:
+            packing: How this kind of answer is kept.
             keys: What was asked.
             compute: Answers the keys at the given places.
-            counts: Number of texts behind each key, for the books.
+            counts: Number of texts behind each key, for the books; one unless given.
         """
         # Answers are held here until all are there: remembering a new one may forget one that
         # this very call still needs.
-        known = {key: self._answers[key] for key in keys if key in self._answers}
+        known = {key: self._answers[key][0] for key in keys if key in self._answers}
         for key in known:
             self._answers.move_to_end(key)
         places = {key: i for i, key in enumerate(keys) if key not in known}
         if places and self.store is not None:
-            known |= self._from_disk(list(places))
+            known |= self._from_disk(packing, list(places))
         new = [i for key, i in places.items() if key not in known]
         if new:
             computed = dict(zip([keys[i] for i in new], compute(new), strict=True))
             if self.store is not None:
-                self.store.put({_digest(key): _pack(one) for key, one in computed.items()})
+                self.store.put({_digest(key): packing.pack(one) for key, one in computed.items()})
             known |= computed
         for key in places:
-            self._remember(key, known[key])
+            self._remember(key, known[key], packing.size(known[key]))
         self.misses += len(new)
         self.hits += len(keys) - len(new)
+        counts = [1] * len(keys) if counts is None else counts
         self._texts_remembered += sum(counts) - sum(counts[i] for i in new)
         return [known[key] for key in keys]
 
-    def _from_disk(self, keys: list[_Key]) -> dict[_Key, Answer]:
+    def _from_disk(self, packing: Packing[T], keys: list[_Key]) -> dict[_Key, T]:
         assert self.store is not None
         digests = {_digest(key): key for key in keys}
         found = self.store.get(list(digests))
-        return {digests[digest]: _unpack(value) for digest, value in found.items()}
+        return {digests[digest]: packing.unpack(value) for digest, value in found.items()}
 
-    def _remember(self, key: _Key, answer: Answer) -> None:
-        self._answers[key] = answer
-        self._bytes += sum(row.nbytes for row in answer)
+    def _remember(self, key: _Key, answer: object, size: int) -> None:
+        self._answers[key] = answer, size
+        self._bytes += size
         while self._bytes > self.budget_bytes:
-            _, forgotten = self._answers.popitem(last=False)
-            self._bytes -= sum(row.nbytes for row in forgotten)
+            _, (_, forgotten) = self._answers.popitem(last=False)
+            self._bytes -= forgotten
 
 
 def _digest(key: _Key) -> bytes:
     # JSON keeps apart what mere joining would confuse: ("a", "bc") and ("ab", "c").
     return hashlib.blake2b(json.dumps(key).encode(), digest_size=20).digest()
-
-
-def _pack(answer: Answer) -> bytes:
-    lengths = np.array([len(answer), *map(len, answer)], dtype="<u4")
-    return b"".join([lengths.tobytes(), *(row.astype("<f4").tobytes() for row in answer)])
-
-
-def _unpack(value: bytes) -> Answer:
-    count = int(np.frombuffer(value, "<u4", count=1)[0])
-    lengths = np.frombuffer(value, "<u4", count=count, offset=4)
-    rows = np.frombuffer(value, "<f4", offset=4 + 4 * count).astype(np.float32)
-    return tuple(np.split(rows, np.cumsum(lengths)[:-1])) if count else ()

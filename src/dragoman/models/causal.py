@@ -23,6 +23,7 @@ from torch import Tensor
 
 from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.stack import Stack, expand
 from dragoman.models.tokens import Continuations
@@ -140,14 +141,14 @@ class CausalScorer:
         stack: The model's blocks.
         head: Its head.
         prefixes: Memory of constant heads of prompts.
+        meter: Where its work is booked.
     """
 
-    def __init__(self, stack: Stack, head: Head, prefixes: PrefixMemory) -> None:
+    def __init__(self, stack: Stack, head: Head, prefixes: PrefixMemory, meter: Meter) -> None:
         self._stack = stack
         self._head = head
         self._prefixes = prefixes
-        self.tokens_computed = 0
-        self.tokens_shared = 0
+        self._meter = meter
 
     def score(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
         """Return for each prompt and candidate the log-probs ``(n,)`` of its tokens."""
@@ -159,7 +160,7 @@ class CausalScorer:
         with torch.inference_mode():
             prefix = self._prefixes.find([one.prompt for one in work], self._stack.num_layers)
             shared = len(prefix) if prefix else 0
-            self.tokens_shared += shared * len(work)
+            self._meter.shared(shared * len(work))
             rests = [Continuations(one.prompt[shared:], one.candidates) for one in work]
             if self._stack.packs:
                 return self._packed(rests, prefix)
@@ -174,11 +175,11 @@ class CausalScorer:
             found = self._score_rows([rows[i] for i in batch], prefix)
             for i, answer in zip(batch, found, strict=True):
                 scores[i] = answer
-        self.tokens_computed += sum(map(len, rows))
         return scores
 
     def _score_rows(self, rows: list[_Row], prefix: Prefix | None) -> list[list[FloatArray]]:
-        ids, positions, sees = _lay_out(rows, len(prefix) if prefix else 0)
+        shared = len(prefix) if prefix else 0
+        ids, positions, sees = _lay_out(rows, shared)
         device, dtype = self._stack.device, self._stack.dtype
         hidden = self._stack.run(
             ids.to(device),
@@ -195,6 +196,9 @@ class CausalScorer:
         places = [
             i * width + len(row.prompt) - 1 + k for i, row in enumerate(rows) for k in row.inner
         ]
+        contexts = sum(row.contexts(shared) for row in rows)
+        self._meter.blocks(sum(map(len, rows)), contexts)
+        self._meter.head(len(places))
         wanted_rows, wanted_tokens = _wanted(rows)
         found = self._head.log_probs(
             hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)],
@@ -214,13 +218,20 @@ class CausalScorer:
             inner, _ = pad_right([candidate[:-1] for candidate in one.candidates])
             more = self._stack.run(inner.to(device), past=expand(past, len(lengths)))
             states = torch.cat([states, more], dim=1)
-        self.tokens_computed += len(one.prompt) + sum(lengths) - len(lengths)
+        self._book_expanded(len(one.prompt), lengths, len(prefix) if prefix else 0)
         if not lengths:
             return []
         flat = torch.cat([states[k, :n] for k, n in enumerate(lengths)])
         tokens = torch.tensor([t for candidate in one.candidates for t in candidate], device=device)
         found = self._head.log_probs(flat, torch.arange(len(tokens), device=device), tokens)
         return _cut(found, lengths)
+
+    def _book_expanded(self, prompt: int, lengths: list[int], shared: int) -> None:
+        contexts = chain_contexts(shared, prompt)
+        contexts += sum(chain_contexts(shared + prompt, length - 1) for length in lengths)
+        tokens = prompt + sum(lengths) - len(lengths)
+        self._meter.blocks(tokens, contexts)
+        self._meter.head(sum(lengths))
 
 
 class _Row:
@@ -234,6 +245,12 @@ class _Row:
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.tree.tokens)
+
+    def contexts(self, shared: int) -> int:
+        """Return how many tokens its tokens see in all, after a shared head."""
+        before = shared + len(self.prompt)
+        tree = sum(before + depth + 1 for depth in self.tree.depths)
+        return chain_contexts(shared, len(self.prompt)) + tree
 
 
 def _lay_out(rows: list[_Row], shared: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.stack import KeysValues, Stack
 
 MINIMUM_TOKENS = 8
@@ -51,14 +52,15 @@ class PrefixMemory:
 
     Args:
         stack: A stack that continues from keys and values.
+        meter: Where its work is booked.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, meter: Meter) -> None:
         self._stack = stack
+        self._meter = meter
         self._version: object = None
         self._known: OrderedDict[tuple[int, tuple[int, ...]], Prefix] = OrderedDict()
         self._last_seen: list[int] = []
-        self.tokens_computed = 0
 
     def find(self, tokens: Sequence[list[int]], depth: int) -> Prefix | None:
         """Return the head that these texts share, if it is long enough to be worth it.
@@ -105,7 +107,7 @@ class PrefixMemory:
         ids = torch.tensor([tokens], device=self._stack.device)
         with torch.inference_mode():
             hidden, keys_values = self._stack.run_keeping(ids, depth=depth)
-        self.tokens_computed += len(tokens)
+        self._meter.blocks(len(tokens), chain_contexts(0, len(tokens)), depth)
         prefix = Prefix(tokens, keys_values, hidden[0].float())
         self._known[depth, tokens] = prefix
         if len(self._known) > REMEMBERED:

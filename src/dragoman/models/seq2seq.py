@@ -12,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.meter import Meter
 from dragoman.models.stack import Stack
 from dragoman.types import FloatArray
 
@@ -22,14 +23,16 @@ class Seq2SeqScorer:
     Args:
         model: The model with its head.
         stack: Its encoder.
+        meter: Where its work is booked.
 
     Raises:
         ModelError: The model does not say which token its decoder starts with.
     """
 
-    def __init__(self, model: Any, stack: Stack) -> None:
+    def __init__(self, model: Any, stack: Stack, meter: Meter) -> None:
         self._model = model
         self._stack = stack
+        self._meter = meter
         start = getattr(model.config, "decoder_start_token_id", None)
         if start is None:
             raise ModelError(
@@ -37,7 +40,6 @@ class Seq2SeqScorer:
                 cure="set it in the model's config.json to the token its decoder was trained with",
             )
         self._start = int(start)
-        self.tokens_computed = 0
 
     def score(
         self, prompts: Sequence[list[int]], candidates: Sequence[Sequence[list[int]]]
@@ -57,7 +59,6 @@ class Seq2SeqScorer:
             found = self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
             for i, answer in zip(batch, found, strict=True):
                 scores[i] = answer
-        self.tokens_computed += sum(lengths)
         return scores
 
     def _score_batch(
@@ -77,6 +78,8 @@ class Seq2SeqScorer:
                 decoder_input_ids=inputs.to(device),
             ).logits.float()
             chosen = torch.log_softmax(logits, dim=-1).gather(2, targets.to(device).unsqueeze(-1))
+        for prompt, own in zip(prompts, candidates, strict=True):
+            self._meter.encode_decode(len(prompt), [len(tokens) for tokens in own])
         log_probs = chosen.squeeze(-1).cpu().numpy()
         flat = [log_probs[k, : len(tokens)] for k, tokens in enumerate(texts)]
         bounds = np.cumsum([0, *map(len, candidates)])

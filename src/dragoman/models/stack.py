@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from typing import Any, TypeAlias
 
 import torch
@@ -14,6 +15,8 @@ from dragoman.errors import ModelError
 
 KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
 """What the tokens before have left for attention: one ``(B, heads, T, size)`` pair a block."""
+
+_VERSION = operator.attrgetter("_version")
 
 
 class Stack:
@@ -31,13 +34,13 @@ class Stack:
     def __init__(self, module: Any, num_layers: int, name: str) -> None:
         self.module = module
         self.name = name
-        self.blocks = _find_blocks(module, num_layers)
+        self.blocks = find_blocks(module, num_layers)
         accepted = inspect.signature(module.forward).parameters
         # Keys and values are for what comes after; an encoder alone may know no such switch.
         self._has_switch = "use_cache" in accepted
         # Transformers 5.2 and later say "cache".
         names = ("cache", "past_key_values")
-        self._cache_name = next((name for name in names if name in accepted), None)
+        self.cache_name = next((name for name in names if name in accepted), None)
         self._takes_positions = "position_ids" in accepted
 
     @property
@@ -71,7 +74,7 @@ class Stack:
     @property
     def continues(self) -> bool:
         """Whether it can go on from keys and values that were computed before."""
-        return self._cache_name is not None and self.is_causal
+        return self.cache_name is not None and self.is_causal
 
     @property
     def packs(self) -> bool:
@@ -96,7 +99,7 @@ class Stack:
         Who adds parameters to a model, as adapters do, makes a new `Stack` of it.
         """
         weights = self._weights
-        return sum(p._version for p in weights), sum(p.data_ptr() for p in weights)
+        return sum(map(_VERSION, weights)), sum(map(Tensor.data_ptr, weights))
 
     @functools.cached_property
     def _weights(self) -> list[Tensor]:
@@ -138,7 +141,7 @@ class Stack:
         if positions is not None:
             inputs["position_ids"] = positions
         if past is not None:
-            inputs[str(self._cache_name)] = DynamicCache(ddp_cache_data=past)
+            inputs[str(self.cache_name)] = DynamicCache(ddp_cache_data=past)
         if self._has_switch:
             inputs["use_cache"] = past is not None
         return self._leave_at(depth, inputs)
@@ -149,7 +152,7 @@ class Stack:
         """Return hidden states as `run` does, and keys and values of past and these tokens."""
         # Layers come into being as blocks write to them: all of one kind, with keys and values.
         cache: Any = DynamicCache(ddp_cache_data=past)
-        inputs = {"input_ids": ids, str(self._cache_name): cache, "use_cache": True}
+        inputs = {"input_ids": ids, str(self.cache_name): cache, "use_cache": True}
         hidden = self._leave_at(depth, inputs)
         run = self.num_layers if depth is None else depth
         return hidden, [(layer.keys, layer.values) for layer in cache.layers[:run]]
@@ -188,7 +191,8 @@ class _DepthReached(Exception):
         self.hidden = hidden
 
 
-def _find_blocks(module: nn.Module, count: int) -> nn.ModuleList:
+def find_blocks(module: nn.Module, count: int) -> nn.ModuleList:
+    """Return the list of ``count`` blocks inside a module."""
     for part in module.modules():
         if isinstance(part, nn.ModuleList) and len(part) == count:
             return part

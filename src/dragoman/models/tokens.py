@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.models.prefix import common_length
+
+if TYPE_CHECKING:
+    from dragoman.models.constraints import Constrainer
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,32 @@ class Tokens:
 
     def __init__(self, tokenizer: Any, name: str, context: int | None) -> None:
         self._tokenizer = tokenizer
-        self._name = name
+        self.name = name
         self._context = context
+
+    @property
+    def end(self) -> int | None:
+        """The token that the tokenizer ends a text with, if it knows one."""
+        token = self._tokenizer.eos_token_id
+        return None if token is None else int(token)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens."""
+        text: str = self._tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+    def constrainer(self, end_tokens: tuple[int, ...], vocabulary: int) -> Constrainer:
+        """Return what keeps texts to a constraint; it takes about a second to make.
+
+        Args:
+            end_tokens: Tokens that end a text.
+            vocabulary: Number of logits of the model.
+        """
+        from dragoman.models.constraints import Constrainer
+
+        return Constrainer(self._tokenizer, end_tokens, vocabulary, self.name)
 
     def definition(self) -> str:
         """Return everything that decides how texts are cut, as text."""
@@ -56,6 +83,28 @@ class Tokens:
             tokens[i] = tokens[i] or [self.start(text)]
             self._check_length(tokens[i], text)
         return tokens
+
+    def openings(self, texts: Sequence[str], *, room: int, closed: bool) -> list[list[int]]:
+        """Return the token ids of each text, to go on from or for a decoder to answer.
+
+        Args:
+            texts: The texts.
+            room: Tokens that will follow in the same context.
+            closed: Keep what the tokenizer adds at the end of a finished text.
+
+        Raises:
+            ModelError: A text and the room behind it are longer than the context.
+        """
+        tokens = self.of(texts)
+        if closed:
+            return tokens
+        opened = [
+            self._open_end(ids) or [self.start(text)]
+            for ids, text in zip(tokens, texts, strict=True)
+        ]
+        for ids, text in zip(opened, texts, strict=True):
+            self._check_length(ids, text, room=room)
+        return opened
 
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
         """Return the tokens of a prompt and of what may follow it.
@@ -102,7 +151,7 @@ class Tokens:
             if token is not None:
                 return int(token)
         raise ModelError(
-            f"the text {text!r} has no token, and {self._name!r} has no token for an empty text",
+            f"the text {text!r} has no token, and {self.name!r} has no token for an empty text",
             cure="describe every observation with at least one word",
         )
 
@@ -126,11 +175,12 @@ class Tokens:
         start = next(i for i in range(len(special)) if special[i : i + len(plain)] == plain)
         return len(special) - start - len(plain)
 
-    def _check_length(self, ids: list[int], text: str) -> None:
-        if self._context is not None and len(ids) > self._context:
+    def _check_length(self, ids: list[int], text: str, room: int = 0) -> None:
+        if self._context is not None and len(ids) + room > self._context:
+            following = f" and {room} to follow" if room else ""
             raise ModelError(
-                f"a text of {len(ids)} tokens is longer than the context of "
-                f"{self._context} tokens of {self._name!r}: {text[:60]!r}...",
+                f"a text of {len(ids)} tokens{following} is longer than the context of "
+                f"{self._context} tokens of {self.name!r}: {text[:60]!r}...",
                 cure="describe less, with fewer digits, or use a model with a longer context",
             )
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -13,13 +11,16 @@ import torch
 from torch import Tensor
 
 from dragoman.errors import ConfigError, ModelError, did_you_mean
+from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import fingerprint
+from dragoman.models.meter import FlopRates, Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.seq2seq import Seq2SeqScorer
-from dragoman.models.stack import Stack, expand
+from dragoman.models.stack import Stack, expand, find_blocks
 from dragoman.models.tokens import Tokens
+from dragoman.models.writing import Writer
 from dragoman.types import Cost, FloatArray, Pooling
 
 
@@ -47,9 +48,9 @@ class TorchModel:
         self._model = model
         self._stack = Stack(module, config.num_hidden_layers, name)
         self._tokens = Tokens(tokenizer, name, getattr(config, "max_position_embeddings", None))
-        self._prefixes = PrefixMemory(self._stack)
+        self._meter = Meter(*self._flop_rates())
+        self._prefixes = PrefixMemory(self._stack, self._meter)
         self._hidden_size = int(config.hidden_size)
-        self._cost = Cost()
         self._digest: tuple[object, str] | None = None
 
     @property
@@ -81,7 +82,7 @@ class TorchModel:
     @property
     def cost(self) -> Cost:
         """What was asked of the model so far."""
-        return self._cost
+        return self._meter.cost
 
     @property
     def device(self) -> torch.device:
@@ -117,7 +118,7 @@ class TorchModel:
         """
         depth = self._depth(layer)
         _check_pooling(pooling)
-        with self._metered(len(texts)):
+        with self._meter.call(len(texts)):
             distinct = list(dict.fromkeys(texts))
             tokens = self._tokens.of(distinct)
             features = np.empty((len(distinct), len(pooling) * self.hidden_size), np.float32)
@@ -128,8 +129,8 @@ class TorchModel:
                 hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
                 pooled = [_POOLINGS[name](hidden, is_real, prefix) for name in pooling]
                 features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
-            self._cost.tokens += sum(map(len, rests))
-            self._cost.tokens_shared += shared * len(rests)
+            self._meter.shared(shared * len(rests))
+            self._meter.blocks(sum(map(len, rests)), self._contexts(rests, shared), depth)
         where = {text: row for row, text in enumerate(distinct)}
         return features[[where[text] for text in texts]]
 
@@ -164,38 +165,72 @@ class TorchModel:
                 f"{self.name!r} has no language-modelling head, so it cannot score candidates",
                 cure="use a causal or an encoder-decoder model, saved with its head",
             )
-        with self._metered(sum(map(len, candidates))):
+        with self._meter.call(sum(map(len, candidates))):
             pairs = [(p, tuple(own)) for p, own in zip(prompts, candidates, strict=True)]
             distinct = list(dict.fromkeys(pairs))
             score = self._score_seq2seq if self._is_seq2seq else self._score_causal
             found = dict(zip(distinct, score(distinct), strict=True))
         return [found[pair] for pair in pairs]
 
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        sampling: Sampling = Sampling(),
+        constraint: Constraint | None = None,
+    ) -> list[Generation]:
+        """Return one text for each prompt, as `GeneratingModel.generate` says.
+
+        Prompts are taken as they are, without a chat template. Equal prompts are written once:
+        a text depends on its prompt and the settings only.
+
+        Raises:
+            ModelError: The model has no head, a prompt and its text do not fit into the
+                context, the tokenizer or the constraint is beyond what can be kept, or a
+                constrained text did not end within ``max_tokens``.
+        """
+        with self._meter.call(len(prompts)):
+            distinct = list(dict.fromkeys(prompts))
+            tokens = self._tokens.openings(
+                distinct, room=sampling.max_tokens, closed=self._is_seq2seq
+            )
+            prefix = None
+            if self._stack.packs and not self._is_seq2seq:
+                prefix = self._prefixes.find(tokens, self.num_layers)
+            written = self._writer.write(tokens, sampling, constraint, prefix)
+        found = dict(zip(distinct, written, strict=True))
+        return [found[prompt] for prompt in prompts]
+
     @functools.cached_property
     def _head(self) -> Head:
         return Head(self._model, self._stack)
 
     def _score_causal(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
-        scorer = CausalScorer(self._stack, self._head, self._prefixes)
-        found = scorer.score([self._tokens.continuations(*pair) for pair in pairs])
-        self._cost.tokens += scorer.tokens_computed
-        self._cost.tokens_shared += scorer.tokens_shared
-        return found
+        scorer = CausalScorer(self._stack, self._head, self._prefixes, self._meter)
+        return scorer.score([self._tokens.continuations(*pair) for pair in pairs])
 
     def _score_seq2seq(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
-        scorer = Seq2SeqScorer(self._model, self._stack)
+        scorer = Seq2SeqScorer(self._model, self._stack, self._meter)
         candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
-        found = scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
-        self._cost.tokens += scorer.tokens_computed
-        return found
+        return scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
 
-    @contextmanager
-    def _metered(self, texts: int) -> Iterator[None]:
-        started, heads = time.perf_counter(), self._prefixes.tokens_computed
-        yield
-        self._cost.texts += texts
-        self._cost.tokens += self._prefixes.tokens_computed - heads
-        self._cost.seconds += time.perf_counter() - started
+    @functools.cached_property
+    def _writer(self) -> Writer:
+        return Writer(self._model, self._stack, self._tokens, self._meter)
+
+    def _flop_rates(self) -> tuple[FlopRates, FlopRates | None]:
+        model, config = self._model, self._model.config
+        rates = FlopRates.of(self._stack.blocks, config, model.get_output_embeddings())
+        if not self._is_seq2seq:
+            return rates, None
+        layers = getattr(config, "num_decoder_layers", None) or self.num_layers
+        return rates, FlopRates.of(find_blocks(model.get_decoder(), layers), config)
+
+    def _contexts(self, texts: list[list[int]], shared: int) -> int:
+        """Return how many tokens the tokens of texts see in all."""
+        if self._stack.is_causal:
+            return sum(chain_contexts(shared, len(ids)) for ids in texts)
+        return sum(len(ids) ** 2 for ids in texts)
 
     def _depth(self, layer: int | None) -> int:
         depth = self.num_layers if layer is None else layer

@@ -1,0 +1,98 @@
+"""Texts that parse: which tokens may come next under a constraint."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import llguidance
+import numpy as np
+from llguidance.hf import from_tokenizer
+
+from dragoman.errors import ModelError
+from dragoman.generation import Choice, Constraint, Integer
+from dragoman.types import BoolArray
+
+
+class Guide:
+    """The state of one text under its constraint.
+
+    Args:
+        matcher: Matcher of llguidance at the start of the text.
+    """
+
+    def __init__(self, matcher: Any) -> None:
+        self._matcher = matcher
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing may follow."""
+        return bool(self._matcher.is_stopped())
+
+    def allowed(self, vocabulary: int) -> BoolArray:
+        """Return which tokens may come next ``(V,)``; at a possible end also the end token."""
+        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        return np.unpackbits(bits, count=vocabulary, bitorder="little").astype(bool)
+
+    def take(self, token: int) -> None:
+        """Go on to the state after a token that was allowed."""
+        if not self._matcher.consume_token(token):
+            raise ModelError(
+                f"token {token} breaks the constraint: {self._matcher.get_error()}",
+                cure="report this with the constraint and the model's name",
+            )
+
+
+class Constrainer:
+    """Makes guides for the texts of one tokenizer.
+
+    Args:
+        tokenizer: A fast tokenizer of Transformers.
+        end_tokens: Tokens that end a text.
+        vocabulary: Number of logits of the model.
+        name: What the model was loaded by.
+    """
+
+    def __init__(
+        self, tokenizer: Any, end_tokens: tuple[int, ...], vocabulary: int, name: str
+    ) -> None:
+        try:
+            self._tokenizer = from_tokenizer(
+                tokenizer, n_vocab=vocabulary, eos_token=list(end_tokens)
+            )
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ModelError(
+                f"the tokenizer of {name!r} cannot be constrained: {error}",
+                cure="use a model with a fast tokenizer, or parse the text yourself",
+            ) from error
+
+    def guide(self, constraint: Constraint) -> Guide:
+        """Return the state at the start of a text.
+
+        Raises:
+            ModelError: The constraint cannot be kept, for example for its JSON schema.
+        """
+        matcher = llguidance.LLMatcher(self._tokenizer, _grammar(constraint))
+        if matcher.is_error():
+            raise ModelError(
+                f"the constraint {constraint!r} cannot be kept: {matcher.get_error()}",
+                cure="simplify the constraint",
+            )
+        return Guide(matcher)
+
+
+@functools.lru_cache(maxsize=64)
+def _grammar(constraint: Constraint) -> str:
+    if isinstance(constraint, Choice):
+        # Lark writes its literals as JSON does.
+        options = " | ".join(json.dumps(option) for option in constraint.options)
+        return llguidance.LLMatcher.grammar_from_lark(f"start: {options}")
+    schema: Any = (
+        {"type": "integer", "minimum": constraint.minimum, "maximum": constraint.maximum}
+        if isinstance(constraint, Integer)
+        else json.loads(constraint.schema)
+    )
+    # Free white space would let a model write blanks for ever.
+    compact: Any = {"whitespace_flexible": False}
+    return llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults=compact)

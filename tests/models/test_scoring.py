@@ -10,7 +10,7 @@ import torch
 
 import dragoman
 from dragoman.errors import ConfigError, ModelError
-from dragoman.models.causal import grow_tree
+from dragoman.models.rows import grow_tree
 from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
 

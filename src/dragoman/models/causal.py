@@ -12,9 +12,7 @@ seq2seq    the encoder reads each prompt once, the decoder each candidate.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,67 +23,13 @@ from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
+from dragoman.models.rows import Row, grow_tree, lay_out, wanted
 from dragoman.models.stack import Stack, expand
 from dragoman.models.tokens import Continuations
 from dragoman.types import FloatArray
 
 LOGIT_ROWS = 1024
 """Rows of logits at a time: a row is one float for each token of the vocabulary."""
-
-
-@dataclass(frozen=True)
-class TokenTree:
-    """Candidates as a tree of their tokens, without the leaves.
-
-    Attributes:
-        tokens: Token of each node; nodes are numbered so that parents come first.
-        parents: Parent of each node; -1 is the prompt's last token.
-        depths: Number of nodes above each node.
-        steps: For each candidate, ``(parent, token)`` of each of its tokens.
-    """
-
-    tokens: tuple[int, ...]
-    parents: tuple[int, ...]
-    depths: tuple[int, ...]
-    steps: tuple[tuple[tuple[int, int], ...], ...]
-
-    @functools.cached_property
-    def sees(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which nodes each node sees ``(nodes, nodes)``: its ancestors and itself."""
-        sees = np.eye(len(self.tokens), dtype=bool)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                sees[node] |= sees[parent]
-        return sees
-
-
-@functools.lru_cache(maxsize=1024)
-def grow_tree(candidates: tuple[tuple[int, ...], ...]) -> TokenTree:
-    """Return the tree of candidates' tokens.
-
-    >>> tree = grow_tree(((5, 6, 7), (5, 6, 8), (9,)))
-    >>> tree.tokens, tree.parents
-    ((5, 6), (-1, 0))
-    """
-    nodes: dict[tuple[int, ...], int] = {(): -1}
-    tokens: list[int] = []
-    parents: list[int] = []
-    steps = []
-    for candidate in candidates:
-        path = []
-        for i, token in enumerate(candidate):
-            parent = nodes[candidate[:i]]
-            path.append((parent, token))
-            # The last token is predicted, but nothing is predicted from it.
-            if i < len(candidate) - 1 and candidate[: i + 1] not in nodes:
-                nodes[candidate[: i + 1]] = len(tokens)
-                tokens.append(token)
-                parents.append(parent)
-        steps.append(tuple(path))
-    depths: list[int] = []
-    for parent in parents:
-        depths.append(0 if parent < 0 else depths[parent] + 1)
-    return TokenTree(tuple(tokens), tuple(parents), tuple(depths), tuple(steps))
 
 
 class Head:
@@ -169,7 +113,9 @@ class CausalScorer:
     def _packed(
         self, work: Sequence[Continuations], prefix: Prefix | None
     ) -> list[list[FloatArray]]:
-        rows = [_Row(one.prompt, grow_tree(tuple(map(tuple, one.candidates)))) for one in work]
+        rows = [
+            Row(tuple(one.prompt), grow_tree(tuple(map(tuple, one.candidates)))) for one in work
+        ]
         scores: list[list[FloatArray]] = [[] for _ in work]
         for batch in plan_batches([len(row) for row in rows]):
             found = self._score_rows([rows[i] for i in batch], prefix)
@@ -177,29 +123,23 @@ class CausalScorer:
                 scores[i] = answer
         return scores
 
-    def _score_rows(self, rows: list[_Row], prefix: Prefix | None) -> list[list[FloatArray]]:
+    def _score_rows(self, rows: list[Row], prefix: Prefix | None) -> list[list[FloatArray]]:
         shared = len(prefix) if prefix else 0
-        ids, positions, sees = _lay_out(rows, shared)
-        device, dtype = self._stack.device, self._stack.dtype
+        layout, device = lay_out(rows, shared), self._stack.device
         hidden = self._stack.run(
-            ids.to(device),
-            mask=torch.zeros(sees.shape, dtype=dtype)
-            .masked_fill_(~sees, torch.finfo(dtype).min)
-            .unsqueeze(1)
-            .to(device),
-            positions=positions.to(device),
+            layout.ids.to(device),
+            mask=layout.mask(self._stack.dtype).to(device),
+            positions=layout.positions.to(device),
             past=expand(prefix.keys_values, len(rows)) if prefix else None,
         )
         # Only the prompt's last token and the inner nodes predict something. Gathered into two
         # dimensions: a slice of three would fall into a far slower matrix product.
-        width = ids.shape[1]
-        places = [
-            i * width + len(row.prompt) - 1 + k for i, row in enumerate(rows) for k in row.inner
-        ]
+        width = layout.ids.shape[1]
+        places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
         contexts = sum(row.contexts(shared) for row in rows)
         self._meter.blocks(sum(map(len, rows)), contexts)
         self._meter.head(len(places))
-        wanted_rows, wanted_tokens = _wanted(rows)
+        wanted_rows, wanted_tokens = wanted(rows)
         found = self._head.log_probs(
             hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)],
             torch.tensor(wanted_rows, device=device),
@@ -232,57 +172,6 @@ class CausalScorer:
         tokens = prompt + sum(lengths) - len(lengths)
         self._meter.blocks(tokens, contexts)
         self._meter.head(sum(lengths))
-
-
-class _Row:
-    """One prompt behind the shared head, with its tree of candidates."""
-
-    def __init__(self, prompt: list[int], tree: TokenTree) -> None:
-        self.prompt = prompt
-        self.tree = tree
-        # Offset from the prompt's last token, which is the first that predicts.
-        self.inner = range(len(tree.tokens) + 1)
-
-    def __len__(self) -> int:
-        return len(self.prompt) + len(self.tree.tokens)
-
-    def contexts(self, shared: int) -> int:
-        """Return how many tokens its tokens see in all, after a shared head."""
-        before = shared + len(self.prompt)
-        tree = sum(before + depth + 1 for depth in self.tree.depths)
-        return chain_contexts(shared, len(self.prompt)) + tree
-
-
-def _lay_out(rows: list[_Row], shared: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return ids ``(B, T)``, positions ``(B, T)`` and which token sees which ``(B, T, P + T)``."""
-    width = max(map(len, rows))
-    ids = np.zeros((len(rows), width), dtype=np.int64)
-    positions = np.zeros((len(rows), width), dtype=np.int64)
-    sees = np.zeros((len(rows), width, shared + width), dtype=bool)
-    sees[:, :, :shared] = True
-    own = sees[:, :, shared:]
-    for i, row in enumerate(rows):
-        prompt, end = len(row.prompt), len(row)
-        ids[i, :end] = [*row.prompt, *row.tree.tokens]
-        positions[i, :prompt] = shared + np.arange(prompt)
-        positions[i, prompt:end] = shared + prompt + np.array(row.tree.depths, dtype=np.int64)
-        own[i, :prompt, :prompt] = np.tri(prompt, dtype=bool)
-        own[i, prompt:end, :prompt] = True
-        own[i, prompt:end, prompt:end] = row.tree.sees
-        # Padding sees itself: a token that sees nothing would become NaN.
-        own[i, range(end, width), range(end, width)] = True
-    return torch.from_numpy(ids), torch.from_numpy(positions), torch.from_numpy(sees)
-
-
-def _wanted(rows: list[_Row]) -> tuple[list[int], list[int]]:
-    """Return the gathered row and the token of every step of every candidate, in order."""
-    places, tokens, start = [], [], 0
-    for row in rows:
-        for steps in row.tree.steps:
-            places += [start + parent + 1 for parent, _ in steps]
-            tokens += [token for _, token in steps]
-        start += len(row.inner)
-    return places, tokens
 
 
 def _split(

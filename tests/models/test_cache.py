@@ -208,3 +208,15 @@ def test_a_transformer_whose_weights_change_is_asked_again(how: str) -> None:
     assert inner.fingerprint != mark
     assert not np.allclose(cached.encode(["push"]), before)
     assert tiny.make("gpt2").fingerprint != tiny.make("qwen").fingerprint
+
+
+@pytest.mark.parametrize(("architecture", "part"), [("llama", "lm_head"), ("t5", "decoder")])
+def test_a_head_or_decoder_that_changes_scores_anew(architecture: str, part: str) -> None:
+    inner = tiny.make(architecture)
+    cached = CachedModel(inner)
+    question = ["push"], [[" left", " right"]]
+    before = cached.token_log_probs(*question)[0][0]
+    with torch.no_grad():
+        for weight in getattr(inner._model, part).parameters():
+            weight.mul_(1.5)
+    assert not np.allclose(cached.token_log_probs(*question)[0][0], before)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
@@ -98,13 +100,11 @@ class Stack:
         It is asked on every call, so it looks at PyTorch's own counters, not at the numbers.
         Who adds parameters to a model, as adapters do, makes a new `Stack` of it.
         """
-        weights = self._weights
-        return sum(map(_VERSION, weights)), sum(map(Tensor.data_ptr, weights))
+        return weights_version(self._weights)
 
     @functools.cached_property
     def _weights(self) -> list[Tensor]:
-        # Tensors made in inference mode count no writes; they cannot be trained either.
-        return [p for p in self.module.parameters() if not p.is_inference()]
+        return counting_weights(self.module)
 
     def run(
         self,
@@ -115,6 +115,7 @@ class Stack:
         mask: Tensor | None = None,
         positions: Tensor | None = None,
         past: KeysValues | None = None,
+        above: tuple[int, Tensor] | None = None,
     ) -> Tensor:
         """Return the hidden states after ``depth`` blocks.
 
@@ -129,6 +130,8 @@ class Stack:
             mask: Additive attention mask ``(B, 1, T, P + T)`` instead, where `packs`.
             positions: Positions ``(B, T)`` to go with it.
             past: Keys and values of ``P`` tokens before these, for each row.
+            above: A number of blocks and what they make of the input ``(B, T, H)``, so that
+                only those above are run; where `splits`.
 
         Returns:
             Tensor ``(B, T, H)`` in the model's precision.
@@ -144,7 +147,10 @@ class Stack:
             inputs[str(self.cache_name)] = DynamicCache(ddp_cache_data=past)
         if self._has_switch:
             inputs["use_cache"] = past is not None
-        return self._leave_at(depth, inputs)
+        if above is None:
+            return self._leave_at(depth, inputs)
+        with self._standing_for(*above):
+            return self._leave_at(depth, inputs)
 
     def run_keeping(
         self, ids: Tensor, *, depth: int | None = None, past: KeysValues | None = None
@@ -157,7 +163,52 @@ class Stack:
         run = self.num_layers if depth is None else depth
         return hidden, [(layer.keys, layer.values) for layer in cache.layers[:run]]
 
+    @functools.cached_property
+    def splits(self) -> bool:
+        """Whether blocks can go on from hidden states that were computed before.
+
+        Found by trying, since an architecture may hand more from block to block than those.
+        """
+        ids = torch.tensor([[1, 2, 3]], device=self.device)
+        with torch.inference_mode():
+            whole = self.run(ids)
+            parts = [
+                self.run(ids, above=(begin, self.run(ids, depth=begin)))
+                for begin in range(1, self.num_layers)
+            ]
+        return all(torch.equal(part, whole) for part in parts)
+
+    @contextmanager
+    def _standing_for(self, begin: int, hidden: Tensor) -> Iterator[None]:
+        """Let the lower blocks answer with known hidden states instead of computing."""
+        answer = (hidden,) if self._answers_with_tuple else hidden
+        lower = list(self.blocks)[:begin]
+        for block in lower:
+            # Set on the instance, where it hides the method of the class until it is deleted.
+            block.forward = lambda *args, **kwargs: answer
+        try:
+            yield
+        finally:
+            for block in lower:
+                del block.forward
+
+    @functools.cached_property
+    def _answers_with_tuple(self) -> bool:
+        kinds: list[bool] = []
+        handle = self.blocks[0].register_forward_hook(
+            lambda module, inputs, output: kinds.append(isinstance(output, tuple))
+        )
+        try:
+            with torch.inference_mode():
+                self.run(torch.tensor([[1, 2, 3]], device=self.device))
+        finally:
+            handle.remove()
+        return kinds[0]
+
     def _leave_at(self, depth: int | None, inputs: dict[str, Any]) -> Tensor:
+        if self.module.training:
+            # Dropout would make two readings of one text differ.
+            self.module.eval()
         if depth is None or depth == self.num_layers:
             last: Tensor = self.module(**inputs).last_hidden_state
             return last
@@ -189,6 +240,19 @@ class _DepthReached(Exception):
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self.hidden = hidden
+
+
+def counting_weights(module: nn.Module) -> list[Tensor]:
+    """Return the weights that count how often they are written.
+
+    Tensors made in inference mode do not; they cannot be trained either.
+    """
+    return [p for p in module.parameters() if not p.is_inference()]
+
+
+def weights_version(weights: Sequence[Tensor]) -> tuple[int, int]:
+    """Return a mark that changes when these tensors are written in place or moved."""
+    return sum(map(_VERSION, weights)), sum(map(Tensor.data_ptr, weights))
 
 
 def find_blocks(module: nn.Module, count: int) -> nn.ModuleList:

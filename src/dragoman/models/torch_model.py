@@ -17,9 +17,11 @@ from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import fingerprint
 from dragoman.models.meter import FlopRates, Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
+from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer
-from dragoman.models.stack import Stack, expand, find_blocks
+from dragoman.models.stack import Stack, counting_weights, expand, find_blocks, weights_version
 from dragoman.models.tokens import Tokens
+from dragoman.models.trunk import Trunk
 from dragoman.models.writing import Writer
 from dragoman.types import Cost, FloatArray, Pooling
 
@@ -64,7 +66,8 @@ class TorchModel:
 
         It takes some tenths of a second, and is taken again only when the weights have changed.
         """
-        version = self._stack.weights_version()
+        # Of all weights: those of a head or a decoder decide scores and texts.
+        version = weights_version(self._weights)
         if self._digest is None or self._digest[0] != version:
             self._digest = version, fingerprint(self._model, self._tokens)
         return self._digest[1]
@@ -201,6 +204,14 @@ class TorchModel:
         found = dict(zip(distinct, written, strict=True))
         return [found[prompt] for prompt in prompts]
 
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Return the tokens of each text, as `Trunk.run` reads them."""
+        return [Row(tuple(ids)) for ids in self._tokens.of(texts)]
+
+    def trunk(self, top: int, *, budget_bytes: int = 2**30) -> Trunk:
+        """Return what trains the top blocks and keeps what those below have made; see `Trunk`."""
+        return Trunk(self._stack, top, budget_bytes=budget_bytes)
+
     @functools.cached_property
     def _head(self) -> Head:
         return Head(self._model, self._stack)
@@ -213,6 +224,10 @@ class TorchModel:
         scorer = Seq2SeqScorer(self._model, self._stack, self._meter)
         candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
         return scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
+
+    @functools.cached_property
+    def _weights(self) -> list[Tensor]:
+        return counting_weights(self._model)
 
     @functools.cached_property
     def _writer(self) -> Writer:

@@ -1,0 +1,155 @@
+"""Training the top blocks only: what the frozen blocks below have made is kept and reused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dragoman.errors import ConfigError
+from dragoman.models.rows import Layout, Row, lay_out
+from dragoman.models.stack import Stack, weights_version
+
+
+class Trunk:
+    """Hidden states with gradients through the top blocks of a causal stack.
+
+    The blocks below are frozen, so what they make of a row is the same in a rollout and in every
+    epoch of the update after it. It is computed once and kept, within a budget; rows beyond the
+    budget are computed again each time, with the same result. In float32, gradients are
+    bit-equal to those of a forward through all blocks. When frozen weights change after all,
+    everything is forgotten.
+
+    Args:
+        stack: The blocks, of which all below the top ones are frozen.
+        top: Number of blocks that may be trained.
+        budget_bytes: Most bytes of hidden states that are kept.
+
+    Attributes:
+        kept_bytes: Bytes of hidden states that are kept.
+        rows_reused: Rows whose trunk was kept from before.
+        rows_computed: Rows whose trunk had to be computed.
+
+    Raises:
+        ConfigError: There are not so many blocks, a block below may be trained, or the
+            architecture reads both ways.
+    """
+
+    def __init__(self, stack: Stack, top: int, *, budget_bytes: int = 2**30) -> None:
+        if not 1 <= top <= stack.num_layers:
+            raise ConfigError(
+                f"top is {top}, but {stack.name!r} has {stack.num_layers} blocks",
+                cure=f"train from 1 to {stack.num_layers} of them",
+            )
+        if not stack.is_causal:
+            raise ConfigError(
+                f"{stack.name!r} is not causal, so the trunk of a text depends on its padding",
+                cure="train a causal model",
+            )
+        self._stack = stack
+        self._below = stack.num_layers - top
+        self._budget_bytes = budget_bytes
+        self._reuses = self._below > 0 and stack.splits
+        self._known: dict[Row, Tensor] = {}
+        self._version: object = None
+        self.kept_bytes = 0
+        self.rows_reused = 0
+        self.rows_computed = 0
+        self._check()
+
+    def run(self, rows: Sequence[Row]) -> Tensor:
+        """Return hidden states ``(B, T, H)`` at full depth, with gradients where they are on.
+
+        Args:
+            rows: Whole rows: the top blocks change, so no shared head stands before them.
+
+        Raises:
+            ConfigError: A block below the top has become trainable.
+        """
+        layout, device = lay_out(rows), self._stack.device
+        ids = layout.ids.to(device)
+        above = (self._below, self._trunk(rows, layout)) if self._reuses else None
+        mask, positions = self._masks(rows, layout)
+        return self._stack.run(ids, mask=mask, positions=positions, above=above)
+
+    def clear(self) -> None:
+        """Forget all rows, as a new rollout brings others."""
+        self._known.clear()
+        self.kept_bytes = 0
+
+    def _masks(self, rows: Sequence[Row], layout: Layout) -> tuple[Tensor | None, Tensor | None]:
+        # Plain rows need no mask of ours, which lets attention take its fast path.
+        if not any(row.tree.tokens for row in rows):
+            return None, None
+        if not self._stack.packs:
+            raise ConfigError(
+                f"{self._stack.name!r} takes no attention mask for candidates side by side",
+                cure="give each candidate a row of its own, behind its prompt",
+            )
+        device = self._stack.device
+        return layout.mask(self._stack.dtype).to(device), layout.positions.to(device)
+
+    def _trunk(self, rows: Sequence[Row], layout: Layout) -> Tensor:
+        """Return what the frozen blocks make of rows, padded with zeros ``(B, T, H)``."""
+        self._check()
+        new = [i for i, row in enumerate(rows) if row not in self._known]
+        self.rows_reused += len(rows) - len(new)
+        self.rows_computed += len(new)
+        if len(new) == len(rows):
+            hidden = self._compute(rows, layout)
+            self._keep(rows, hidden)
+            return hidden
+        computed: dict[Row, Tensor] = {}
+        if new:
+            missing = [rows[i] for i in new]
+            hidden = self._compute(missing, lay_out(missing))
+            self._keep(missing, hidden)
+            computed = dict(zip(missing, hidden, strict=True))
+        found = [self._known[row] if row in self._known else computed[row] for row in rows]
+        trunk = found[0].new_zeros(len(rows), layout.ids.shape[1], found[0].shape[-1])
+        for i, row in enumerate(rows):
+            trunk[i, : len(row)] = found[i][: len(row)]
+        return trunk
+
+    def _compute(self, rows: Sequence[Row], layout: Layout) -> Tensor:
+        with torch.no_grad():
+            ids = layout.ids.to(self._stack.device)
+            mask, positions = self._masks(rows, layout)
+            return self._stack.run(ids, depth=self._below, mask=mask, positions=positions)
+
+    def _keep(self, rows: Sequence[Row], hidden: Tensor) -> None:
+        for row, own in zip(rows, hidden, strict=True):
+            size = len(row) * own.shape[-1] * own.element_size()
+            # What is kept stays: an epoch reads all rows, so driving out the oldest would leave
+            # nothing that the next epoch asks for.
+            if row not in self._known and self.kept_bytes + size <= self._budget_bytes:
+                # A copy, because a view would keep the whole batch alive.
+                self._known[row] = own[: len(row)].clone()
+                self.kept_bytes += size
+
+    def _lower_weights(self) -> list[Tensor]:
+        """Return the weights that the trunk depends on: embeddings and lower blocks."""
+        blocks = self._stack.blocks
+        lower = [p for block in blocks[: self._below] for p in block.parameters()]
+        in_blocks = {id(module) for module in blocks.modules()}
+        tables = [
+            module.weight
+            for module in self._stack.module.modules()
+            if isinstance(module, nn.Embedding) and id(module) not in in_blocks
+        ]
+        return [*tables, *lower]
+
+    def _check(self) -> None:
+        """Refuse lower weights that are trained, and forget what older ones have made."""
+        weights = self._lower_weights()
+        if self._below and any(weight.requires_grad for weight in weights):
+            raise ConfigError(
+                f"weights of {self._stack.name!r} below its top "
+                f"{self._stack.num_layers - self._below} blocks are trainable",
+                cure="freeze the embeddings and the lower blocks, or raise top",
+            )
+        version = weights_version(weights)
+        if version != self._version:
+            self.clear()
+            self._version = version

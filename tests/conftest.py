@@ -18,4 +18,4 @@ def smollm2():
     """The real default model, from the cache or from wherever it can be had."""
     from dragoman.models.catalog import load_model
 
-    return load_model("smollm2-135m")
+    return load_model("smollm2-135m", dtype="float32")

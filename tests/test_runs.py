@@ -14,7 +14,7 @@ EXPERIMENT = Experiment(env="CartPole-v1", steps=9)
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     weights = {"policy.w": np.arange(6.0).reshape(2, 3).T, "observer.count": np.array(4)}
-    with RunWriter(tmp_path / "run", EXPERIMENT, seed=3, device="cpu") as writer:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=3, compute={"device": "cpu"}) as writer:
         writer.metric({"step": 1, "loss": np.float32(0.5)})
         writer.episode({"return": 2.0})
         writer.save_weights(weights, steps=9)
@@ -35,7 +35,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 )
 def test_status_says_how_it_ended(error: type[BaseException], status: str, tmp_path: Path) -> None:
     def crash() -> None:
-        with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, device="cpu"):
+        with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}):
             raise error
 
     with pytest.raises(error):
@@ -44,13 +44,13 @@ def test_status_says_how_it_ended(error: type[BaseException], status: str, tmp_p
 
 
 def test_not_a_number_is_written_as_null(tmp_path: Path) -> None:
-    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, device="cpu") as writer:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}) as writer:
         writer.metric({"step": 1, "variance": float("nan"), "other": np.float64("inf")})
     assert Run(tmp_path / "run").metrics() == [{"step": 1, "variance": None, "other": None}]
 
 
 def test_a_row_cut_by_a_kill_is_not_a_row(tmp_path: Path) -> None:
-    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, device="cpu") as writer:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}) as writer:
         writer.metric({"step": 1})
         writer.metric({"step": 2})
     file = tmp_path / "run" / "metrics.jsonl"
@@ -61,13 +61,13 @@ def test_a_row_cut_by_a_kill_is_not_a_row(tmp_path: Path) -> None:
 def test_a_run_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="not empty"):
-        RunWriter(tmp_path, EXPERIMENT, seed=0, device="cpu")
+        RunWriter(tmp_path, EXPERIMENT, seed=0, compute={"device": "cpu"})
 
 
 def test_missing_and_half_written_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run folder"):
         Run(tmp_path / "nowhere")
-    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, device="cpu"):
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}):
         pass
     with pytest.raises(RunError, match="holds no weights"):
         Run(tmp_path / "run").weights()

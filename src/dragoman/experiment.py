@@ -11,10 +11,10 @@ import pydantic
 import yaml
 
 from dragoman.errors import ConfigError, did_you_mean
+from dragoman.models.catalog import DType
 from dragoman.roles.observe import Observe
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
-DType = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,21 @@ class Model:
 
     Attributes:
         name: A catalogue name, a Transformers hub name or a local path.
-        dtype: ``bfloat16`` is about twice as fast on processors that have it; ``float32`` is
-            exact.
+        dtype: ``bfloat16`` is two to five times as fast on processors that have it,
+            ``float32`` is exact, ``auto`` takes bfloat16 where the device has it natively.
+        device: Where the model computes, in PyTorch's words.
+        threads: Threads of PyTorch; measured before the training unless given.
+        compile: Compile the model's blocks, which takes minutes at the start.
         trust_remote_code: Run Python code that comes with the model.
         disk_cache: Share answers with other runs through a file in the user's cache folder. An
             answer that another run has computed may differ in its last digits.
     """
 
     name: str = "smollm2-135m"
-    dtype: DType = "float32"
+    dtype: DType = "auto"
+    device: str = "cpu"
+    threads: int | None = None
+    compile: bool = False
     trust_remote_code: bool = False
     disk_cache: bool = False
 
@@ -104,6 +110,7 @@ class Experiment:
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
+            ("model.threads", self.model.threads or 1, 1),
             ("max_episode_steps", self.max_episode_steps or 1, 1),
         ):
             if value < least:

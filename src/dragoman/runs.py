@@ -142,13 +142,15 @@ class RunWriter:
         path: Folder to make. It must not hold a run yet.
         experiment: What is trained.
         seed: Seed of the training.
-        device: Where the model computes.
+        compute: Where and how the model computes: device, precision, threads.
 
     Raises:
         RunError: The folder holds something already.
     """
 
-    def __init__(self, path: str | Path, experiment: Experiment, seed: int, device: str) -> None:
+    def __init__(
+        self, path: str | Path, experiment: Experiment, seed: int, compute: Mapping[str, Any]
+    ) -> None:
         self.path = Path(path)
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise RunError(
@@ -158,7 +160,7 @@ class RunWriter:
         self.path.mkdir(parents=True, exist_ok=True)
         self.steps = 0
         _write_text(self.path / "config.yaml", experiment.to_yaml())
-        _write_json(self.path / "env.json", {"seed": seed, "device": device, **describe_machine()})
+        _write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
         self._set_status("running")
         self._files: dict[str, IO[str]] = {}
 

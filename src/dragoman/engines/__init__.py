@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dragoman.engines import sb3
-from dragoman.engines.assembly import model_of, observer_of, spec_of
+from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
@@ -56,8 +56,7 @@ def train(
         observer = observer_of(experiment, recorder, model)
         env = ObserveVector(recorder, observer) if observer is not None else recorder
         algorithm = sb3.build(experiment, env, derive_seed("train", seed))
-        device = str(getattr(model, "device", "cpu"))
-        with RunWriter(folder, experiment, seed, device) as writer:
+        with RunWriter(folder, experiment, seed, compute_of(model)) as writer:
             sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks)
     finally:
         recorder.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import VectorEnv
 
@@ -13,6 +14,7 @@ from dragoman.experiment import Experiment
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import cache_folder, load_model
 from dragoman.models.store import Store
+from dragoman.models.torch_model import TorchModel
 from dragoman.roles.observe import Observer
 from dragoman.types import Describer, LanguageModel
 from dragoman.vector import observe
@@ -27,13 +29,30 @@ def model_of(experiment: Experiment) -> LanguageModel | None:
     """Load the experiment's language model, or nothing where no role uses one."""
     if experiment.observe is None:
         return None
+    settings = experiment.model
     model = load_model(
-        experiment.model.name,
-        dtype=experiment.model.dtype,
-        trust_remote_code=experiment.model.trust_remote_code,
+        settings.name,
+        dtype=settings.dtype,
+        device=settings.device,
+        compile=settings.compile,
+        trust_remote_code=settings.trust_remote_code,
     )
-    store = Store(cache_folder()) if experiment.model.disk_cache else None
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    elif isinstance(model, TorchModel):
+        model.choose_threads()
+    store = Store(cache_folder()) if settings.disk_cache else None
     return CachedModel(model, store=store)
+
+
+def compute_of(model: LanguageModel | None) -> dict[str, Any]:
+    """Return where and how a model computes, for the run's record."""
+    inner = model.model if isinstance(model, CachedModel) else model
+    return {
+        "device": str(getattr(inner, "device", "cpu")),
+        "dtype": str(getattr(inner, "dtype", torch.float32)).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def describer_of(experiment: Experiment, env: Any) -> Describer:

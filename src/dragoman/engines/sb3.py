@@ -322,5 +322,6 @@ class _Bookkeeper(BaseCallback):
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
                 self.logger.record(f"model/{name}", getattr(cost, name))
             seconds = time.monotonic() - self._started_at
+            self.logger.record("model/gigaflops", cost.flops / 1e9)
             self.logger.record("time/model_seconds", cost.seconds)
             self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))

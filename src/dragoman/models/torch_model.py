@@ -15,6 +15,7 @@ from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import fingerprint
+from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import FlopRates, Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
@@ -91,6 +92,23 @@ class TorchModel:
     def device(self) -> torch.device:
         """Where the model computes."""
         return self._stack.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of weights and hidden states."""
+        return self._stack.dtype
+
+    def compile(self) -> None:
+        """Compile the blocks; the next calls take minutes, those after them may be faster."""
+        for block in self._stack.blocks:
+            block.compile(dynamic=True)
+
+    def choose_threads(self) -> int:
+        """Set PyTorch's number of threads to the best for this model, within a second."""
+        ids = torch.ones(8, 32, dtype=torch.long, device=self.device)
+        few = min(4, self.num_layers)
+        with torch.inference_mode():
+            return choose_threads(lambda: self._stack.run(ids, depth=few))
 
     def encode(
         self,

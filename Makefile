@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
@@ -22,6 +22,10 @@ check: $(VENV)/.installed-dev  ## style, types, import directions
 format: $(VENV)/.installed-dev  ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev  ## speed of the model runtime and of its store, as ratios
+	$(BIN)/python benchmarks/model_runtime.py
+	$(BIN)/python benchmarks/store.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -228,10 +228,19 @@ def describe_machine() -> dict[str, Any]:
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
+        "processor": _processor(),
         "cpus": os.cpu_count(),
         "versions": versions,
         "git": _git_state(),
     }
+
+
+def _processor() -> str:
+    """Return the processor's name, which Linux tells in a file of its own."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def _git_state() -> dict[str, Any] | None:

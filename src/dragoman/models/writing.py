@@ -105,7 +105,8 @@ class Writer:
         if prefix:
             past = expand(prefix.keys_values, len(prompts))
             extra[str(self._stack.cache_name)] = transformers.DynamicCache(ddp_cache_data=past)
-        with torch.inference_mode(), _without_defaults(self._model):
+        self._model.eval()  # dropout would make two writings of one text differ
+        with torch.inference_mode(), _without_defaults(self._model), _whole_rows(self._model):
             self._model.generate(
                 ids.to(self._stack.device),
                 attention_mask=is_real.long().to(self._stack.device),
@@ -300,3 +301,19 @@ def _without_defaults(model: Any) -> Iterator[None]:
         yield
     finally:
         model.generation_config = own
+
+
+@contextmanager
+def _whole_rows(model: Any) -> Iterator[None]:
+    """Hand the head hidden states that lie in one piece.
+
+    Transformers hands it a slice, which falls into a batched matrix product and takes 70 times
+    as long (SmolLM2, 16 prompts of 60 tokens, CPU).
+    """
+    handle = model.get_output_embeddings().register_forward_pre_hook(
+        lambda module, inputs: (inputs[0].contiguous(),)
+    )
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,115 @@
+"""Ratios of interleaved medians, and how they are shown."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One comparison.
+
+    Attributes:
+        name: What was done.
+        baseline: What it is compared with, in the same run.
+        ours: Milliseconds, or megabytes, of ours.
+        theirs: The same of the baseline.
+        target: Smallest ratio of theirs to ours that was aimed at.
+        peak_share: Needed operations a second, as a share of the best matrix product.
+    """
+
+    name: str
+    baseline: str
+    ours: float
+    theirs: float
+    target: float | None = None
+    peak_share: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.theirs / self.ours
+
+
+def interleaved(
+    functions: Sequence[Callable[[Any], object]],
+    make: Callable[[], Any],
+    rounds: int,
+    synchronise: Callable[[], None] = lambda: None,
+) -> list[float]:
+    """Return the median milliseconds of functions that take turns on the same new inputs."""
+    times: list[list[float]] = [[] for _ in functions]
+    for turn in range(rounds + 1):
+        inputs = make()
+        for function, taken in zip(functions, times, strict=True):
+            synchronise()
+            started = time.perf_counter()
+            function(inputs)
+            synchronise()
+            if turn:  # the first round warms up
+                taken.append(1000 * (time.perf_counter() - started))
+    return [statistics.median(taken) for taken in times]
+
+
+def gemm_peak(
+    shapes: Sequence[tuple[int, int]], rows: int, dtype: torch.dtype, device: str
+) -> float:
+    """Return the best rate, in FLOP/s, of a matrix product with weights of these shapes."""
+    best = 0.0
+    for inner, outer in shapes:
+        left = torch.randn(rows, inner, dtype=dtype, device=device)
+        right = torch.randn(outer, inner, dtype=dtype, device=device)
+        for _ in range(30):
+            wait(device)
+            started = time.perf_counter()
+            torch.nn.functional.linear(left, right)
+            wait(device)
+            best = max(best, 2 * rows * inner * outer / (time.perf_counter() - started))
+    return best
+
+
+def wait(device: str) -> None:
+    """Wait until a GPU has finished what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = [
+        "| figure | baseline in the same run | ours | baseline | ratio | target | of GEMM peak |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in figures:
+        target = f"{one.target:g}" if one.target else ""
+        share = f"{one.peak_share:.2f}" if one.peak_share else ""
+        lines.append(
+            f"| {one.name} | {one.baseline} | {one.ours:.3g} | {one.theirs:.3g} "
+            f"| {one.ratio:.3g} | {target} | {share} |"
+        )
+    return "\n".join(lines)
+
+
+def draw(figures: Sequence[Figure], file: Path, title: str) -> None:
+    """Draw ratios beside their targets."""
+    import matplotlib.pyplot as plt
+
+    shown = list(reversed(figures))
+    drawing, axes = plt.subplots(figsize=(9, 0.5 * len(shown) + 1.2), layout="constrained")
+    axes.barh(range(len(shown)), [one.ratio for one in shown], color="#0072B2", label="measured")
+    aimed = [(one.target, i) for i, one in enumerate(shown) if one.target]
+    mark = {"color": "#D55E00", "markersize": 18, "markeredgewidth": 3, "label": "target"}
+    axes.plot([target for target, _ in aimed], [i for _, i in aimed], "|", **mark)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(shown)), [f"{one.name}\nagainst {one.baseline}" for one in shown])
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set(xlabel="times better than the baseline", title=title)
+    axes.legend(frameon=False, loc="lower right")
+    axes.spines[["top", "right"]].set_visible(False)
+    drawing.savefig(file, dpi=150)

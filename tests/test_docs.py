@@ -45,8 +45,15 @@ def count_characters(text: str) -> list[float]:
 )
 def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(name: str, **settings: object) -> ScriptedModel:
-        return ScriptedModel(count_characters, hidden_size=3, num_layers=30)
+        return ScriptedModel(
+            count_characters,
+            hidden_size=3,
+            num_layers=30,
+            log_probs=lambda prompt, candidate: [-float(len(candidate))],
+            write=lambda prompt, seed: "a text",
+        )
 
+    monkeypatch.setattr("dragoman.models.catalog.load_model", load)
     monkeypatch.setattr("dragoman.vector.load_model", load)
     monkeypatch.setattr("dragoman.engines.assembly.load_model", load)
     (tmp_path / "recipes").mkdir()

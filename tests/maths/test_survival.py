@@ -58,8 +58,10 @@ def test_arms_that_nothing_tells_apart() -> None:
 
 
 def test_the_median_of_products_that_round() -> None:
-    # 23/24 * 22/23 * ... * 12/13 is half, but comes out as 0.5000000000000001.
-    assert kaplan_meier(Times(np.arange(1.0, 25.0), np.ones(24, bool))).median == 12
+    # One run ends at the start, and 24 arrive one by one: 23/24 * 22/23 * ... * 12/13 is half,
+    # but comes out as 0.5000000000000001.
+    times = Times(np.arange(25.0), np.arange(25) > 0)
+    assert kaplan_meier(times).median == 12
 
 
 def test_beyond_the_last_run_nothing_is_known() -> None:

@@ -4,14 +4,17 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-slow check format bench clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
 	$(BIN)/dragoman eval $(RUN)
 
-test: $(VENV)/.installed-dev  ## every test
+test: $(VENV)/.installed-dev  ## every test but the slow ones
 	$(BIN)/pytest -n 2
+
+test-slow: $(VENV)/.installed-dev  ## the slow tests
+	$(BIN)/pytest -m slow
 
 check: $(VENV)/.installed-dev  ## style, types, import directions
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dragoman.generation import Choice, Generation, Integer, Json, Sampling
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
+    from dragoman.models.remote import RemoteModel
     from dragoman.models.scoring import score
     from dragoman.roles.observe import Observe, Observer
     from dragoman.runs import Run
@@ -36,6 +37,7 @@ _HOME = {
     "ObserveEnv": "dragoman.vector",
     "ObserveVector": "dragoman.vector",
     "Observer": "dragoman.roles.observe",
+    "RemoteModel": "dragoman.models.remote",
     "Run": "dragoman.runs",
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
@@ -63,6 +65,7 @@ __all__ = [
     "ObserveEnv",
     "ObserveVector",
     "Observer",
+    "RemoteModel",
     "Run",
     "RunError",
     "Sampling",

@@ -4,6 +4,7 @@
     ├── ConfigError          an experiment or an argument that cannot work
     ├── SpaceError           an environment, observation or action outside its rules
     ├── ModelError           a language model that cannot be found, loaded or asked
+    │   └── BudgetError      a request that could cost more than was allowed
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -40,6 +41,10 @@ class SpaceError(DragomanError):
 
 class ModelError(DragomanError):
     """A language model that cannot be found, loaded or asked."""
+
+
+class BudgetError(ModelError):
+    """A request that could cost more than was allowed; it was not sent."""
 
 
 class RunError(DragomanError):

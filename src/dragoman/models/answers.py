@@ -1,0 +1,312 @@
+"""What the answer of an OpenAI-compatible server must hold, and what is made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import pydantic
+
+from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.models.schema import fit, unwrap
+from dragoman.types import FloatArray
+
+M = TypeVar("M", bound=pydantic.BaseModel)
+
+EXCERPT = 200
+"""Characters of an answer that an error message quotes."""
+
+
+class Fault(Exception):
+    """A request that failed, seen from one attempt.
+
+    Args:
+        what: What the server did, as the end of a sentence that begins with its name.
+        cure: What to do about it.
+        again: Whether another attempt may go better.
+        wait: Seconds after which the server wants to be asked again, if it has said so.
+    """
+
+    def __init__(
+        self, what: str, *, cure: str, again: bool = True, wait: float | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.cure = cure
+        self.again = again
+        self.wait = wait
+
+
+class Unfit(Fault):
+    """A text that does not fit its constraint: worth another draw."""
+
+
+class Usage(pydantic.BaseModel):
+    """What the server has counted."""
+
+    prompt_tokens: Annotated[int, pydantic.Field(ge=0)]
+    completion_tokens: Annotated[int, pydantic.Field(ge=0)] = 0
+
+
+class _Usage(pydantic.BaseModel):
+    usage: Usage
+
+
+class _TokenLogProb(pydantic.BaseModel):
+    logprob: Annotated[float, pydantic.Field(allow_inf_nan=False)]
+
+
+class _ChatLogProbs(pydantic.BaseModel):
+    content: list[_TokenLogProb] | None = None
+
+
+class _Message(pydantic.BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _ChatChoice(pydantic.BaseModel):
+    finish_reason: str
+    message: _Message
+    logprobs: _ChatLogProbs | None = None
+
+
+class _Chat(pydantic.BaseModel):
+    choices: Annotated[list[_ChatChoice], pydantic.Field(min_length=1)]
+
+
+class _TextLogProbs(pydantic.BaseModel):
+    tokens: list[str]
+    token_logprobs: list[float | None]
+
+
+class _TextChoice(pydantic.BaseModel):
+    text: str
+    finish_reason: str
+    logprobs: _TextLogProbs | None = None
+    prompt_logprobs: list[dict[str, _TokenLogProb] | None] | None = None
+    prompt_token_ids: list[int] | None = None
+
+
+class _Texts(pydantic.BaseModel):
+    choices: Annotated[list[_TextChoice], pydantic.Field(min_length=1)]
+
+
+class _Embedding(pydantic.BaseModel):
+    index: int
+    embedding: Annotated[
+        list[Annotated[float, pydantic.Field(allow_inf_nan=False)]], pydantic.Field(min_length=1)
+    ]
+
+
+class _Embeddings(pydantic.BaseModel):
+    data: list[_Embedding]
+
+
+@dataclass(frozen=True)
+class ScoredText:
+    """A text as the server cut it into tokens.
+
+    Attributes:
+        tokens: Name of each token; equal names are equal tokens.
+        log_probs: Log-prob of each token after those before it; the first may have none.
+    """
+
+    tokens: tuple[Hashable, ...]
+    log_probs: tuple[float | None, ...]
+
+
+def parse(text: str) -> Any:
+    """Return the JSON of an answer, or raise a `Fault`."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Fault(f"answered what is not JSON: {excerpt(text)}", cure=_WRONG_URL) from None
+
+
+def read_usage(answer: Any) -> Usage:
+    """Return what the server has counted, or raise a `Fault`."""
+    return _checked(_Usage, answer).usage
+
+
+def read_generation(
+    answer: Any,
+    usage: Usage,
+    *,
+    sampling: Sampling,
+    constraint: Constraint | None,
+    chat: bool,
+    log_probs: bool,
+    json_schema: bool,
+) -> Generation:
+    """Return the text that a server has written, or raise a `Fault`.
+
+    Args:
+        answer: Its answer.
+        usage: What it has counted.
+        sampling: What it was asked for.
+        constraint: What the text must be.
+        chat: Whether it was asked by a chat completion.
+        log_probs: Whether it was asked for log-probs.
+        json_schema: Whether it was given the constraint as a JSON schema.
+    """
+    text, reason, found = _chat_choice(answer) if chat else _text_choice(answer)
+    finish = _finish(reason)
+    if log_probs and (found is None or (text and not found)):
+        raise Fault(
+            "gave no log-probs, though it was asked for them",
+            cure="set log_probs to False in Offers, or use a server that gives them",
+            again=False,
+        )
+    # Some servers leave the stop string in the text.
+    ends = [end for end in map(text.find, sampling.stop) if end >= 0]
+    if ends:
+        text, finish = text[: min(ends)], "stop"
+    if constraint is not None:
+        text = _constrained(constraint, text, finish, json_schema=json_schema)
+    # Unknown log-probs are NaN, so that no sum over them passes for a probability.
+    unknown = np.full(usage.completion_tokens, np.nan, np.float32)
+    known = unknown if found is None else np.array(found, np.float32)
+    return Generation(text=text, log_probs=known, finish=finish)
+
+
+def read_echo(answer: Any, usage: Usage, text: str) -> ScoredText:
+    """Return the tokens of a prompt that was echoed with its log-probs, or raise a `Fault`."""
+    choice = _checked(_Texts, answer).choices[0]
+    count = usage.prompt_tokens
+    found = choice.logprobs
+    if (
+        found is None
+        or not choice.text.startswith(text)
+        or not count <= len(found.tokens) == len(found.token_logprobs)
+    ):
+        raise Fault(
+            "did not give the log-probs of the prompt, though it was asked to echo them",
+            cure=_NO_PROMPT_LOG_PROBS,
+            again=False,
+        )
+    return _scored(found.tokens[:count], found.token_logprobs[:count])
+
+
+def read_vllm(answer: Any, usage: Usage) -> ScoredText:
+    """Return the tokens of a prompt and vLLM's ``prompt_logprobs``, or raise a `Fault`."""
+    choice = _checked(_Texts, answer).choices[0]
+    ids, found = choice.prompt_token_ids, choice.prompt_logprobs
+    if ids is None or found is None or not usage.prompt_tokens == len(ids) == len(found):
+        raise Fault(
+            "did not give prompt_logprobs and prompt_token_ids, though it was asked for them",
+            cure=_NO_PROMPT_LOG_PROBS,
+            again=False,
+        )
+    own = [
+        entry.get(str(token)) if entry else None for token, entry in zip(ids, found, strict=True)
+    ]
+    return _scored(ids, [one.logprob if one else None for one in own])
+
+
+def read_embeddings(answer: Any, count: int) -> FloatArray:
+    """Return the vectors ``(count, H)`` in the order of the texts, or raise a `Fault`."""
+    data = sorted(_checked(_Embeddings, answer).data, key=lambda one: one.index)
+    if [one.index for one in data] != list(range(count)):
+        raise Fault(
+            f"gave {len(data)} embeddings with the indices "
+            f"{excerpt(str([one.index for one in data]))} for {count} texts",
+            cure=_WRONG_URL,
+        )
+    widths = sorted({len(one.embedding) for one in data})
+    if len(widths) != 1:
+        raise Fault(f"gave embeddings of different widths {widths}", cure=_WRONG_URL)
+    vectors = np.array([one.embedding for one in data], np.float32)
+    if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+        raise Fault("gave an embedding of zeros only, or of numbers too large", cure=_WRONG_URL)
+    return vectors
+
+
+def excerpt(text: str) -> str:
+    """Return the start of a text, quoted."""
+    return repr(text[:EXCERPT]) + ("..." if len(text) > EXCERPT else "")
+
+
+_WRONG_URL = "check that the URL is that of an OpenAI-compatible server, which often ends in /v1"
+_NO_PROMPT_LOG_PROBS = (
+    "set prompt_log_probs in Offers to what the server offers (docs/remote.md), or score with "
+    "a local model"
+)
+
+
+def _checked(model: type[M], answer: Any) -> M:
+    try:
+        return model.model_validate(answer)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the answer"
+        quoted = excerpt(json.dumps(answer))
+        raise Fault(
+            f"answered without what it should hold: {where}: {first['msg']}; it was {quoted}",
+            cure=_WRONG_URL,
+        ) from None
+
+
+def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
+    choice = _checked(_Chat, answer).choices[0]
+    if choice.message.refusal:
+        raise _refused(excerpt(choice.message.refusal))
+    text = choice.message.content
+    if text is None and choice.finish_reason == "stop":
+        raise Fault(f"gave no text: {excerpt(json.dumps(answer))}", cure=_WRONG_URL)
+    content = choice.logprobs.content if choice.logprobs else None
+    known = None if content is None else [one.logprob for one in content]
+    return text or "", choice.finish_reason, known
+
+
+def _text_choice(answer: Any) -> tuple[str, str, list[float] | None]:
+    choice = _checked(_Texts, answer).choices[0]
+    found = choice.logprobs.token_logprobs if choice.logprobs else None
+    known = [one for one in found or [] if one is not None]
+    return choice.text, choice.finish_reason, known if found == known else None
+
+
+def _finish(reason: str) -> Literal["stop", "length"]:
+    if reason == "stop":
+        return "stop"
+    if reason == "length":
+        return "length"
+    if reason == "content_filter":
+        raise _refused("its content filter")
+    raise Fault(
+        f"ended a text for the reason {reason!r}, which is neither 'stop' nor 'length'",
+        cure="ask a model and a server that write plain text",
+        again=False,
+    )
+
+
+def _refused(why: str) -> Fault:
+    return Fault(f"refused to write: {why}", cure="change the prompt or the model", again=False)
+
+
+def _constrained(
+    constraint: Constraint, text: str, finish: Literal["stop", "length"], *, json_schema: bool
+) -> str:
+    inner = unwrap(constraint, text) if json_schema else text
+    fitting = None if inner is None else fit(constraint, inner)
+    if fitting is None:
+        cut = ", cut off by max_tokens" if finish == "length" else ""
+        raise Unfit(
+            f"wrote {excerpt(text)}{cut}, which does not fit {excerpt(str(constraint))}",
+            cure="name the allowed answers in the prompt, raise max_tokens, or set json_schema "
+            "in Offers where the server takes one",
+        )
+    return fitting
+
+
+def _scored(tokens: Sequence[Hashable], log_probs: Sequence[float | None]) -> ScoredText:
+    if any(one is None or not np.isfinite(one) for one in log_probs[1:]):
+        raise Fault(
+            "gave a token of the prompt without its log-prob",
+            cure=_NO_PROMPT_LOG_PROBS,
+            again=False,
+        )
+    return ScoredText(tuple(tokens), tuple(log_probs))

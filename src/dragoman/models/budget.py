@@ -1,0 +1,177 @@
+"""What requests to a remote model may cost, and what they have cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from dragoman.errors import BudgetError, ConfigError
+
+OVERHEAD_TOKENS = 256
+"""Allowance for what a chat template and special tokens add to a prompt."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a remote model may spend, from its making to its end.
+
+    Attributes:
+        tokens: Most tokens, of prompts and completions together; ``None`` sets no limit.
+        money: Most money, in the currency of the prices; ``None`` sets no limit.
+        prompt_price: Price of a million prompt tokens.
+        completion_price: Price of a million completion tokens.
+    """
+
+    tokens: int | None = None
+    money: float | None = None
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "money", "prompt_price", "completion_price"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise ConfigError(
+                    f"{name} of the budget is {value!r}, but must be at least 0",
+                    cure=f"raise {name}",
+                )
+        if self.money is not None and not (self.prompt_price or self.completion_price):
+            raise ConfigError(
+                f"the budget allows {self.money:g} of money, but no price is given",
+                cure="give prompt_price and completion_price, for a million tokens each",
+            )
+
+    def price(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what so many tokens cost."""
+        return (
+            prompt_tokens * self.prompt_price + completion_tokens * self.completion_price
+        ) / 1_000_000
+
+
+@dataclass
+class Spend:
+    """What a remote model has cost so far, as counters that only grow.
+
+    Attributes:
+        prompt_tokens: Tokens read, as the server counted them.
+        completion_tokens: Tokens written, as the server counted them.
+        money: Their price.
+        requests: Requests sent, failed ones included.
+        uncounted: Requests after which the server did not say what they cost: it was cut off,
+            stalled or failed. It may have billed them.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    money: float = 0.0
+    requests: int = 0
+    uncounted: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass
+class Bill:
+    """One request: at first the most that it can cost, at last what it did cost.
+
+    Attributes:
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of the completion.
+        is_counted: Whether the server has said these numbers.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    is_counted: bool = False
+
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Put down what the server says."""
+        self.prompt_tokens, self.completion_tokens = prompt_tokens, completion_tokens
+        self.is_counted = True
+
+
+class Account:
+    """Keeps the spending of concurrent requests within a budget.
+
+    A request holds the most that it can cost until the server has said what it did cost. One
+    that does not fit beside the others waits for them, so that what is refused does not depend
+    on how many requests run at once.
+
+    Args:
+        budget: What may be spent.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.spend = Spend()
+        self._held: list[Bill] = []
+        self._settled = asyncio.Condition()
+
+    @asynccontextmanager
+    async def open(self, most: Bill) -> AsyncIterator[Bill]:
+        """Hold a bill while its request runs; what is counted on it is spent, also on failure.
+
+        Args:
+            most: The most that the request can cost.
+
+        Raises:
+            BudgetError: The request could exceed the budget.
+        """
+        async with self._settled:
+            await self._settled.wait_for(lambda: self._fits(most) or not self._held)
+            if not self._fits(most):
+                raise self._refusal(most)
+            self._held.append(most)
+            self.spend.requests += 1
+        try:
+            yield most
+        finally:
+            # Before anything is awaited: a cancelled request is settled too.
+            self._held = [bill for bill in self._held if bill is not most]
+            self._settle(most)
+            async with self._settled:
+                self._settled.notify_all()
+
+    def _fits(self, most: Bill) -> bool:
+        bills = [*self._held, most]
+        prompt = self.spend.prompt_tokens + sum(bill.prompt_tokens for bill in bills)
+        completion = self.spend.completion_tokens + sum(bill.completion_tokens for bill in bills)
+        tokens, money = self.budget.tokens, self.budget.money
+        if tokens is not None and prompt + completion > tokens:
+            return False
+        return money is None or self.budget.price(prompt, completion) <= money
+
+    def _settle(self, bill: Bill) -> None:
+        if not bill.is_counted:
+            self.spend.uncounted += 1
+            return
+        self.spend.prompt_tokens += bill.prompt_tokens
+        self.spend.completion_tokens += bill.completion_tokens
+        self.spend.money = self.budget.price(self.spend.prompt_tokens, self.spend.completion_tokens)
+
+    def _refusal(self, most: Bill) -> BudgetError:
+        budget, spend = self.budget, self.spend
+        asked = most.prompt_tokens + most.completion_tokens
+        spent = []
+        if budget.tokens is not None:
+            spent.append(f"{spend.tokens} of {budget.tokens} tokens")
+        if budget.money is not None:
+            spent.append(f"{spend.money:.6g} of {budget.money:.6g} in money")
+        return BudgetError(
+            f"a request of up to {asked} tokens, {most.completion_tokens} of them written, was "
+            f"not sent, because it could exceed the budget; spent: {' and '.join(spent)}",
+            cure="raise the budget, shorten the prompts or lower max_tokens of the sampling",
+        )
+
+
+def most_tokens(*texts: str) -> int:
+    """Return a number of tokens that texts hardly exceed: their bytes, and an allowance.
+
+    A tokenizer that works on bytes, or falls back to them, makes no more tokens than bytes.
+    """
+    return OVERHEAD_TOKENS + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

@@ -1,0 +1,135 @@
+"""What a server offers, and the requests that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.models.answers import (
+    ScoredText,
+    Usage,
+    read_echo,
+    read_embeddings,
+    read_generation,
+    read_vllm,
+)
+from dragoman.models.budget import most_tokens
+from dragoman.models.schema import schema_of
+from dragoman.models.server import Request
+from dragoman.types import FloatArray
+
+TEXTS_A_REQUEST = 64
+"""Texts that one request to the embeddings endpoint carries."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What a server offers; docs/remote.md lists it for the usual ones.
+
+    Attributes:
+        chat: Ask by chat completions, where the prompt is the user's message inside the model's
+            chat template; otherwise by completions, which continue the prompt as it is.
+        log_probs: Ask for the log-probs of what is written. Where not, they are NaN.
+        prompt_log_probs: How the server gives log-probs of a prompt, which scoring needs:
+            ``echo`` by completions with ``echo`` and ``logprobs``, ``vllm`` by
+            ``prompt_logprobs``; ``None`` where it does not.
+        json_schema: Give constraints to the server as a ``response_format``. Where not, they
+            are only checked here.
+        max_tokens_field: How the server calls the longest completion; OpenAI's reasoning models
+            ask for the second name.
+        extra_body: More fields of every request that writes; a field that is ``None`` is left
+            out, such as a ``temperature`` that the model refuses.
+    """
+
+    chat: bool = True
+    log_probs: bool = False
+    prompt_log_probs: Literal["echo", "vllm"] | None = None
+    json_schema: bool = False
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+
+def writing(
+    model: str, offers: Offers, prompt: str, sampling: Sampling, constraint: Constraint | None
+) -> Request[Generation]:
+    """Return the request to write after a prompt."""
+    gives_schema = constraint is not None and offers.json_schema
+    body = {
+        "model": model,
+        **_prompt(offers, prompt),
+        **_sampling(offers, sampling),
+        **(_response_format(constraint) if constraint is not None and gives_schema else {}),
+        **offers.extra_body,
+    }
+    return Request(
+        "chat/completions" if offers.chat else "completions",
+        {name: value for name, value in body.items() if value is not None},
+        prompt_tokens=most_tokens(prompt),
+        completion_tokens=sampling.max_tokens,
+        read=partial(
+            read_generation,
+            sampling=sampling,
+            constraint=constraint,
+            chat=offers.chat,
+            log_probs=offers.log_probs,
+            json_schema=gives_schema,
+        ),
+    )
+
+
+def scoring(model: str, offers: Offers, text: str) -> Request[ScoredText]:
+    """Return the request for the log-probs of a text's own tokens.
+
+    One token is written and ignored, because not every server agrees to write none.
+    """
+    body = {"model": model, "prompt": text, "max_tokens": 1, "temperature": 0.0}
+    if offers.prompt_log_probs == "vllm":
+        # No other tokens than the text's own, and their ids, by which they are compared.
+        body |= {"prompt_logprobs": 0, "return_token_ids": True}
+        read: Callable[[Any, Usage], ScoredText] = read_vllm
+    else:
+        body |= {"echo": True, "logprobs": 1}
+        read = partial(read_echo, text=text)
+    return Request(
+        "completions", body, prompt_tokens=most_tokens(text), completion_tokens=1, read=read
+    )
+
+
+def embedding(model: str, texts: Sequence[str]) -> Request[FloatArray]:
+    """Return the request for one vector a text."""
+
+    def read(answer: Any, usage: Usage) -> FloatArray:
+        return read_embeddings(answer, len(texts))
+
+    body = {"model": model, "input": list(texts), "encoding_format": "float"}
+    return Request(
+        "embeddings", body, prompt_tokens=most_tokens(*texts), completion_tokens=0, read=read
+    )
+
+
+def _prompt(offers: Offers, prompt: str) -> dict[str, Any]:
+    if offers.chat:
+        return {"messages": [{"role": "user", "content": prompt}]}
+    return {"prompt": prompt}
+
+
+def _sampling(offers: Offers, sampling: Sampling) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        offers.max_tokens_field: sampling.max_tokens,
+        "temperature": sampling.temperature,
+    }
+    if sampling.temperature > 0:
+        fields |= {"seed": sampling.seed, "top_p": sampling.top_p}
+    if sampling.stop:
+        fields["stop"] = list(sampling.stop)
+    if offers.log_probs:
+        fields["logprobs"] = True if offers.chat else 1
+    return fields
+
+
+def _response_format(constraint: Constraint) -> dict[str, Any]:
+    schema = {"name": "answer", "strict": True, "schema": schema_of(constraint)}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -12,6 +12,7 @@ import pytest
 import dragoman
 from dragoman.experiment import Experiment
 from dragoman.testing import ScriptedModel
+from tests.models.stub_server import StubServer, chat_answer
 from tests.reading import read_numbers
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +62,9 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         short = replace(Experiment.from_yaml(recipe), steps=1)
         (tmp_path / "recipes" / recipe.name).write_text(short.to_yaml())
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(file), run_name="__main__")
+    with StubServer(lambda path, body: chat_answer('{"answer": "right"}')) as stub:
+        monkeypatch.setenv("MODEL_URL", stub.url)
+        runpy.run_path(str(file), run_name="__main__")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)

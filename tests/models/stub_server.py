@@ -66,7 +66,6 @@ class StubServer:
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self.stalled = threading.Event()
         stub = self
 
         class Handler(_Handler):
@@ -132,7 +131,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def stall(self) -> None:
         """Accept the request and never answer."""
-        self.server_stub.stalled.set()
         self.server_stub.closing.wait(60)
         self.close_connection = True
 

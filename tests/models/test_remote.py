@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -327,6 +329,15 @@ def test_what_fits_one_after_another_fits_at_once(stub: StubServer, concurrency:
             model.generate(["k"], sampling=sampling)
 
 
+def test_requests_at_once_do_not_exceed_a_budget_together(stub: StubServer) -> None:
+    stub.answer = lambda path, body: chat_answer("word", prompt_tokens=250)
+    connection = Connection(concurrency=8)
+    with RemoteModel("tiny", stub.url, connection=connection, budget=Budget(tokens=300)) as model:
+        with pytest.raises(BudgetError, match="spent: 251 of 300 tokens"):
+            model.generate(list("abcdefgh"), sampling=Sampling(max_tokens=1))
+        assert len(stub.bodies) == 1
+
+
 def test_failed_attempts_that_were_billed_count_for_the_budget(stub: StubServer) -> None:
     stub.faults = ["empty choices"] * 2
     budget = Budget(tokens=257 + 64 + 14)
@@ -634,6 +645,17 @@ def test_a_closed_model_says_so(remote: RemoteModel) -> None:
         remote.generate(["a"])
 
 
+def test_a_forgotten_model_leaves_no_thread(stub: StubServer) -> None:
+    model = RemoteModel("tiny", stub.url, connection=QUICK)
+    model.generate(["a"])
+    threads = [one for one in threading.enumerate() if one.name == "dragoman-requests"]
+    assert len(threads) == 1
+    del model
+    gc.collect()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+
+
 def test_a_forked_process_is_refused(remote: RemoteModel) -> None:
     remote.generate(["a"])
     child = os.fork()
@@ -647,13 +669,16 @@ def test_a_forked_process_is_refused(remote: RemoteModel) -> None:
 
 
 INTERRUPTED = textwrap.dedent("""
-    import sys
+    import sys, time
     from dragoman.models.remote import Connection, RemoteModel
     model = RemoteModel("tiny", sys.argv[1], connection=Connection(timeout=600))
     try:
         model.generate(["a", "b", "c"])
     except KeyboardInterrupt:
-        print("interrupted", model.spend.requests, flush=True)
+        deadline = time.monotonic() + 10
+        while model.spend.uncounted < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        print("interrupted", model.spend.requests, model.spend.uncounted, flush=True)
 """)
 
 
@@ -663,12 +688,16 @@ def test_an_interrupt_gets_through_a_stall(stub: StubServer) -> None:
         [sys.executable, "-c", INTERRUPTED, stub.url], stdout=subprocess.PIPE, text=True
     )
     try:
-        assert stub.stalled.wait(60)
+        deadline = time.monotonic() + 60
+        while len(stub.bodies) < 3:
+            assert time.monotonic() < deadline, "the requests do not come"
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
         output, _ = process.communicate(timeout=20)
         assert time.monotonic() - started < 10
-        assert output.startswith("interrupted")
+        # The requests in flight were given up, not only left behind.
+        assert output == "interrupted 3 3\n"
         assert process.returncode == 0
     finally:
         process.kill()

@@ -109,9 +109,16 @@ def test_no_prompts_ask_nothing(remote: RemoteModel, stub: StubServer) -> None:
     assert stub.bodies == []
 
 
-def test_completions_with_log_probs(stub: StubServer) -> None:
+@pytest.mark.parametrize(
+    "log_probs",
+    [
+        {"tokens": [" b", " c"], "token_logprobs": [-0.5, -1.5]},
+        {"content": [{"token": " b", "logprob": -0.5}, {"token": " c", "logprob": -1.5}]},
+    ],
+    ids=["OpenAI", "llama.cpp"],
+)
+def test_completions_with_log_probs(stub: StubServer, log_probs) -> None:
     def answer(path: str, body):
-        log_probs = {"tokens": [" b", " c"], "token_logprobs": [-0.5, -1.5]}
         choice = {"text": " b c", "finish_reason": "length", "index": 0, "logprobs": log_probs}
         return {"choices": [choice], "usage": usage(1, 2)}
 
@@ -138,6 +145,40 @@ def test_chat_log_probs(stub: StubServer) -> None:
         (one,) = model.generate(["a"])
     assert one.log_probs.tolist() == [-0.25]
     assert stub.bodies[0]["logprobs"] is True
+
+
+@pytest.mark.parametrize(
+    "log_probs",
+    [
+        {"tokens": [" b"], "token_logprobs": [None]},
+        {"tokens": [" b"], "token_logprobs": []},
+        {"content": None},
+        {"content": []},
+        {},
+        None,
+    ],
+)
+def test_log_probs_with_holes_are_an_error(stub: StubServer, log_probs) -> None:
+    choice = {"text": " b", "finish_reason": "length", "index": 0, "logprobs": log_probs}
+    stub.answer = lambda path, body: {"choices": [choice], "usage": usage(1, 1)}
+    offers = Offers(chat=False, log_probs=True)
+    with (
+        RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
+        pytest.raises(ModelError, match="gave no log-probs, though it was asked"),
+    ):
+        model.generate(["a"])
+
+
+def test_log_probs_that_are_no_numbers_are_an_error(stub: StubServer) -> None:
+    log_probs = {"tokens": [" b"], "token_logprobs": [float("nan")]}
+    choice = {"text": " b", "finish_reason": "length", "index": 0, "logprobs": log_probs}
+    stub.answer = lambda path, body: {"choices": [choice], "usage": usage(1, 1)}
+    offers = Offers(chat=False, log_probs=True)
+    with (
+        RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
+        pytest.raises(ModelError, match="should be a finite number"),
+    ):
+        model.generate(["a"])
 
 
 def test_log_probs_that_do_not_come_are_an_error(stub: StubServer) -> None:

@@ -121,8 +121,15 @@ def test_a_token_without_anything_before_it_is_an_error() -> None:
 
 
 def ignores_echo(path: str, body: Any) -> Any:
-    """Answer as llama.cpp and transformers serve do: only with what was written."""
+    """Answer only with what was written."""
     log_probs = {"tokens": ["w"], "token_logprobs": [0.0]}
+    choice = {"index": 0, "text": "w", "finish_reason": "length", "logprobs": log_probs}
+    return {"choices": [choice], "usage": usage(1, 1)}
+
+
+def answers_like_llama_cpp(path: str, body: Any) -> Any:
+    """Answer only with what was written, and as if to a chat."""
+    log_probs = {"content": [{"token": "w", "logprob": 0.0}]}
     choice = {"index": 0, "text": "w", "finish_reason": "length", "logprobs": log_probs}
     return {"choices": [choice], "usage": usage(1, 1)}
 
@@ -149,6 +156,7 @@ def breaks(scorer: Scorer, kind: str) -> list[Any]:
     if kind == "vllm":
         return [
             ignores_echo,
+            answers_like_llama_cpp,
             missing("prompt_logprobs"),
             missing("prompt_token_ids"),
             changed(prompt_logprobs=lambda rows: rows[:-1]),
@@ -157,6 +165,7 @@ def breaks(scorer: Scorer, kind: str) -> list[Any]:
         ]
     return [
         ignores_echo,
+        answers_like_llama_cpp,
         missing("logprobs"),
         changed(text=lambda text: text[1:]),
         changed(logprobs=lambda rows: {**rows, "tokens": rows["tokens"][:1]}),
@@ -178,6 +187,17 @@ def test_log_probs_that_are_not_the_prompts_are_an_error(kind: Any) -> None:
             stub.answer = broken
             with pytest.raises(ModelError, match=r"did not give|without its log-prob"):
                 model.token_log_probs(["one two"], [[" three"]])
+
+
+def test_a_claim_that_is_wrong_is_found_at_once() -> None:
+    offers = Offers(prompt_log_probs="echo")
+    with (
+        StubServer(answers_like_llama_cpp) as stub,
+        RemoteModel("tiny", stub.url, connection=Connection(concurrency=1), offers=offers) as model,
+    ):
+        with pytest.raises(ModelError, match="was asked once"):
+            model.token_log_probs(["one two"], [[" three"]])
+        assert len(stub.bodies) == 1
 
 
 def test_arguments_are_checked_before_anything_is_asked() -> None:

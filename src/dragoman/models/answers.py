@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pydantic
@@ -15,6 +15,8 @@ from dragoman.models.schema import fit, unwrap
 from dragoman.types import FloatArray
 
 M = TypeVar("M", bound=pydantic.BaseModel)
+
+Finite: TypeAlias = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
 EXCERPT = 200
 """Characters of an answer that an error message quotes."""
@@ -56,11 +58,21 @@ class _Usage(pydantic.BaseModel):
 
 
 class _TokenLogProb(pydantic.BaseModel):
-    logprob: Annotated[float, pydantic.Field(allow_inf_nan=False)]
+    logprob: Finite
 
 
-class _ChatLogProbs(pydantic.BaseModel):
+class _LogProbs(pydantic.BaseModel):
+    # Of a chat; llama.cpp answers completions so too.
     content: list[_TokenLogProb] | None = None
+    # Of a completion.
+    tokens: list[str] | None = None
+    token_logprobs: list[Finite | None] | None = None
+
+    def known(self) -> list[float] | None:
+        if self.content is not None:
+            return [one.logprob for one in self.content]
+        found = [one for one in self.token_logprobs or [] if one is not None]
+        return found if found == self.token_logprobs else None
 
 
 class _Message(pydantic.BaseModel):
@@ -71,22 +83,17 @@ class _Message(pydantic.BaseModel):
 class _ChatChoice(pydantic.BaseModel):
     finish_reason: str
     message: _Message
-    logprobs: _ChatLogProbs | None = None
+    logprobs: _LogProbs | None = None
 
 
 class _Chat(pydantic.BaseModel):
     choices: Annotated[list[_ChatChoice], pydantic.Field(min_length=1)]
 
 
-class _TextLogProbs(pydantic.BaseModel):
-    tokens: list[str]
-    token_logprobs: list[float | None]
-
-
 class _TextChoice(pydantic.BaseModel):
     text: str
     finish_reason: str
-    logprobs: _TextLogProbs | None = None
+    logprobs: _LogProbs | None = None
     prompt_logprobs: list[dict[str, _TokenLogProb] | None] | None = None
     prompt_token_ids: list[int] | None = None
 
@@ -97,9 +104,7 @@ class _Texts(pydantic.BaseModel):
 
 class _Embedding(pydantic.BaseModel):
     index: int
-    embedding: Annotated[
-        list[Annotated[float, pydantic.Field(allow_inf_nan=False)]], pydantic.Field(min_length=1)
-    ]
+    embedding: Annotated[list[Finite], pydantic.Field(min_length=1)]
 
 
 class _Embeddings(pydantic.BaseModel):
@@ -177,18 +182,20 @@ def read_echo(answer: Any, usage: Usage, text: str) -> ScoredText:
     """Return the tokens of a prompt that was echoed with its log-probs, or raise a `Fault`."""
     choice = _checked(_Texts, answer).choices[0]
     count = usage.prompt_tokens
-    found = choice.logprobs
+    tokens = choice.logprobs.tokens if choice.logprobs else None
+    found = choice.logprobs.token_logprobs if choice.logprobs else None
     if (
-        found is None
+        tokens is None
+        or found is None
         or not choice.text.startswith(text)
-        or not count <= len(found.tokens) == len(found.token_logprobs)
+        or not count <= len(tokens) == len(found)
     ):
         raise Fault(
             "did not give the log-probs of the prompt, though it was asked to echo them",
             cure=_NO_PROMPT_LOG_PROBS,
             again=False,
         )
-    return _scored(found.tokens[:count], found.token_logprobs[:count])
+    return _scored(tokens[:count], found[:count])
 
 
 def read_vllm(answer: Any, usage: Usage) -> ScoredText:
@@ -257,16 +264,12 @@ def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
     text = choice.message.content
     if text is None and choice.finish_reason == "stop":
         raise Fault(f"gave no text: {excerpt(json.dumps(answer))}", cure=_WRONG_URL)
-    content = choice.logprobs.content if choice.logprobs else None
-    known = None if content is None else [one.logprob for one in content]
-    return text or "", choice.finish_reason, known
+    return text or "", choice.finish_reason, choice.logprobs.known() if choice.logprobs else None
 
 
 def _text_choice(answer: Any) -> tuple[str, str, list[float] | None]:
     choice = _checked(_Texts, answer).choices[0]
-    found = choice.logprobs.token_logprobs if choice.logprobs else None
-    known = [one for one in found or [] if one is not None]
-    return choice.text, choice.finish_reason, known if found == known else None
+    return choice.text, choice.finish_reason, choice.logprobs.known() if choice.logprobs else None
 
 
 def _finish(reason: str) -> Literal["stop", "length"]:

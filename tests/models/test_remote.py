@@ -40,7 +40,7 @@ from tests.models.stub_server import (
 
 KEY = "sk-secret-key"
 QUICK = Connection(timeout=10, retries=2, backoff=0)
-HASTY = Connection(timeout=0.7, retries=1, backoff=0)
+HASTY = Connection(timeout=1.5, retries=1, backoff=0)
 
 
 @pytest.fixture(autouse=True)
@@ -243,9 +243,9 @@ def test_a_server_that_never_ends_is_given_up(stub: StubServer, fault: str) -> N
         assert model.generate(["a"])[0].text == "A"
         stub.faults = [fault] * 2
         started = time.monotonic()
-        with pytest.raises(ModelError, match=r"did not finish its answer within 0\.7 seconds"):
+        with pytest.raises(ModelError, match=r"did not finish its answer within 1\.5 seconds"):
             model.generate(["a"])
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10
         assert model.spend.uncounted == 3
 
 

@@ -12,7 +12,7 @@ import pytest
 import dragoman
 from dragoman.experiment import Experiment
 from dragoman.testing import ScriptedModel
-from tests.models.stub_server import StubServer, chat_answer
+from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.reading import read_numbers
 
 ROOT = Path(__file__).parent.parent

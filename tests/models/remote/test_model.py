@@ -26,9 +26,9 @@ from dragoman.errors import BudgetError, ConfigError, ModelError
 from dragoman.generation import Choice, Integer, Json, Sampling
 from dragoman.models.cache import CachedModel
 from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
-from dragoman.models.server import _seconds
+from dragoman.models.remote.server import _seconds
 from dragoman.types import GeneratingModel, ScoringModel
-from tests.models.stub_server import (
+from tests.models.remote.stub_server import (
     BILLED,
     FINAL,
     SLOW,
@@ -313,7 +313,7 @@ def test_requests_are_concurrent_and_bounded(stub: StubServer) -> None:
 
 
 def test_rates(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragoman.models.server.Duration", SimpleNamespace(MINUTE=300))
+    monkeypatch.setattr("dragoman.models.remote.server.Duration", SimpleNamespace(MINUTE=300))
     connection = Connection(requests_per_minute=3, backoff=0)
     with RemoteModel("tiny", stub.url, connection=connection) as model:
         started = time.monotonic()

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.models.answers import (
+from dragoman.models.remote.answers import (
     ScoredText,
     Usage,
     read_echo,
@@ -16,9 +16,9 @@ from dragoman.models.answers import (
     read_generation,
     read_vllm,
 )
-from dragoman.models.budget import most_tokens
-from dragoman.models.schema import schema_of
-from dragoman.models.server import Request
+from dragoman.models.remote.budget import most_tokens
+from dragoman.models.remote.schema import schema_of
+from dragoman.models.remote.server import Request
 from dragoman.types import FloatArray
 
 TEXTS_A_REQUEST = 64

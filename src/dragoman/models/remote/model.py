@@ -14,13 +14,11 @@ import numpy as np
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.models.answers import ScoredText
-from dragoman.models.budget import Budget, Spend
-from dragoman.models.questions import TEXTS_A_REQUEST, Offers, embedding, scoring, writing
-from dragoman.models.server import Connection, Server
+from dragoman.models.remote.answers import ScoredText
+from dragoman.models.remote.budget import Budget, Spend
+from dragoman.models.remote.questions import TEXTS_A_REQUEST, Offers, embedding, scoring, writing
+from dragoman.models.remote.server import Connection, Server
 from dragoman.types import Cost, FloatArray, Pooling
-
-__all__ = ["Budget", "Connection", "Offers", "RemoteModel"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 

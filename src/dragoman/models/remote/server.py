@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dragoman.errors import BudgetError, ConfigError, MissingExtraError, ModelError
-from dragoman.models.address import api_key, check_url
-from dragoman.models.answers import Fault, Unfit, Usage, excerpt, parse, read_usage
-from dragoman.models.background import Background
-from dragoman.models.budget import Account, Bill, Budget
+from dragoman.models.remote.address import api_key, check_url
+from dragoman.models.remote.answers import Fault, Unfit, Usage, excerpt, parse, read_usage
+from dragoman.models.remote.background import Background
+from dragoman.models.remote.budget import Account, Bill, Budget
 
 try:
     import openai

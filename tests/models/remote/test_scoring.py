@@ -14,7 +14,7 @@ from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
 from dragoman.models.scoring import score
 from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
-from tests.models.stub_server import StubServer, usage, without
+from tests.models.remote.stub_server import StubServer, usage, without
 
 QUICK = Connection(timeout=30, retries=1, backoff=0)
 PROMPTS = [

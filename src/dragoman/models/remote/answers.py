@@ -11,7 +11,7 @@ import numpy as np
 import pydantic
 
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.models.schema import fit, unwrap
+from dragoman.models.remote.schema import fit, unwrap
 from dragoman.types import FloatArray
 
 M = TypeVar("M", bound=pydantic.BaseModel)

@@ -1,0 +1,484 @@
+"""Did the language model help? Scores in, one verdict an arm out.
+
+An arm *helped* if it is better than the arm without a model and than every one of its controls,
+and stands above the random policy. It *hurt* if it is worse than the arm without a model.
+Otherwise there is *no evidence*, and the verdict says what the seeds could have shown.
+
+The test is the one-sided sign-flip test of the mean paired difference (`dragoman.maths.paired`).
+The mean decides and the interquartile mean stands beside it: only differences of means rid
+themselves of what both arms owe to a seed, where the interquartile mean trims each arm by itself.
+
+Which tests form a family is a choice, made here so. Within an arm, Holm runs over its comparisons
+with no model and with every control. For "all of them are significant" alone, an intersection-union
+test, no correction would be needed; but the report also prints each comparison ("better than
+noise"), and those claims hold together only after Holm. It costs little: the weakest comparison,
+which decides, is asked for ``alpha`` itself, and the stronger ones must reach ``alpha/k``.
+Over several arms, each with the largest of its adjusted p-values, Holm runs again, so that the
+chance that any arm is wrongly said to have helped is at most ``alpha``. "Hurt" is a family of
+its own, one test an arm, so that an arm without effect is called one or the other in at most
+``2 alpha`` of experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.errors import ConfigError
+from dragoman.maths.aggregates import interquartile_mean, mean
+from dragoman.maths.bootstrap import RESAMPLES, Interval, bootstrap_interval
+from dragoman.maths.improvement import probability_of_improvement
+from dragoman.maths.multiplicity import holm
+from dragoman.maths.paired import sign_flip_p_value, smallest_p_value
+from dragoman.maths.power import detectable_effect, fewest_units, units_needed
+from dragoman.maths.scores import Scores
+from dragoman.maths.seeding import derive_seed
+
+Outcome: TypeAlias = Literal["helped", "hurt", "no evidence"]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One arm's scores, with the seeds that they are paired by.
+
+    Attributes:
+        name: What the report calls it.
+        seeds: ``R`` different training seeds.
+        scores: Score of each seed, float64 ``(R,)``, or ``(R, T)`` on ``T`` tasks of one scale.
+
+    Raises:
+        ConfigError: Seeds and scores do not fit, a seed comes twice, or a score is NaN.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    scores: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        scores = np.asarray(self.scores, dtype=np.float64)
+        scores = scores[:, None] if scores.ndim == 1 else scores
+        if scores.ndim != 2 or not scores.size or len(scores) != len(self.seeds):
+            raise ConfigError(
+                f"arm {self.name!r} has {len(self.seeds)} seeds and scores of shape "
+                f"{np.shape(self.scores)}",
+                cure="give one score a seed, (R,), or one row a seed and one column a task, (R, T)",
+            )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(
+                f"arm {self.name!r} has a seed twice in {self.seeds}", cure="give each run once"
+            )
+        for seed, row in zip(self.seeds, scores, strict=True):
+            if not np.isfinite(row).all():
+                raise ConfigError(
+                    f"arm {self.name!r} has no finite score at seed {seed}: {row.tolist()}",
+                    cure="train that seed again, or leave it out of every arm",
+                )
+        object.__setattr__(self, "scores", scores)
+
+    def at(self, seeds: Sequence[int]) -> Scores:
+        """Return the scores of these seeds, in this order, ``(len(seeds), T)``."""
+        rows = {seed: row for row, seed in enumerate(self.seeds)}
+        return self.scores[[rows[seed] for seed in seeds]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An arm to judge, and the placebos that it must beat.
+
+    Attributes:
+        arm: The arm with a language model.
+        controls: Its placebos, such as a constant, noise or random weights.
+    """
+
+    arm: Arm
+    controls: tuple[Arm, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the scores are measured against.
+
+    Attributes:
+        random: Mean score of a uniformly random policy, over the same tasks.
+        best: Best known or optimal score, only reported.
+    """
+
+    random: float
+    best: float | None = None
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.random) or (self.best is not None and not np.isfinite(self.best)):
+            raise ConfigError(
+                f"{self} holds NaN or infinity",
+                cure="measure the random policy, and give None where no best score is known",
+            )
+
+    def share(self, score: float) -> float | None:
+        """Return how much of the way from random to best a score has gone, or nothing."""
+        if self.best is None or self.best == self.random:
+            return None
+        return (score - self.random) / (self.best - self.random)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against one other, on paired seeds.
+
+    Attributes:
+        against: Name of the other arm.
+        difference: Mean of the paired differences; above zero the arm is better.
+        interquartile_difference: Difference of the interquartile means.
+        improvement: Probability that a run of the arm beats one of the other.
+        deviation: Standard deviation of the paired differences; nothing from a single one.
+        p_value: One-sided, of being no better than the other.
+        adjusted: The same after Holm over the arm's comparisons.
+    """
+
+    against: str
+    difference: Interval
+    interquartile_difference: Interval
+    improvement: Interval
+    deviation: float | None
+    p_value: float
+    adjusted: float
+
+    @property
+    def effect(self) -> float | None:
+        """Mean over standard deviation of the differences; infinite where they all agree.
+
+        Nothing from a single difference, which has no standard deviation.
+        """
+        if self.deviation is None:
+            return None
+        if self.difference.estimate == 0:
+            return 0.0
+        if self.deviation == 0:
+            return float(np.copysign(np.inf, self.difference.estimate))
+        return self.difference.estimate / self.deviation
+
+
+@dataclass(frozen=True)
+class Power:
+    """What the seeds could show.
+
+    Attributes:
+        detectable_effect: Effect over every comparison that these seeds show in 80 % of
+            experiments, in standard deviations of the paired differences; infinite for too few.
+        detectable_gain: The same in the score's own units, by the most variable comparison.
+        fewest_seeds: Fewest seeds with which "helped" is possible at all.
+        needed_seeds: Seeds that show the weakest effect observed in 80 % of experiments;
+            nothing where it is not positive, or unknown from a single run.
+    """
+
+    detectable_effect: float
+    detectable_gain: float
+    fewest_seeds: int
+    needed_seeds: int | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said of an arm.
+
+    Attributes:
+        arm: Its name.
+        outcome: ``"helped"``, ``"hurt"`` or ``"no evidence"``.
+        reason: One sentence with the rule that decided, and its numbers.
+        seeds: Seeds that the arm, the one without a model and all its controls have.
+        left_out: Seeds that only some of them have.
+        mean: The arm's mean score.
+        interquartile_mean: The arm's interquartile mean.
+        comparisons: With no model first, then with every control.
+        p_helped: Largest adjusted p-value of its comparisons, after Holm over the arms.
+        p_hurt: Of being no worse than without a model, after Holm over the arms.
+        share_of_best: How far from random to the best known score the mean has gone, if known.
+        power: What the seeds could show.
+    """
+
+    arm: str
+    outcome: Outcome
+    reason: str
+    seeds: tuple[int, ...]
+    left_out: tuple[int, ...]
+    mean: Interval
+    interquartile_mean: Interval
+    comparisons: tuple[Comparison, ...]
+    p_helped: float
+    p_hurt: float
+    share_of_best: float | None
+    power: Power
+
+
+def judge(
+    candidates: Sequence[Candidate],
+    no_model: Arm,
+    reference: Reference,
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[Verdict]:
+    """Return one verdict a candidate, by the rules at the top of this module.
+
+    Each arm is judged on the seeds that it shares with ``no_model`` and all its controls. The
+    rules are tried in this order: hurt; too few seeds for any p-value to pass; helped; significant
+    but not above the random line; no evidence. An arm is above the random line if the whole
+    ``1 - alpha`` bootstrap interval of its mean is.
+
+    Args:
+        candidates: Arms to judge together; their number is part of the correction.
+        no_model: The same training without a language model.
+        reference: Random and best known score.
+        alpha: Accepted chance that any arm is wrongly said to have helped.
+        seed: Of everything drawn. Another arm beside it changes only an arm's Holm factor.
+        resamples: Tables drawn for each interval.
+
+    Raises:
+        ConfigError: Arms share a name or no seed, differ in tasks, or ``alpha`` is no chance.
+    """
+    _check_names(candidates, no_model)
+    fewest_units(arms=len(candidates), alpha=alpha)  # refuses an alpha that is no chance
+    entries = [
+        _Entry.measure(candidate, no_model, alpha, seed, resamples) for candidate in candidates
+    ]
+    p_helped = holm([max(one.adjusted for one in entry.comparisons) for entry in entries])
+    p_hurt = holm([entry.p_worse for entry in entries])
+    return [
+        _decide(entry, len(entries), float(helped), float(hurt), reference, alpha)
+        for entry, helped, hurt in zip(entries, p_helped, p_hurt, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One candidate measured, before it is corrected for the others."""
+
+    name: str
+    seeds: tuple[int, ...]
+    left_out: tuple[int, ...]
+    tasks: int
+    mean: Interval
+    interquartile_mean: Interval
+    comparisons: tuple[Comparison, ...]
+    p_worse: float
+
+    @classmethod
+    def measure(
+        cls, candidate: Candidate, no_model: Arm, alpha: float, seed: int, resamples: int
+    ) -> _Entry:
+        arm, others = candidate.arm, (no_model, *candidate.controls)
+        seeds, left_out = _shared_seeds((arm, *others))
+        scores = arm.at(seeds)
+        sampling = _Sampling(arm.name, 1 - alpha, seed, resamples)
+        better = [(scores - other.at(seeds)).reshape(-1) for other in others]
+        generator = sampling.generator("signs")
+        *p_values, worse = sign_flip_p_value([*better, -better[0]], generator=generator).tolist()
+        comparisons = tuple(
+            _compare(scores, other.at(seeds), other.name, sampling, p_value, float(adjusted))
+            for other, p_value, adjusted in zip(others, p_values, holm(p_values), strict=True)
+        )
+        return cls(
+            arm.name,
+            seeds,
+            left_out,
+            scores.shape[1],
+            sampling.interval("mean", scores, statistic=mean),
+            sampling.interval("iqm", scores, statistic=interquartile_mean),
+            comparisons,
+            worse,
+        )
+
+    def power(self, arms: int, alpha: float) -> Power:
+        count = len(self.comparisons)
+        family = {"comparisons": count, "arms": arms}
+        effect = detectable_effect(len(self.seeds) * self.tasks, alpha=alpha, **family)
+        deviations = [one.deviation for one in self.comparisons if one.deviation is not None]
+        gain = effect * max(deviations) if np.isfinite(effect) and deviations else np.inf
+        effects = [one.effect for one in self.comparisons if one.effect is not None]
+        needed = units_needed(min(effects), alpha=alpha, **family) if effects else None
+        return Power(
+            effect,
+            gain,
+            -(-fewest_units(alpha=alpha, **family) // self.tasks),
+            None if needed is None else -(-needed // self.tasks),
+        )
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """Draws for one arm, each purpose from a stream of its own."""
+
+    arm: str
+    level: float
+    seed: int
+    resamples: int
+
+    def generator(self, *purpose: str) -> np.random.Generator:
+        return np.random.default_rng(derive_seed("verdict", self.seed, self.arm, *purpose))
+
+    def interval(
+        self, purpose: str, *samples: Scores, statistic: Callable[..., Scores]
+    ) -> Interval:
+        return bootstrap_interval(
+            *samples,
+            statistic=statistic,
+            generator=self.generator(purpose),
+            paired=True,
+            level=self.level,
+            resamples=self.resamples,
+        )
+
+
+def _compare(
+    ours: Scores,
+    theirs: Scores,
+    against: str,
+    sampling: _Sampling,
+    p_value: float,
+    adjusted: float,
+) -> Comparison:
+    """Return all that is reported of two arms' scores on the same seeds."""
+    differences = ours - theirs
+    return Comparison(
+        against,
+        sampling.interval(f"mean/{against}", differences, statistic=mean),
+        sampling.interval(
+            f"iqm/{against}",
+            ours,
+            theirs,
+            statistic=lambda x, y: interquartile_mean(x) - interquartile_mean(y),
+        ),
+        sampling.interval(
+            f"improvement/{against}", ours, theirs, statistic=probability_of_improvement
+        ),
+        float(differences.std(ddof=1)) if differences.size > 1 else None,
+        p_value,
+        adjusted,
+    )
+
+
+def _decide(
+    entry: _Entry, arms: int, p_helped: float, p_hurt: float, reference: Reference, alpha: float
+) -> Verdict:
+    """Return the verdict by the first rule that applies."""
+    power = entry.power(arms, alpha)
+    is_above_random = entry.mean.low > reference.random
+    outcome: Outcome = "no evidence"
+    if p_hurt <= alpha:
+        outcome, why = "hurt", _why_hurt(entry, p_hurt, alpha)
+    elif len(entry.seeds) < power.fewest_seeds:
+        why = _why_too_few(entry, power, arms, alpha)
+    elif p_helped <= alpha and is_above_random:
+        outcome, why = "helped", _why_helped(entry, p_helped, reference, alpha)
+    elif p_helped <= alpha:
+        why = _why_below_random(entry, p_helped, reference)
+    else:
+        why = _why_no_evidence(entry, power, p_helped, alpha)
+    return Verdict(
+        entry.name,
+        outcome,
+        why + _on_seeds(entry) + ".",
+        entry.seeds,
+        entry.left_out,
+        entry.mean,
+        entry.interquartile_mean,
+        entry.comparisons,
+        p_helped,
+        p_hurt,
+        reference.share(entry.mean.estimate),
+        power,
+    )
+
+
+def _why_hurt(entry: _Entry, p_hurt: float, alpha: float) -> str:
+    return (
+        f"worse than {entry.comparisons[0].against!r} by {entry.comparisons[0].difference}, "
+        f"p = {p_hurt:.2g} after Holm, at most {alpha:g} asked"
+    )
+
+
+def _why_too_few(entry: _Entry, power: Power, arms: int, alpha: float) -> str:
+    smallest = smallest_p_value(len(entry.seeds) * entry.tasks)
+    tests = arms * len(entry.comparisons)
+    return (
+        f"too few seeds: {len(entry.seeds)} cannot give a p-value below {smallest:.2g}, which "
+        f"after Holm over {tests} {_plural('test', tests)} is above {alpha:g}, so at least "
+        f"{power.fewest_seeds} are needed" + _then_needed(entry, power)
+    )
+
+
+def _why_helped(entry: _Entry, p_helped: float, reference: Reference, alpha: float) -> str:
+    weakest = max(entry.comparisons, key=lambda one: one.adjusted)
+    controls = len(entry.comparisons) - 1
+    beaten = f"and than {f'each of its {controls} controls' if controls > 1 else 'its control'}"
+    return (
+        f"better than {entry.comparisons[0].against!r} "
+        + (beaten if controls else "(no control was run, so a placebo may do the same)")
+        + f"; the hardest to beat, {weakest.against!r}, was beaten by {weakest.difference}, "
+        f"p = {p_helped:.2g} after Holm, at most {alpha:g} asked, and the mean {entry.mean} lies "
+        f"above the random policy's {reference.random:.3g}"
+    )
+
+
+def _why_below_random(entry: _Entry, p_helped: float, reference: Reference) -> str:
+    return (
+        f"not above chance: better than every comparison, p = {p_helped:.2g} after Holm, but its "
+        f"mean {entry.mean} does not lie above the random policy's {reference.random:.3g}"
+    )
+
+
+def _why_no_evidence(entry: _Entry, power: Power, p_helped: float, alpha: float) -> str:
+    weakest = max(entry.comparisons, key=lambda one: (one.adjusted, -one.difference.estimate))
+    return (
+        f"not better than {weakest.against!r}: the difference is {weakest.difference}, "
+        f"p = {p_helped:.2g} after Holm, at most {alpha:g} asked; {len(entry.seeds)} seeds show a "
+        f"gain of {power.detectable_gain:.3g} ({power.detectable_effect:.3g} standard deviations) "
+        f"in 80 % of experiments" + _then_needed(entry, power)
+    )
+
+
+def _then_needed(entry: _Entry, power: Power) -> str:
+    if power.needed_seeds is not None:
+        return f", and the gain observed would take {power.needed_seeds}"
+    if min(one.difference.estimate for one in entry.comparisons) <= 0:
+        return ", and no number would show a gain, for none was observed"
+    return ""
+
+
+def _on_seeds(entry: _Entry) -> str:
+    if not entry.left_out:
+        return ""
+    every = len(entry.seeds) + len(entry.left_out)
+    return f" (on the {len(entry.seeds)} of {every} seeds that all compared arms share)"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def _shared_seeds(arms: Sequence[Arm]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the seeds that all arms have, and those that only some have, both sorted."""
+    shared = set(arms[0].seeds).intersection(*(arm.seeds for arm in arms))
+    if not shared:
+        seeds = "; ".join(f"{arm.name!r}: {sorted(arm.seeds)}" for arm in arms)
+        raise ConfigError(f"no seed is shared by all of {seeds}", cure="train all on the same")
+    tasks = {arm.name: arm.scores.shape[1] for arm in arms}
+    if len(set(tasks.values())) > 1:
+        raise ConfigError(f"numbers of tasks differ: {tasks}", cure="score all on the same tasks")
+    every = set().union(*(arm.seeds for arm in arms))
+    return tuple(sorted(shared)), tuple(sorted(every - shared))
+
+
+def _check_names(candidates: Sequence[Candidate], no_model: Arm) -> None:
+    if not candidates:
+        raise ConfigError("there is no arm to judge", cure="give at least one candidate")
+    judged = [candidate.arm.name for candidate in candidates]
+    for candidate in candidates:
+        others = [no_model.name, *(control.name for control in candidate.controls)]
+        names = [*judged, *others]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"a name comes twice in {names}", cure="give every arm its own")

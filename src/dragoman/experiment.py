@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ class Experiment:
             ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
         """
         try:
-            return _ADAPTER.validate_python(data)
+            return _adapter(cls).validate_python(data)
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ConfigError(
@@ -176,7 +177,7 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` turns into an equal experiment."""
-        dumped: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        dumped: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
         return dumped
 
     def to_yaml(self) -> str:
@@ -184,7 +185,10 @@ class Experiment:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-_ADAPTER = pydantic.TypeAdapter(Experiment)
+@functools.cache
+def _adapter(kind: type[Experiment]) -> pydantic.TypeAdapter[Any]:
+    """Return what reads and writes an experiment, or one with more roles than these."""
+    return pydantic.TypeAdapter(kind)
 
 
 def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dragoman.cli import cache, describe, env, evaluate, train
+from dragoman.cli import cache, compare, describe, env, evaluate, train
 from dragoman.errors import DragomanError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
 app.add_typer(cache.app, name="cache")

@@ -100,6 +100,14 @@ def observer_of(
     )
 
 
+def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenizer | None:
+    """Load what reads the experiment's texts: its model, or a tokenizer alone, or nothing."""
+    observes = experiment.observe
+    if observes is not None and observes.encoder == "embedding" and not experiment.uses_model:
+        return tokenizer_of(experiment)
+    return model_of(experiment, seed)
+
+
 def tokenizer_of(experiment: Experiment) -> Tokenizer:
     """Load the tokenizer of the experiment's language model."""
     settings = experiment.model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -141,13 +140,14 @@ class Experiment:
             ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
         """
         try:
-            return _adapter(cls).validate_python(data)
+            experiment: Experiment = _adapter(cls).validate_python(data)
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ConfigError(
                 _problem(first["loc"], first["type"], first["msg"], first["input"]),
                 cure="docs/experiments.md lists every key",
             ) from None
+        return experiment
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
@@ -185,10 +185,14 @@ class Experiment:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-@functools.cache
+_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
+
+
 def _adapter(kind: type[Experiment]) -> pydantic.TypeAdapter[Any]:
     """Return what reads and writes an experiment, or one with more roles than these."""
-    return pydantic.TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:

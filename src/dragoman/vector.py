@@ -91,9 +91,7 @@ class ObserveVector(VectorWrapper):
         observer: Observations to features.
     """
 
-    def __init__(
-        self, env: VectorEnv[Any, Any, Any], observer: Observer | TokenObserver
-    ) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], observer: Observer | TokenObserver) -> None:
         super().__init__(env)
         self.observer = observer
         self._mode = autoreset_mode(env)

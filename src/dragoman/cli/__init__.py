@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dragoman.cli import cache, compare, describe, env, evaluate, train
+from dragoman.cli import cache, compare, describe, env, evaluate, ls, train
 from dragoman.errors import DragomanError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
+app.command("ls")(ls.ls)
 app.add_typer(cache.app, name="cache")
 
 

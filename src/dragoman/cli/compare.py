@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +23,14 @@ from dragoman.cli.train import parse_overrides
 from dragoman.comparison import Comparison
 from dragoman.comparison_file import read_comparison
 
+
+class FailOn(StrEnum):
+    """Verdicts that can end the command with an error."""
+
+    HURT = "hurt"
+    NO_EVIDENCE = "no-evidence"
+
+
 JUDGED = 1
 BROKEN = 3
 STOPPED = 130
@@ -34,7 +43,7 @@ def compare(
     budget: Annotated[Measure | None, typer.Option(help="What is equal in all arms.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to make or go on with.")] = None,
     fail_on: Annotated[
-        list[Literal["hurt", "no-evidence"]] | None,
+        list[FailOn] | None,
         typer.Option(help="Exit with 1 if an arm's verdict is this; repeatable."),
     ] = None,
     overrides: Annotated[
@@ -114,9 +123,7 @@ class _Display:
             self.steps[arm][event.seed] = min(event.steps / self.whole[arm], 0.99)
         seeds = f"{self.ended[arm]}/{self.count} seeds"
         seeds += f", {self.failed[arm]} failed" if self.failed[arm] else ""
-        self.progress.update(
-            self.bars[arm], completed=sum(self.steps[arm].values()), seeds=seeds
-        )
+        self.progress.update(self.bars[arm], completed=sum(self.steps[arm].values()), seeds=seeds)
 
 
 def _outcome(arm: dict[str, Any]) -> str:
@@ -137,8 +144,8 @@ def _print(results: dict[str, Any]) -> None:
     lines = "random policy " + ("not played" if random is None else f"{random:.3g}")
     lines += "" if best is None else f", best known {best:.3g}"
     table = Table(title=f"{results['name']}: evaluated return, {lines}")
-    for column in ("arm", "kind", "seeds", "mean", "interquartile mean", "verdict"):
-        table.add_column(column)
+    for column in ("arm", "kind", "seeds", "mean", "IQM", "verdict"):
+        table.add_column(column, overflow="fold")
     for name, arm in results["arms"].items():
         table.add_row(
             name,

@@ -2,8 +2,8 @@
 
 For each arm: ``kind`` and ``role``; by seed ``status``, ``scores`` (mean greedy return),
 ``sampled_scores`` and ``costs``; ``mean`` and ``interquartile_mean`` with their intervals; and for
-those that are judged ``verdict``, whose ``outcome`` and ``reason`` are always there and stand beside
-all the numbers of `dragoman.verdict.Verdict` where it could be judged. What is infinite is null.
+those that are judged ``verdict``, whose ``outcome`` and ``reason`` are always there, with all the
+numbers of `dragoman.verdict.Verdict` where there was something to judge. What is infinite is null.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def _verdicts(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
 def controls_of(folder: ComparisonFolder, arm: str) -> list[str]:
     """Return the controls that an arm must beat: those of the roles that it uses itself."""
     roles = roles_of(folder.comparison.experiment(arm))
-    return [name for name, one in folder.arms().items() if one.kind == "control" and one.role in roles]
+    return [
+        name for name, one in folder.arms().items() if one.kind == "control" and one.role in roles
+    ]
 
 
 def _scored(name: str, scores: Mapping[int, float]) -> Arm:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dragoman.engines import sb3
 from dragoman.budget import Budget
+from dragoman.engines import sb3
 from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
 from dragoman.environments import make_environment

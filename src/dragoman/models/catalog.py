@@ -148,9 +148,7 @@ def load_model(
     return loaded
 
 
-def load_tokenizer(
-    name: str = "smollm2-135m", *, trust_remote_code: bool = False
-) -> TextTokenizer:
+def load_tokenizer(name: str = "smollm2-135m", *, trust_remote_code: bool = False) -> TextTokenizer:
     """Load the tokenizer of a language model, and the width of the model, without its weights.
 
     Raises:

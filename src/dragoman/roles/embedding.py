@@ -38,9 +38,7 @@ class TokenSpace(gym.spaces.Box):
         raw: Number of raw values behind the tokens.
     """
 
-    def __init__(
-        self, length: int, width: int, pooling: tuple[Pooling, ...], raw: int = 0
-    ) -> None:
+    def __init__(self, length: int, width: int, pooling: tuple[Pooling, ...], raw: int = 0) -> None:
         low = np.concatenate([np.full(length, PAD), np.full(raw, -np.inf)]).astype(np.float32)
         high = np.concatenate([np.full(length, ROWS - 1), np.full(raw, np.inf)]).astype(np.float32)
         super().__init__(low, high, dtype=np.float32)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from dragoman.budget import Budget
 from dragoman.engines import sb3
+from dragoman.engines.agent import Agent
 from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
+from dragoman.engines.recording import record
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
@@ -23,7 +23,7 @@ from dragoman.vector import EpisodeRecorder, ObserveVector, make_vector
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "train"]
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "record", "train"]
 
 
 def train(
@@ -91,32 +91,15 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
-    weights = run.weights()
-    experiment = run.experiment
-    spec = spec_of(experiment)
-    model = model if model is not None else model_of(experiment, run.seed)
-    env = make_vector(spec, 1, experiment.env_settings)
-    observer = observer_of(experiment, env, model)
-    space = observer.feature_space if observer is not None else env.single_observation_space
-    policy = sb3.build_policy(experiment, space, env.single_action_space)
-    sb3.restore(policy, observer, weights)
-    torch.manual_seed(derive_seed("sampled actions", seed))
-    if observer is not None:
-        observer.learning = False
-
-    def act(observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        if observer is not None:
-            batch = observer(observations, infos)
-        else:
-            batch = sb3.stack(env.single_observation_space, observations)
-        actions, _ = policy.predict(batch, deterministic=not sampled)
-        return list(actions)
-
-    evaluation = play(
-        spec, experiment.env_settings, act, episodes=episodes, seed=seed, on_step=on_step
+    agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    return play(
+        agent.spec,
+        run.experiment.env_settings,
+        agent.act,
+        episodes=episodes,
+        seed=seed,
+        on_step=on_step,
     )
-    env.close()
-    return evaluation
 
 
 def evaluate_random(experiment: Experiment, episodes: int = 20, *, seed: int = 0) -> Evaluation:

@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from dragoman.cli import cache, compare, describe, env, evaluate, ls, train
+from dragoman.cli import (
+    cache,
+    compare,
+    describe,
+    env,
+    evaluate,
+    ls,
+    replay,
+    report,
+    train,
+    watch,
+)
 from dragoman.errors import DragomanError
 
 app = typer.Typer(
@@ -19,6 +30,9 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("replay")(replay.replay)
+app.command("watch")(watch.watch)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
 app.command("ls")(ls.ls)

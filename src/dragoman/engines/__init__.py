@@ -10,7 +10,7 @@ import torch
 
 from dragoman.budget import Budget
 from dragoman.engines import sb3
-from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
+from dragoman.engines.assembly import compute_of, observer_of, reader_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
@@ -53,7 +53,7 @@ def train(
     """
     spec = spec_of(experiment)
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
-    model = model if model is not None else model_of(experiment, seed)
+    model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
         observer = observer_of(experiment, recorder, model)
@@ -94,7 +94,7 @@ def evaluate(
     weights = run.weights()
     experiment = run.experiment
     spec = spec_of(experiment)
-    model = model if model is not None else model_of(experiment, run.seed)
+    model = model if model is not None else reader_of(experiment, run.seed)
     env = make_vector(spec, 1, experiment.env_settings)
     observer = observer_of(experiment, env, model)
     space = observer.feature_space if observer is not None else env.single_observation_space

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dragoman.budget import Budget
 from dragoman.engines import sb3
 from dragoman.engines.agent import Agent
-from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
+from dragoman.engines.assembly import compute_of, observer_of, reader_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
 from dragoman.engines.recording import record
 from dragoman.environments import make_environment
@@ -53,7 +53,7 @@ def train(
     """
     spec = spec_of(experiment)
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
-    model = model if model is not None else model_of(experiment, seed)
+    model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
         observer = observer_of(experiment, recorder, model)

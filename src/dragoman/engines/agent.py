@@ -10,7 +10,7 @@ from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.engines import sb3
-from dragoman.engines.assembly import model_of, observer_of, spec_of
+from dragoman.engines.assembly import observer_of, reader_of, spec_of
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
 from dragoman.types import LanguageModel, Tokenizer
@@ -42,7 +42,7 @@ class Agent:
     ) -> None:
         weights = run.weights()
         experiment = run.experiment
-        model = model if model is not None else model_of(experiment, run.seed)
+        model = model if model is not None else reader_of(experiment, run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)

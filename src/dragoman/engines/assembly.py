@@ -25,13 +25,8 @@ def spec_of(experiment: Experiment) -> EnvSpec:
     return environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
 
 
-def model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
-    """Load the experiment's language model, or nothing where no role uses one.
-
-    Args:
-        experiment: What to load for.
-        seed: Seed of the training, which draws random weights unless the experiment does.
-    """
+def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
+    """Load the experiment's language model, or nothing where no role uses one."""
     if not experiment.uses_model:
         return None
     settings = experiment.model
@@ -44,9 +39,7 @@ def model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
         weights=settings.weights,
         seed=seed if settings.seed is None else settings.seed,
     )
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    elif isinstance(model, TorchModel):
+    if settings.threads is None and isinstance(model, TorchModel):
         model.choose_threads()
     store = Store(cache_folder()) if settings.disk_cache else None
     return CachedModel(model, store=store)
@@ -81,7 +74,7 @@ def observer_of(
     Args:
         experiment: What to observe with.
         env: The vector environment, for its spaces and its documentation.
-        model: What `model_of` returned, or any other model to use instead.
+        model: What `reader_of` returned, or any other model to use instead.
     """
     settings = experiment.observe
     if settings is None:
@@ -101,11 +94,20 @@ def observer_of(
 
 
 def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenizer | None:
-    """Load what reads the experiment's texts: its model, or a tokenizer alone, or nothing."""
+    """Load what reads the experiment's texts: its model, or a tokenizer alone, or nothing.
+
+    The number of threads that the experiment asks for is set in any case.
+
+    Args:
+        experiment: What to load for.
+        seed: Seed of the training, which draws random weights unless the experiment does.
+    """
+    if experiment.model.threads is not None:
+        torch.set_num_threads(experiment.model.threads)
     observes = experiment.observe
     if observes is not None and observes.encoder == "embedding" and not experiment.uses_model:
         return tokenizer_of(experiment)
-    return model_of(experiment, seed)
+    return _model_of(experiment, seed)
 
 
 def tokenizer_of(experiment: Experiment) -> Tokenizer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -37,11 +38,14 @@ class BudgetStop(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._begin = self._total()
+        # Learning rates fall with the share of steps taken, whose number nobody knows here.
+        # Stable-Baselines3 reckons it between a rollout and its update, where no callback is.
+        algorithm: Any = self.model
+        algorithm._update_current_progress_remaining = self._update_progress
+
+    def _update_progress(self, steps: int, most: int) -> None:
+        share = max(self.used / self.budget.amount, steps / most)
+        self.model._current_progress_remaining = 1.0 - min(share, 1.0)
 
     def _on_step(self) -> bool:
-        share = self.used / self.budget.amount
-        if share > 0:
-            # Learning rates fall by the share of steps taken, of a total that nobody knows here.
-            reckoned = int(self.num_timesteps / min(share, 1.0))
-            self.model._total_timesteps = max(reckoned, self.num_timesteps)
-        return share < 1
+        return self.used < self.budget.amount

@@ -199,6 +199,10 @@ def learn(
         steps *= MOST_TIMES
     try:
         algorithm.learn(steps, callback=[bookkeeper, *callbacks], log_interval=1)
+        if budget is not None:
+            # It may end within a rollout, whose cost no row has told yet.
+            bookkeeper.record()
+            algorithm.logger.dump(algorithm.num_timesteps)
     finally:
         # Also after Ctrl-C or an error in the environment: what was learnt so far stays usable.
         bookkeeper.save()
@@ -330,15 +334,16 @@ class _Bookkeeper(BaseCallback):
                     "truncated": episode.truncated,
                 }
             )
-            self._record()
+            self.record()
         return True
 
     def _on_rollout_end(self) -> None:
-        self._record()
+        self.record()
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self.save()
 
-    def _record(self) -> None:
+    def record(self) -> None:
+        """Put our own columns into the next row of the metrics."""
         if self.returns:
             self.logger.record("rollout/return_mean", float(np.mean(self.returns)))
         self.logger.record("rollout/episodes", self.episodes)

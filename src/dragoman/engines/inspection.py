@@ -17,6 +17,8 @@ from torch.distributions import Bernoulli, Categorical
 
 from dragoman.recording import Part, Weighed, Weighing
 
+QUADRATURE_NODES = 64
+
 
 def parts_of(space: gym.Space[Any], say: Callable[[Any], str]) -> tuple[Part, ...]:
     """Return the parts of an action.
@@ -93,26 +95,35 @@ def _actor_critic(
 def _off_policy(
     policy: SACPolicy | TD3Policy, inputs: Any, action: Any
 ) -> tuple[tuple[Weighed, ...], float]:
-    scaled = torch.as_tensor(policy.scale_action(np.asarray(action)))[None]
-    value = float(torch.cat(policy.critic(inputs, scaled), dim=1).min())
-    mean = (
-        policy.actor(inputs, deterministic=True)
-        if isinstance(policy, SACPolicy)
-        else (policy.actor(inputs))
-    )
-    spread = torch.zeros_like(mean)
-    if isinstance(policy, SACPolicy):
-        _, log_std, _ = policy.actor.get_action_dist_params(inputs)
-        # To first order, tanh scales a spread by its slope, 1 - tanh^2.
-        spread = log_std.exp() * (1 - mean**2)
     space = policy.action_space
     assert isinstance(space, gym.spaces.Box)
+    scaled = torch.as_tensor(policy.scale_action(np.asarray(action)))[None]
+    value = float(torch.cat(policy.critic(inputs, scaled), dim=1).min())
+    if isinstance(policy, SACPolicy):
+        location, log_std, _ = policy.actor.get_action_dist_params(inputs)
+        means, spreads = squashed_moments(location[0].numpy(), log_std[0].exp().numpy())
+    else:
+        means = policy.actor(inputs)[0].numpy()
+        spreads = np.zeros_like(means)
     half = (space.high - space.low).ravel() / 2
-    return _continuous(
-        np.asarray(action).ravel().tolist(),
-        policy.unscale_action(mean[0].numpy().reshape(space.shape)).ravel(),
-        spread[0].numpy() * half,
-    ), value
+    unscaled = policy.unscale_action(means.astype(space.dtype).reshape(space.shape)).ravel()
+    return _continuous(np.asarray(action).ravel().tolist(), unscaled, spreads * half), value
+
+
+def squashed_moments(
+    location: NDArray[Any], scale: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of ``tanh(x)`` for normal ``x``, by Gauss-Hermite rule.
+
+    Args:
+        location: Means of ``x``, ``(A,)``.
+        scale: Standard deviations of ``x``, ``(A,)``.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(QUADRATURE_NODES)
+    weights = weights / weights.sum()
+    values = np.tanh(location + np.outer(nodes, scale))
+    means = weights @ values
+    return means, np.sqrt(weights @ (values - means) ** 2)
 
 
 def _continuous(

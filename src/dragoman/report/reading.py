@@ -19,7 +19,7 @@ from dragoman.maths.curves import Curve, on_grid
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
 
-BINS = 40
+BINS = 30
 """Points of a learning curve."""
 
 BAND_RESAMPLES = 2000

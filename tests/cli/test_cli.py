@@ -23,7 +23,18 @@ algorithm: {name: ppo, settings: {n_steps: 16, batch_size: 16}}
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["train"], ["eval"], ["describe"], ["env"], ["cache"], ["cache", "ls"]]
+    "verb",
+    [
+        [],
+        ["train"],
+        ["eval"],
+        ["compare"],
+        ["ls"],
+        ["describe"],
+        ["env"],
+        ["cache"],
+        ["cache", "ls"],
+    ],
 )
 def test_help_fits_a_screen(verb: list[str]) -> None:
     result = runner.invoke(app, [*verb, "--help"], terminal_width=80)

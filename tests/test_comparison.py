@@ -14,6 +14,7 @@ from dragoman.comparison_file import read_comparison
 from dragoman.errors import ConfigError, RunError
 from tests.comparing.making import make_comparison, write_comparison, write_file
 
+COMPARISONS = sorted((Path(__file__).parent.parent / "recipes/comparisons").glob("*.yaml"))
 ARMS = "arms:\n  whole: {}\n  half: {observe.layer: 1, about: half of it}\n"
 
 
@@ -205,3 +206,10 @@ def test_reading_a_comparison_loads_no_torch() -> None:
         "assert not {'torch', 'transformers', 'stable_baselines3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("file", COMPARISONS, ids=lambda file: file.stem)
+def test_every_comparison_that_comes_with_it_can_be_read(file: Path) -> None:
+    comparison = read_comparison(file)
+    assert comparison.baseline == "no-model"
+    assert all(comparison.experiment(name) for name in comparison.arms)

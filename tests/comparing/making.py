@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -90,9 +91,9 @@ class InProcess:
         steps: list[int] = []
         try:
             job.run(steps.append)
-        except Exception as error:
+        except Exception:
             self.jobs.clear()
-            yield Report(job, "failed", error=f"Traceback\n{error}\n")
+            yield Report(job, "failed", error=traceback.format_exc())
         else:
             self.jobs.clear()
             yield from (Report(job, "steps", taken) for taken in steps)

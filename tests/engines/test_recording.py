@@ -14,7 +14,7 @@ from dragoman.engines import evaluate, record, train
 from dragoman.engines.frames import FRAME_BYTES, LARGEST, encode_frame
 from dragoman.engines.inspection import squashed_moments
 from dragoman.errors import ConfigError
-from dragoman.experiment import Algorithm, Experiment
+from dragoman.experiment import Algorithm, Experiment, Model
 from dragoman.recording import critiques_of, reward_terms
 from dragoman.report.replay import replay_page
 from dragoman.roles.observe import Observe
@@ -230,3 +230,20 @@ def test_terms_and_critiques_of_an_info() -> None:
     }
     assert critiques_of({}) == ()
     assert critiques_of({"critiques": ["a", "b"]}) == ("a", "b")
+
+
+def test_a_learned_embedding_reads_the_text_too(tmp_path: Path, tiny_gpt2_path: Path) -> None:
+    experiment = Experiment(
+        env="CartPole-v1",
+        steps=16,
+        num_envs=2,
+        algorithm=Algorithm("ppo", PPO, (8,)),
+        model=Model(name=str(tiny_gpt2_path)),
+        observe=Observe(encoder="embedding"),
+    )
+    recorded = record(train(experiment, out=tmp_path / "run"), most_steps=2)
+    assert recorded.about["observation"] == "a learned embedding of the text"
+    step = recorded.episodes[0].steps[0]
+    assert step.text is not None
+    assert step.text.startswith("cart position")
+    assert sum(step.weighed[0].weights) == pytest.approx(1)

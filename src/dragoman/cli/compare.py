@@ -108,10 +108,10 @@ class _Display:
     def show(self, event: Any) -> None:
         """Take in what happened to a run."""
         if event.kind == "removed":
-            self.progress.console.print(f"removed to run anew: {event.text}", highlight=False)
+            self._say(f"removed to run anew: {event.text}")
         if event.kind == "failed":
             name = f"{event.arm}, seed {event.seed}" if event.arm else "the random policy"
-            self.progress.console.print(f"[red]failed[/]: {name}: {event.text}", highlight=False)
+            self._say(f"failed: {name}: {event.text}", style="red")
         if not event.arm:
             return
         arm = event.arm
@@ -124,6 +124,9 @@ class _Display:
         seeds = f"{self.ended[arm]}/{self.count} seeds"
         seeds += f", {self.failed[arm]} failed" if self.failed[arm] else ""
         self.progress.update(self.bars[arm], completed=sum(self.steps[arm].values()), seeds=seeds)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.progress.console.print(text, style=style, highlight=False, markup=False)
 
 
 def _outcome(arm: dict[str, Any]) -> str:

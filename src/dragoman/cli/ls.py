@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from dragoman.listing import COLUMNS, find_rows
 
 NUMBERS = ("steps", "last_return")
+FOLDED = ("name", "env", "model", "status")
+PIPED_WIDTH = 200
 
 
 def ls(
@@ -25,13 +26,13 @@ def ls(
     if not rows:
         typer.echo(f"no run and no comparison below {folder}")
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in COLUMNS:
         table.add_column(
             column.replace("last_", ""),
             justify="right" if column in NUMBERS else "left",
             overflow="fold",
-            no_wrap=column in ("steps", "last_return", "date"),
+            no_wrap=column not in FOLDED,
         )
     for row in rows:
         table.add_row(
@@ -45,4 +46,6 @@ def ls(
             "" if row.last_return is None else f"{row.last_return:.3g}",
             f"{row.date:%m-%d %H:%M}",
         )
-    Console().print(table)
+    # Where nobody looks, a line is one row, for grep and its like.
+    console = Console()
+    console.print(table, width=None if console.is_terminal else PIPED_WIDTH, crop=False)

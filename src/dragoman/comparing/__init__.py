@@ -196,11 +196,16 @@ class _Runner:
         path = self.folder.run_folder(arm, seed) if arm else self.folder.path
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / "error.txt", error)
-        self.on_event(Event(arm, seed, "failed", text=error.strip().splitlines()[-1]))
+        self.on_event(Event(arm, seed, "failed", text=_summary(error)))
 
 
 def _key(job: Job) -> tuple[str, int]:
     return (job.arm, job.seed) if isinstance(job, TrainJob) else ("", 0)
+
+
+def _summary(error: str) -> str:
+    """Return the line of a traceback that names the error, before what it is indented with."""
+    return [line for line in error.splitlines() if line and not line[0].isspace()][-1]
 
 
 def _is_trained(path: Path) -> bool:

@@ -4,17 +4,22 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow browser check format bench clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
 	$(BIN)/dragoman eval $(RUN)
 
-test: $(VENV)/.installed-dev  ## every test but the slow ones
+test: $(VENV)/.installed-dev browser  ## every test but the slow ones
 	$(BIN)/pytest -n 2
 
 test-slow: $(VENV)/.installed-dev  ## the slow tests
 	$(BIN)/pytest -m slow
+
+browser:  ## Chromium, in which the tests open reports; Debian packages it with its driver
+	@command -v chromium chromedriver >/dev/null || { apt-get update --quiet && apt-get install \
+	--quiet --yes --no-install-recommends chromium chromium-driver fonts-dejavu-core; } \
+	|| { echo 'install Chromium and chromedriver, then try again'; exit 1; }
 
 check: $(VENV)/.installed-dev  ## style, types, import directions
 	$(BIN)/ruff check .

@@ -10,6 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dragoman.comparing import compare
+    from dragoman.comparison import Comparison
+    from dragoman.comparison_file import read_comparison
     from dragoman.describe import describe_env
     from dragoman.engines import evaluate, evaluate_random, train
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _HOME = {
     "CachedModel": "dragoman.models.cache",
     "Choice": "dragoman.generation",
+    "Comparison": "dragoman.comparison",
     "ConfigError": "dragoman.errors",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
@@ -42,11 +46,13 @@ _HOME = {
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
+    "compare": "dragoman.comparing",
     "describe_env": "dragoman.describe",
     "evaluate": "dragoman.engines",
     "evaluate_random": "dragoman.engines",
     "load_model": "dragoman.models.catalog",
     "observe": "dragoman.vector",
+    "read_comparison": "dragoman.comparison_file",
     "score": "dragoman.models.scoring",
     "train": "dragoman.engines",
 }
@@ -54,6 +60,7 @@ _HOME = {
 __all__ = [
     "CachedModel",
     "Choice",
+    "Comparison",
     "ConfigError",
     "DragomanError",
     "Experiment",
@@ -70,11 +77,13 @@ __all__ = [
     "RunError",
     "Sampling",
     "SpaceError",
+    "compare",
     "describe_env",
     "evaluate",
     "evaluate_random",
     "load_model",
     "observe",
+    "read_comparison",
     "score",
     "train",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ import pydantic
 import yaml
 
 from dragoman.errors import ConfigError, did_you_mean
-from dragoman.models.catalog import DType
+from dragoman.models.catalog import DType, Weights
+from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
@@ -31,6 +33,9 @@ class Model:
         trust_remote_code: Run Python code that comes with the model.
         disk_cache: Share answers with other runs through a file in the user's cache folder. An
             answer that another run has computed may differ in its last digits.
+        weights: ``random`` keeps architecture and tokenizer but none of the training: the
+            control that tells knowledge from architecture.
+        seed: Names the draw of random weights; ``None`` takes the seed of the training.
     """
 
     name: str = "smollm2-135m"
@@ -40,6 +45,8 @@ class Model:
     compile: bool = False
     trust_remote_code: bool = False
     disk_cache: bool = False
+    weights: Weights = "pretrained"
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,11 +119,18 @@ class Experiment:
             ("describe.precision", self.describe.precision, 1),
             ("model.threads", self.model.threads or 1, 1),
             ("max_episode_steps", self.max_episode_steps or 1, 1),
+            ("observe.width", self.observe.width or 1 if self.observe else 1, 1),
+            ("observe.max_tokens", self.observe.max_tokens if self.observe else 1, 1),
         ):
             if value < least:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether any of its roles asks the language model."""
+        return any(role.uses_model for role in roles_of(self).values())
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
@@ -126,13 +140,14 @@ class Experiment:
             ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
         """
         try:
-            return _ADAPTER.validate_python(data)
+            experiment: Experiment = _adapter(cls).validate_python(data)
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ConfigError(
                 _problem(first["loc"], first["type"], first["msg"], first["input"]),
                 cure="docs/experiments.md lists every key",
             ) from None
+        return experiment
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
@@ -154,13 +169,15 @@ class Experiment:
                 f"{file} holds {type(data).__name__}, not a mapping of keys to values",
                 cure="start with a line such as 'env: CartPole-v1'",
             )
-        for key, value in (overrides or {}).items():
-            _set_dotted(data, key, value)
-        return cls.from_dict(data)
+        return cls.from_dict(with_overrides(data, overrides or {}))
+
+    def replaced(self, overrides: Mapping[str, Any]) -> Experiment:
+        """Return this experiment with other values, by dotted key."""
+        return self.from_dict(with_overrides(self.to_dict(), overrides))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` turns into an equal experiment."""
-        dumped: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
+        dumped: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
         return dumped
 
     def to_yaml(self) -> str:
@@ -168,7 +185,14 @@ class Experiment:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-_ADAPTER = pydantic.TypeAdapter(Experiment)
+_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Experiment]) -> pydantic.TypeAdapter[Any]:
+    """Return what reads and writes an experiment, or one with more roles than these."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:
@@ -206,6 +230,21 @@ def _choices(location: Sequence[str | int]) -> list[str]:
     # A tuple of literals holds its choices one level down.
     nested = [choice for option in options for choice in get_args(option)]
     return [str(option) for option in (nested or options)]
+
+
+def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data in which values are replaced by dotted key.
+
+    >>> with_overrides({"observe": {"raw": True}}, {"observe.layer": 8, "steps": 9})
+    {'observe': {'raw': True, 'layer': 8}, 'steps': 9}
+
+    Raises:
+        ConfigError: A key leads below something that has no keys.
+    """
+    replaced: dict[str, Any] = copy.deepcopy(dict(data))
+    for key, value in overrides.items():
+        _set_dotted(replaced, key, copy.deepcopy(value))
+    return replaced
 
 
 def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:

@@ -33,6 +33,9 @@ from dragoman.experiment import Experiment
 Status = Literal["running", "finished", "interrupted", "failed"]
 Tensors = dict[str, NDArray[Any]]
 
+TAIL_BYTES = 64 * 1024
+"""More than any row of metrics."""
+
 VERSIONED = (
     "dragoman",
     "gymnasium",
@@ -97,6 +100,34 @@ class Run:
         """Return one row a finished training episode."""
         return self._rows("episodes.jsonl")
 
+    def last_metrics(self) -> dict[str, Any]:
+        """Return the last row of the metrics, read from the end; empty before the first."""
+        file = self.path / "metrics.jsonl"
+        if not file.is_file():
+            return {}
+        with file.open("rb") as rows:
+            rows.seek(max(0, file.stat().st_size - TAIL_BYTES))
+            # As in `_rows`, what follows the last newline is no whole row.
+            lines = rows.read().split(b"\n")[:-1]
+        row: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+        return row
+
+    def curve(self, bins: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the learning curve: environment steps, and mean returns of training episodes.
+
+        The training is cut into equal parts, at most one an episode; each part in which an
+        episode ended gives a point at its end. Both arrays are empty where none has ended.
+        """
+        episodes = self.episodes()
+        if not episodes:
+            return np.empty(0), np.empty(0)
+        steps = np.array([episode["step"] for episode in episodes])
+        returns = np.array([episode["return"] for episode in episodes], dtype=np.float64)
+        edges = np.linspace(0, max(self.steps, int(steps.max())), min(bins, len(steps)) + 1)
+        part = np.digitize(steps, edges[1:-1])
+        used = np.unique(part)
+        return edges[used + 1], np.array([returns[part == i].mean() for i in used])
+
     def weights(self) -> Tensors:
         """Return the trained tensors by name.
 
@@ -159,8 +190,8 @@ class RunWriter:
             )
         self.path.mkdir(parents=True, exist_ok=True)
         self.steps = 0
-        _write_text(self.path / "config.yaml", experiment.to_yaml())
-        _write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
+        write_text(self.path / "config.yaml", experiment.to_yaml())
+        write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
         self._set_status("running")
         self._files: dict[str, IO[str]] = {}
 
@@ -192,7 +223,7 @@ class RunWriter:
         """Replace the saved weights, all or nothing."""
         # safetensors writes memory as it lies, so views must be made contiguous first.
         plain = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-        _write_bytes(self.path / "weights.safetensors", save(plain))
+        write_bytes(self.path / "weights.safetensors", save(plain))
         self.steps = steps
         self._set_status("running")
 
@@ -210,7 +241,7 @@ class RunWriter:
         self._files[name].flush()
 
     def _set_status(self, status: Status) -> None:
-        _write_json(self.path / "status.json", {"status": status, "steps": self.steps})
+        write_json(self.path / "status.json", {"status": status, "steps": self.steps})
 
 
 def _is_not_finite(value: Any) -> bool:
@@ -256,15 +287,17 @@ def _git_state() -> dict[str, Any] | None:
         return None
 
 
-def _write_text(file: Path, text: str) -> None:
-    _write_bytes(file, text.encode("utf-8"))
+def write_text(file: Path, text: str) -> None:
+    """Replace a file by text, all or nothing."""
+    write_bytes(file, text.encode("utf-8"))
 
 
-def _write_json(file: Path, data: Mapping[str, Any]) -> None:
-    _write_text(file, json.dumps(data, indent=2) + "\n")
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Replace a file by JSON, all or nothing."""
+    write_text(file, json.dumps(data, indent=2) + "\n")
 
 
-def _write_bytes(file: Path, content: bytes) -> None:
+def write_bytes(file: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     temporary.write_bytes(content)

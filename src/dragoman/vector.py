@@ -27,6 +27,7 @@ from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import load_model
+from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
 from dragoman.types import BoolArray, Describer, FloatArray, LanguageModel
 
@@ -90,7 +91,7 @@ class ObserveVector(VectorWrapper):
         observer: Observations to features.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], observer: Observer) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], observer: Observer | TokenObserver) -> None:
         super().__init__(env)
         self.observer = observer
         self._mode = autoreset_mode(env)
@@ -195,7 +196,15 @@ def observe(
         settings: What of the model becomes the observation.
         describer: Turns observations into text; read from the environment's own documentation
             unless given.
+
+    Raises:
+        ConfigError: The settings ask for an embedding that only a training can learn.
     """
+    if not settings.uses_model:
+        raise ConfigError(
+            f"observe.encoder is {settings.encoder!r}, whose table is part of the policy network",
+            cure="train an experiment with it, as in dragoman.train(experiment)",
+        )
     if not isinstance(model, CachedModel):
         model = CachedModel(load_model(model) if isinstance(model, str) else model)
     describer = describer or describe_env(env)

@@ -13,6 +13,18 @@ from dragoman.errors import ConfigError
 from dragoman.models.store import Store
 
 runner = CliRunner()
+VERBS = (
+    "train",
+    "eval",
+    "compare",
+    "ls",
+    "report",
+    "replay",
+    "watch",
+    "describe",
+    "env",
+    "cache",
+)
 EXPERIMENT = """\
 env: CartPole-v1
 observe: null
@@ -22,9 +34,7 @@ algorithm: {name: ppo, settings: {n_steps: 16, batch_size: 16}}
 """
 
 
-@pytest.mark.parametrize(
-    "verb", [[], ["train"], ["eval"], ["describe"], ["env"], ["cache"], ["cache", "ls"]]
-)
+@pytest.mark.parametrize("verb", [[], *([verb] for verb in VERBS), ["cache", "ls"]])
 def test_help_fits_a_screen(verb: list[str]) -> None:
     result = runner.invoke(app, [*verb, "--help"], terminal_width=80)
     assert result.exit_code == 0

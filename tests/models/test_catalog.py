@@ -12,7 +12,13 @@ import torch
 
 from dragoman.errors import MissingExtraError, ModelError
 from dragoman.models import catalog, gguf
-from dragoman.models.catalog import CATALOG, CatalogEntry, WheelFile, load_model
+from dragoman.models.catalog import (
+    CATALOG,
+    CatalogEntry,
+    WheelFile,
+    load_model,
+    load_tokenizer,
+)
 from dragoman.testing import check_model
 from tests.models import tiny
 
@@ -225,3 +231,41 @@ def test_the_catalogue_names_real_sources() -> None:
     for entry in CATALOG.values():
         assert dataclasses.asdict(entry)["hub"].count("/") == 1
         assert len(entry.wheel.sha256) == 64
+
+
+def test_random_weights_keep_architecture_and_tokenizer(tmp_path: Path) -> None:
+    folder = str(tiny.save("llama", tmp_path / "tiny"))
+    trained = load_model(folder, dtype="float32")
+    drawn = load_model(folder, dtype="float32", weights="random", seed=1)
+    check_model(drawn)
+    assert (drawn.hidden_size, drawn.num_layers) == (trained.hidden_size, trained.num_layers)
+    assert drawn.rows(["push left"]) == trained.rows(["push left"])
+    assert drawn.fingerprint != trained.fingerprint
+    assert not np.allclose(drawn.encode(["push left"]), trained.encode(["push left"]))
+    assert drawn.name == f"{folder} with random weights 1"
+
+
+def test_a_seed_names_one_draw_in_every_precision(tmp_path: Path) -> None:
+    folder = str(tiny.save("gpt2", tmp_path / "tiny"))
+    torch.manual_seed(7)
+    first = load_model(folder, dtype="float32", weights="random", seed=1)
+    after = torch.rand(1)
+    again = load_model(folder, dtype="float32", weights="random", seed=1)
+    assert first.fingerprint == again.fingerprint
+    assert first.fingerprint != load_model(folder, dtype="float32", weights="random").fingerprint
+    half = load_model(folder, dtype="bfloat16", weights="random", seed=1)
+    assert half.dtype == torch.bfloat16
+    np.testing.assert_allclose(half.encode(["left"]), first.encode(["left"]), atol=0.1)
+    # Loading a control changes nothing that is drawn afterwards.
+    torch.manual_seed(7)
+    assert torch.equal(torch.rand(1), after)
+
+
+def test_a_tokenizer_comes_without_the_weights(tmp_path: Path) -> None:
+    folder = tiny.save("t5", tmp_path / "tiny")
+    (folder / "model.safetensors").unlink()
+    tokenizer = load_tokenizer(str(folder))
+    assert tokenizer.hidden_size == tiny.WIDTH
+    assert tokenizer.token_ids(["push left"]) == [tiny.make_tokenizer("t5")("push left").input_ids]
+    with pytest.raises(ModelError, match="no model folder"):
+        load_tokenizer("./nowhere")

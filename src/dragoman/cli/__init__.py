@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from dragoman.cli import cache, describe, env, evaluate, train
+from dragoman.cli import (
+    cache,
+    compare,
+    describe,
+    env,
+    evaluate,
+    ls,
+    replay,
+    report,
+    train,
+    watch,
+)
 from dragoman.errors import DragomanError
 
 app = typer.Typer(
@@ -18,8 +29,13 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.command("replay")(replay.replay)
+app.command("watch")(watch.watch)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
+app.command("ls")(ls.ls)
 app.add_typer(cache.app, name="cache")
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-
+from dragoman.budget import Budget
 from dragoman.engines import sb3
-from dragoman.engines.assembly import compute_of, model_of, observer_of, spec_of
+from dragoman.engines.agent import Agent
+from dragoman.engines.assembly import compute_of, observer_of, reader_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
+from dragoman.engines.recording import record
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run, RunWriter
-from dragoman.types import LanguageModel
+from dragoman.types import LanguageModel, Tokenizer
 from dragoman.vector import EpisodeRecorder, ObserveVector, make_vector
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "train"]
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "record", "train"]
 
 
 def train(
@@ -30,7 +31,8 @@ def train(
     seed: int = 0,
     *,
     out: str | Path | None = None,
-    model: LanguageModel | None = None,
+    model: LanguageModel | Tokenizer | None = None,
+    budget: Budget | None = None,
     callbacks: Sequence[BaseCallback] = (),
 ) -> Run:
     """Train an agent and return its run folder.
@@ -42,6 +44,7 @@ def train(
         seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
         out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
         model: Language model to use instead of loading the experiment's.
+        budget: Train until this is used up, instead of for the experiment's steps.
         callbacks: Callbacks of Stable-Baselines3.
 
     Raises:
@@ -50,14 +53,14 @@ def train(
     """
     spec = spec_of(experiment)
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
-    model = model if model is not None else model_of(experiment)
+    model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
         observer = observer_of(experiment, recorder, model)
         env = ObserveVector(recorder, observer) if observer is not None else recorder
         algorithm = sb3.build(experiment, env, derive_seed("train", seed))
         with RunWriter(folder, experiment, seed, compute_of(model)) as writer:
-            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks)
+            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget)
     finally:
         recorder.close()
     return Run(folder)
@@ -69,7 +72,7 @@ def evaluate(
     *,
     seed: int = 0,
     sampled: bool = False,
-    model: LanguageModel | None = None,
+    model: LanguageModel | Tokenizer | None = None,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
     """Play a trained agent on episodes that its training never saw.
@@ -88,32 +91,15 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
-    weights = run.weights()
-    experiment = run.experiment
-    spec = spec_of(experiment)
-    model = model if model is not None else model_of(experiment)
-    env = make_vector(spec, 1, experiment.env_settings)
-    observer = observer_of(experiment, env, model)
-    space = observer.feature_space if observer is not None else env.single_observation_space
-    policy = sb3.build_policy(experiment, space, env.single_action_space)
-    sb3.restore(policy, observer, weights)
-    torch.manual_seed(derive_seed("sampled actions", seed))
-    if observer is not None:
-        observer.learning = False
-
-    def act(observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        if observer is not None:
-            batch = observer(observations, infos)
-        else:
-            batch = sb3.stack(env.single_observation_space, observations)
-        actions, _ = policy.predict(batch, deterministic=not sampled)
-        return list(actions)
-
-    evaluation = play(
-        spec, experiment.env_settings, act, episodes=episodes, seed=seed, on_step=on_step
+    agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    return play(
+        agent.spec,
+        run.experiment.env_settings,
+        agent.act,
+        episodes=episodes,
+        seed=seed,
+        on_step=on_step,
     )
-    env.close()
-    return evaluation
 
 
 def evaluate_random(experiment: Experiment, episodes: int = 20, *, seed: int = 0) -> Evaluation:

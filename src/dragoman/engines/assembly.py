@@ -12,12 +12,12 @@ from dragoman.describe import describe_env
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.models.cache import CachedModel
-from dragoman.models.catalog import cache_folder, load_model
+from dragoman.models.catalog import cache_folder, load_model, load_tokenizer
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
+from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observer
-from dragoman.types import Describer, LanguageModel
-from dragoman.vector import observe
+from dragoman.types import Describer, LanguageModel, Tokenizer
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
@@ -25,9 +25,9 @@ def spec_of(experiment: Experiment) -> EnvSpec:
     return environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
 
 
-def model_of(experiment: Experiment) -> LanguageModel | None:
+def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     """Load the experiment's language model, or nothing where no role uses one."""
-    if experiment.observe is None:
+    if not experiment.uses_model:
         return None
     settings = experiment.model
     model = load_model(
@@ -36,16 +36,16 @@ def model_of(experiment: Experiment) -> LanguageModel | None:
         device=settings.device,
         compile=settings.compile,
         trust_remote_code=settings.trust_remote_code,
+        weights=settings.weights,
+        seed=seed if settings.seed is None else settings.seed,
     )
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    elif isinstance(model, TorchModel):
+    if settings.threads is None and isinstance(model, TorchModel):
         model.choose_threads()
     store = Store(cache_folder()) if settings.disk_cache else None
     return CachedModel(model, store=store)
 
 
-def compute_of(model: LanguageModel | None) -> dict[str, Any]:
+def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
     """Return where and how a model computes, for the run's record."""
     inner = model.model if isinstance(model, CachedModel) else model
     return {
@@ -67,15 +67,50 @@ def describer_of(experiment: Experiment, env: Any) -> Describer:
 
 
 def observer_of(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | None
-) -> Observer | None:
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | Tokenizer | None
+) -> Observer | TokenObserver | None:
     """Return the observe role of the experiment, or nothing where it has none.
 
     Args:
         experiment: What to observe with.
         env: The vector environment, for its spaces and its documentation.
-        model: What `model_of` returned, or any other model to use instead.
+        model: What `reader_of` returned, or any other model to use instead.
     """
-    if experiment.observe is None or model is None:
+    settings = experiment.observe
+    if settings is None:
         return None
-    return observe(env, model, experiment.observe, describer_of(experiment, env)).observer
+    describer = describer_of(experiment, env)
+    if settings.encoder == "embedding":
+        tokenizer = model if isinstance(model, Tokenizer) else tokenizer_of(experiment)
+        return TokenObserver(tokenizer, describer, settings, env.single_observation_space)
+    if not isinstance(model, LanguageModel):
+        return None
+    return Observer(
+        model if isinstance(model, CachedModel) else CachedModel(model),
+        describer,
+        settings,
+        env.single_observation_space,
+    )
+
+
+def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenizer | None:
+    """Load what reads the experiment's texts: its model, or a tokenizer alone, or nothing.
+
+    The number of threads that the experiment asks for is set in any case.
+
+    Args:
+        experiment: What to load for.
+        seed: Seed of the training, which draws random weights unless the experiment does.
+    """
+    if experiment.model.threads is not None:
+        torch.set_num_threads(experiment.model.threads)
+    observes = experiment.observe
+    if observes is not None and observes.encoder == "embedding" and not experiment.uses_model:
+        return tokenizer_of(experiment)
+    return _model_of(experiment, seed)
+
+
+def tokenizer_of(experiment: Experiment) -> Tokenizer:
+    """Load the tokenizer of the experiment's language model."""
+    settings = experiment.model
+    return load_tokenizer(settings.name, trust_remote_code=settings.trust_remote_code)

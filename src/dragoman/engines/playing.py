@@ -88,7 +88,7 @@ def play(
     Raises:
         SpaceError: An episode does not end within 100,000 steps.
     """
-    seeds = [derive_seed("evaluate", seed, index) for index in range(episodes)]
+    seeds = episode_seeds(episodes, seed)
     envs = [make_environment(spec, settings) for _ in seeds]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     terminated = np.zeros(episodes, dtype=np.bool_)
@@ -119,6 +119,11 @@ def play(
             for i in range(episodes)
         )
     )
+
+
+def episode_seeds(episodes: int, seed: int) -> list[int]:
+    """Return the seeds of a named set of episodes, none of which is used in training."""
+    return [derive_seed("evaluate", seed, index) for index in range(episodes)]
 
 
 def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -21,8 +21,12 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from dragoman.budget import MOST_TIMES, Budget
+from dragoman.engines.budget import BudgetStop
+from dragoman.engines.embedding import TokenEmbedding
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
+from dragoman.roles.embedding import TokenObserver, TokenSpace
 from dragoman.roles.observe import Observer
 from dragoman.runs import RunWriter, Tensors
 from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
@@ -52,6 +56,8 @@ RETURN_WINDOW = 100
 BUFFER_SIZE = 100_000
 """Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
 CHECKPOINT_SECONDS = 30.0
+
+AnyObserver: TypeAlias = Observer | TokenObserver
 
 
 class VecAdapter(VecEnv):
@@ -126,7 +132,8 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
         ConfigError: The algorithm cannot serve the spaces or refuses its settings.
     """
     name = experiment.algorithm.name
-    _check_spaces(name, env.single_observation_space, env.single_action_space)
+    observations = env.single_observation_space
+    _check_spaces(name, observations, env.single_action_space)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
     settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
@@ -136,10 +143,10 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
         return ALGORITHMS[name](
-            _policy_name(env.single_observation_space),
+            _policy_name(observations),
             VecAdapter(env),
             seed=seed,
-            **{**settings, "policy_kwargs": _policy_settings(experiment)},
+            **{**settings, "policy_kwargs": _policy_settings(experiment, observations)},
         )
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
@@ -153,7 +160,7 @@ def build_policy(
 ) -> BasePolicy:
     """Return the untrained policy of the experiment's algorithm, without the algorithm."""
     kind = ALGORITHMS[experiment.algorithm.name].policy_aliases[_policy_name(observations)]
-    settings = _policy_settings(experiment)
+    settings = _policy_settings(experiment, observations)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = experiment.algorithm.settings["use_sde"]
     policy: BasePolicy = kind(observations, actions, lambda progress: 0.0, **settings)
@@ -165,24 +172,43 @@ def learn(
     experiment: Experiment,
     writer: RunWriter,
     recorder: EpisodeRecorder,
-    observer: Observer | None,
+    observer: AnyObserver | None,
     callbacks: Sequence[BaseCallback] = (),
+    budget: Budget | None = None,
 ) -> None:
-    """Train, writing metrics, episodes and weights as it goes; saves on Ctrl-C too."""
+    """Train, writing metrics, episodes and weights as it goes; saves on Ctrl-C too.
+
+    Args:
+        algorithm: What `build` returned.
+        experiment: What is trained, for the number of steps.
+        writer: Where everything goes.
+        recorder: The recorder of episodes beneath the algorithm.
+        observer: The observe role, if any.
+        callbacks: More callbacks of Stable-Baselines3.
+        budget: What ends the training instead of the number of steps.
+    """
     algorithm.set_logger(
         Logger(
             str(writer.path), [_MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))]
         )
     )
     bookkeeper = _Bookkeeper(writer, recorder, observer)
+    steps = experiment.steps
+    if budget is not None:
+        callbacks = [*callbacks, BudgetStop(budget, observer)]
+        steps *= MOST_TIMES
     try:
-        algorithm.learn(experiment.steps, callback=[bookkeeper, *callbacks], log_interval=1)
+        algorithm.learn(steps, callback=[bookkeeper, *callbacks], log_interval=1)
+        if budget is not None:
+            # It may end within a rollout, whose cost no row has told yet.
+            bookkeeper.record()
+            algorithm.logger.dump(algorithm.num_timesteps)
     finally:
         # Also after Ctrl-C or an error in the environment: what was learnt so far stays usable.
         bookkeeper.save()
 
 
-def tensors_of(policy: BasePolicy, observer: Observer | None) -> Tensors:
+def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
         f"policy.{name}": tensor.detach().cpu().numpy()
@@ -193,7 +219,7 @@ def tensors_of(policy: BasePolicy, observer: Observer | None) -> Tensors:
     return tensors
 
 
-def restore(policy: BasePolicy, observer: Observer | None, tensors: Tensors) -> None:
+def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
     """Load what `tensors_of` returned.
 
     Raises:
@@ -230,9 +256,12 @@ def _policy_name(observations: gym.Space[Any]) -> str:
     return "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
 
 
-def _policy_settings(experiment: Experiment) -> dict[str, Any]:
+def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> dict[str, Any]:
     own = experiment.algorithm.settings.get("policy_kwargs", {})
-    return {"net_arch": list(experiment.algorithm.network), **own}
+    settings = {"net_arch": list(experiment.algorithm.network), **own}
+    if isinstance(observations, TokenSpace):
+        settings["features_extractor_class"] = TokenEmbedding
+    return settings
 
 
 def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
@@ -273,7 +302,7 @@ class _Bookkeeper(BaseCallback):
     """Writes episodes and checkpoints, and adds our own columns to the metrics."""
 
     def __init__(
-        self, writer: RunWriter, recorder: EpisodeRecorder, observer: Observer | None
+        self, writer: RunWriter, recorder: EpisodeRecorder, observer: AnyObserver | None
     ) -> None:
         super().__init__()
         self.writer = writer
@@ -305,23 +334,25 @@ class _Bookkeeper(BaseCallback):
                     "truncated": episode.truncated,
                 }
             )
-            self._record()
+            self.record()
         return True
 
     def _on_rollout_end(self) -> None:
-        self._record()
+        self.record()
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self.save()
 
-    def _record(self) -> None:
+    def record(self) -> None:
+        """Put our own columns into the next row of the metrics."""
         if self.returns:
             self.logger.record("rollout/return_mean", float(np.mean(self.returns)))
         self.logger.record("rollout/episodes", self.episodes)
-        if self.observer is not None:
+        seconds = time.monotonic() - self._started_at
+        self.logger.record("time/seconds", seconds)
+        if self.observer is not None and self.observer.model is not None:
             cost = self.observer.model.cost
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
                 self.logger.record(f"model/{name}", getattr(cost, name))
-            seconds = time.monotonic() - self._started_at
             self.logger.record("model/gigaflops", cost.flops / 1e9)
             self.logger.record("time/model_seconds", cost.seconds)
             self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import platformdirs
 
 from dragoman.errors import ModelError, did_you_mean
+from dragoman.maths.seeding import derive_seed
 
 if TYPE_CHECKING:
+    from dragoman.models.tokens import TextTokenizer
     from dragoman.models.torch_model import TorchModel
 
 log = logging.getLogger(__name__)
 
 DType: TypeAlias = Literal["auto", "float32", "bfloat16"]
+
+Weights: TypeAlias = Literal["pretrained", "random"]
+"""What a model knows: what it was trained on, or nothing at all."""
 
 HUB_TIMEOUT = 5.0
 """Seconds to wait for the model hub before another source is tried."""
@@ -83,6 +88,8 @@ def load_model(
     device: str = "cpu",
     compile: bool = False,
     trust_remote_code: bool = False,
+    weights: Weights = "pretrained",
+    seed: int = 0,
 ) -> TorchModel:
     """Load a language model.
 
@@ -97,6 +104,9 @@ def load_model(
         device: Where to compute, in PyTorch's words.
         compile: Compile the blocks with ``torch.compile``. The first call takes minutes.
         trust_remote_code: Run Python code that comes with the model.
+        weights: ``random`` keeps architecture and tokenizer, and draws the weights as the
+            architecture draws them before its training: a control that knows nothing.
+        seed: Names the draw of random weights, the same in every precision.
 
     Raises:
         ModelError: The model cannot be found or loaded; the message says what would help.
@@ -115,21 +125,60 @@ def load_model(
             trust = {"trust_remote_code": trust_remote_code}
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
             config = transformers.AutoConfig.from_pretrained(source, **trust)
-            model = getattr(transformers, _auto_class(config)).from_pretrained(
-                source,
-                dtype=getattr(torch, precision),
-                # Never a pickle: weights are read as safetensors or not at all.
-                use_safetensors=True,
-                **trust,
-            )
+            kind = getattr(transformers, _auto_class(config))
+            if weights == "random":
+                model = _with_random_weights(kind, config, trust, seed)
+                model = torch.nn.Module.to(model, getattr(torch, precision))
+            else:
+                model = kind.from_pretrained(
+                    source,
+                    dtype=getattr(torch, precision),
+                    # Never a pickle: weights are read as safetensors or not at all.
+                    use_safetensors=True,
+                    **trust,
+                )
     except Exception as error:
         # Transformers raises OSError, ValueError, ImportError and others for a bad model folder;
         # whichever it is, the user needs the model's name and a way out.
         raise _load_error(name, error) from error
-    loaded = TorchModel(model.to(device), tokenizer, name=name)
+    known_as = name if weights == "pretrained" else f"{name} with random weights {seed}"
+    loaded = TorchModel(model.to(device), tokenizer, name=known_as)
     if compile:
         loaded.compile()
     return loaded
+
+
+def load_tokenizer(name: str = "smollm2-135m", *, trust_remote_code: bool = False) -> TextTokenizer:
+    """Load the tokenizer of a language model, and the width of the model, without its weights.
+
+    Raises:
+        ModelError: The model cannot be found or loaded; the message says what would help.
+    """
+    import transformers
+
+    from dragoman.models.tokens import TextTokenizer, Tokens
+
+    source = _resolve(name)
+    try:
+        with _quiet():
+            trust = {"trust_remote_code": trust_remote_code}
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
+            config = transformers.AutoConfig.from_pretrained(source, **trust)
+    except Exception as error:
+        # As in `load_model`: whatever Transformers raises, the user needs name and way out.
+        raise _load_error(name, error) from error
+    context = getattr(config, "max_position_embeddings", None)
+    return TextTokenizer(Tokens(tokenizer, name, context), int(config.hidden_size))
+
+
+def _with_random_weights(kind: Any, config: Any, trust: dict[str, bool], seed: int) -> Any:
+    """Return an untrained model, drawn in float32 so that a seed means one model."""
+    import torch
+
+    # What else is drawn in this process must not depend on whether a control was loaded.
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed("random weights", seed))
+        return kind.from_config(config, dtype=torch.float32, **trust)
 
 
 def _auto_class(config: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -12,10 +12,26 @@ from gymnasium.spaces.utils import flatdim, flatten
 
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.maths.moments import Moments
+from dragoman.roles.controls import Control
 from dragoman.types import Describer, FloatArray, Info, LanguageModel, Pooling
 
 CLIP = 10.0
 """Standardised features are clipped to plus or minus this many standard deviations."""
+
+CONTROLS = (
+    Control(
+        name="random-weights",
+        about="the same architecture and tokenizer with random initial weights, drawn by seed",
+        prior="the describer's wording; no pre-training",
+        overrides={"model.weights": "random"},
+    ),
+    Control(
+        name="learned-embedding",
+        about="the same text through an embedding of its tokens that is trained by rewards alone",
+        prior="the describer's wording; no pre-training",
+        overrides={"observe.encoder": "embedding"},
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -31,13 +47,40 @@ class Observe:
             clipped to ±10. The statistics are saved with the run and stand still in evaluation.
         freeze_after: Stop updating the statistics once they have seen this many observations,
             so that the policy's inputs stop moving. ``None`` never stops.
+        encoder: ``model`` reads the text with the language model. ``embedding`` reads its
+            tokens through a table that the rewards train (`dragoman.roles.embedding`): the
+            control that tells the model's knowledge from having text at all. It has no layer
+            and no running statistics.
+        width: Width of one row of that table; ``None`` takes the model's hidden size.
+        max_tokens: Most tokens of a text that the table reads.
     """
+
+    controls: ClassVar[tuple[Control, ...]] = CONTROLS
+    prior: ClassVar[str] = "the language model's pre-training; the describer's wording"
 
     layer: int | None = None
     pooling: tuple[Pooling, ...] = ("last", "mean")
     raw: bool = False
     standardise: bool = True
     freeze_after: int | None = None
+    encoder: Literal["model", "embedding"] = "model"
+    width: int | None = None
+    max_tokens: int = 128
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether the text is read by the language model."""
+        return self.encoder == "model"
+
+
+def describe_all(
+    describer: Describer, observations: Sequence[Any], infos: Sequence[Info]
+) -> list[str]:
+    """Return the text of each observation."""
+    return [
+        describer.observation(observation, info)
+        for observation, info in zip(observations, infos, strict=True)
+    ]
 
 
 class Observer:
@@ -79,10 +122,7 @@ class Observer:
 
     def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
         """Return what the model reads of each observation."""
-        return [
-            self.describer.observation(observation, info)
-            for observation, info in zip(observations, infos, strict=True)
-        ]
+        return describe_all(self.describer, observations, infos)
 
     def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
         """Return the features of ``B`` observations, float32 ``(B, D)``."""

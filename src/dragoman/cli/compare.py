@@ -1,0 +1,169 @@
+"""``dragoman compare``: did the language model help?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from dragoman.budget import Measure
+from dragoman.cli.train import parse_overrides
+from dragoman.comparison import Comparison
+from dragoman.comparison_file import read_comparison
+
+
+class FailOn(StrEnum):
+    """Verdicts that can end the command with an error."""
+
+    HURT = "hurt"
+    NO_EVIDENCE = "no-evidence"
+
+
+JUDGED = 1
+BROKEN = 3
+STOPPED = 130
+
+
+def compare(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Comparison in YAML.")],
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each arm.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
+    budget: Annotated[Measure | None, typer.Option(help="What is equal in all arms.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make or go on with.")] = None,
+    fail_on: Annotated[
+        list[FailOn] | None,
+        typer.Option(help="Exit with 1 if an arm's verdict is this; repeatable."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base experiment."),
+    ] = None,
+) -> None:
+    """Train arms x seeds with their controls, and judge each arm.
+
+    Goes on where it stopped. Exits with 3 if a run failed, 130 after Ctrl-C.
+    """
+    comparison = read_comparison(
+        file, overrides=parse_overrides(overrides or []), seeds=seeds, budget=budget
+    )
+    folder = out or Path("runs", comparison.name)
+    # Only now, so that --help and a bad file answer at once.
+    from dragoman import comparing
+
+    with _Display(comparison) as display:
+        try:
+            results = comparing.compare(comparison, folder, jobs=jobs, on_event=display.show)
+        except KeyboardInterrupt:
+            typer.echo("stopped; the same command goes on with what is missing", err=True)
+            raise typer.Exit(STOPPED) from None
+    _print(results)
+    typer.echo(f"folder: {folder}")
+    outcomes = {_outcome(arm) for arm in results["arms"].values()}
+    if outcomes & {verdict.replace("-", " ") for verdict in fail_on or []}:
+        raise typer.Exit(JUDGED)
+    if any("failed" in arm["status"].values() for arm in results["arms"].values()):
+        raise typer.Exit(BROKEN)
+
+
+class _Display:
+    """One bar an arm: how far its seeds have come."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[seeds]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self.count = len(comparison.seeds)
+        self.steps: dict[str, dict[int, float]] = {name: {} for name in comparison.arms}
+        self.whole = {name: comparison.experiment(name).steps for name in comparison.arms}
+        self.failed = dict.fromkeys(comparison.arms, 0)
+        self.ended = dict.fromkeys(comparison.arms, 0)
+        self.bars: dict[str, TaskID] = {
+            name: self.progress.add_task(name, total=self.count, seeds="") for name in self.steps
+        }
+
+    def __enter__(self) -> _Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def show(self, event: Any) -> None:
+        """Take in what happened to a run."""
+        if event.kind == "removed":
+            self._say(f"removed to run anew: {event.text}")
+        if event.kind == "failed":
+            name = f"{event.arm}, seed {event.seed}" if event.arm else "the random policy"
+            self._say(f"failed: {name}: {event.text}", style="red")
+        if not event.arm:
+            return
+        arm = event.arm
+        self.failed[arm] += event.kind == "failed"
+        if event.kind in ("kept", "done", "failed"):
+            self.ended[arm] += 1
+            self.steps[arm][event.seed] = 1.0
+        elif event.kind == "steps":
+            self.steps[arm][event.seed] = min(event.steps / self.whole[arm], 0.99)
+        seeds = f"{self.ended[arm]}/{self.count} seeds"
+        seeds += f", {self.failed[arm]} failed" if self.failed[arm] else ""
+        self.progress.update(self.bars[arm], completed=sum(self.steps[arm].values()), seeds=seeds)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.progress.console.print(text, style=style, highlight=False, markup=False)
+
+
+def _outcome(arm: dict[str, Any]) -> str:
+    return str(arm["verdict"]["outcome"]) if arm["verdict"] else ""
+
+
+def _interval(values: dict[str, Any] | None) -> str:
+    if values is None:
+        return "no run finished"
+    low, high = values["low"], values["high"]
+    # A single seed says nothing about the spread, so its interval has no ends.
+    ends = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
+    return f"{values['estimate']:.3g}{ends}"
+
+
+def _print(results: dict[str, Any]) -> None:
+    random, best = results["random"], results["reference"]["best_known"]
+    lines = "random policy " + ("not played" if random is None else f"{random:.3g}")
+    lines += "" if best is None else f", best known {best:.3g}"
+    table = Table(title=f"{results['name']}: evaluated return, {lines}")
+    for column in ("arm", "kind", "seeds", "mean", "IQM", "verdict"):
+        table.add_column(column, overflow="fold")
+    for name, arm in results["arms"].items():
+        table.add_row(
+            name,
+            arm["kind"],
+            str(len(arm["scores"])),
+            _interval(arm["mean"]),
+            _interval(arm["interquartile_mean"]),
+            _outcome(arm),
+        )
+    console = Console()
+    console.print(table)
+    for name, arm in results["arms"].items():
+        if arm["verdict"]:
+            console.print(
+                f"{name}: {_outcome(arm)}: {arm['verdict']['reason']}",
+                highlight=False,
+                markup=False,
+            )

@@ -1,0 +1,45 @@
+"""``dragoman replay``: step through what trained agents did."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dragoman.report.replay import replay_page
+from dragoman.runs import Run
+
+
+def replay(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes to play.")] = 1,
+    seed: Annotated[int, typer.Option(help="Names the set of episode seeds.")] = 0,
+    sampled: Annotated[bool, typer.Option(help="Draw actions instead of the likeliest.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Most steps of an episode.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
+) -> None:
+    """Play evaluation episodes and write a page to step through them."""
+    runs = [Run(folder) for folder in folders]
+    paths = [run.path.resolve() for run in runs]
+    common = Path(os.path.commonpath(paths))
+    names = [str(path.relative_to(common)) if path != common else path.name for path in paths]
+    # Only now, so that --help and a bad folder answer at once.
+    from dragoman.engines import record
+
+    recordings = []
+    with Console(stderr=True).status("playing") as status:
+        for run, name in zip(runs, names, strict=True):
+            status.update(f"playing {name}")
+            recordings.append(
+                record(run, episodes, seed=seed, sampled=sampled, most_steps=steps, name=name)
+            )
+    file = out or common / f"replay-{seed}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(replay_page(recordings), encoding="utf-8")
+    for recording in recordings:
+        returns = ", ".join(f"{one.episode_return:.3g}" for one in recording.episodes)
+        typer.echo(f"{recording.name}: return {returns}")
+    typer.echo(f"replay: {file}")

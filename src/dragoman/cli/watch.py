@@ -1,0 +1,34 @@
+"""``dragoman watch``: a running training, live in the terminal."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from dragoman.report.live import view
+from dragoman.runs import Run
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    once: Annotated[bool, typer.Option(help="Print the present state and end.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+) -> None:
+    """Watch a running training; ends when it ends. Ctrl-C stops watching, not training."""
+    run = Run(folder)
+    console = Console()
+    if once:
+        console.print(view(run))
+        return
+    try:
+        with Live(view(run), console=console, auto_refresh=False) as live:
+            while run.status == "running":
+                time.sleep(interval)
+                live.update(view(run), refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

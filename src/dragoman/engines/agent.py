@@ -1,0 +1,70 @@
+"""A trained agent, restored from its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from gymnasium.envs.registration import EnvSpec
+from stable_baselines3.common.policies import BasePolicy
+
+from dragoman.engines import sb3
+from dragoman.engines.assembly import observer_of, reader_of, spec_of
+from dragoman.maths.seeding import derive_seed
+from dragoman.runs import Run
+from dragoman.types import LanguageModel, Tokenizer
+from dragoman.vector import make_vector
+
+
+class Agent:
+    """Raw observations in, actions out, by the weights that a training has saved.
+
+    Args:
+        run: The run.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        seed: Of the drawn actions.
+        model: Language model to use instead of loading the experiment's.
+
+    Attributes:
+        spec: The environment.
+        policy: The policy, which reads what `read` returns.
+        observer: The observe role, or nothing where the policy reads raw observations.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        sampled: bool = False,
+        seed: int = 0,
+        model: LanguageModel | Tokenizer | None = None,
+    ) -> None:
+        weights = run.weights()
+        experiment = run.experiment
+        model = model if model is not None else reader_of(experiment, run.seed)
+        self.sampled = sampled
+        self.spec: EnvSpec = spec_of(experiment)
+        env = make_vector(self.spec, 1, experiment.env_settings)
+        self.observer: sb3.AnyObserver | None = observer_of(experiment, env, model)
+        self._raw_space = env.single_observation_space
+        space = self._raw_space if self.observer is None else self.observer.feature_space
+        self.policy: BasePolicy = sb3.build_policy(experiment, space, env.single_action_space)
+        env.close()
+        sb3.restore(self.policy, self.observer, weights)
+        torch.manual_seed(derive_seed("sampled actions", seed))
+        if self.observer is not None:
+            self.observer.learning = False
+
+    def read(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Any:
+        """Return raw observations as the batch that the policy takes."""
+        if self.observer is not None:
+            return self.observer(observations, infos)
+        return sb3.stack(self._raw_space, observations)
+
+    def act(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return one action for each observation."""
+        actions, _ = self.policy.predict(
+            self.read(observations, infos), deterministic=not self.sampled
+        )
+        return list(actions)

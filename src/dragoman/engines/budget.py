@@ -1,0 +1,51 @@
+"""Ends a training when its budget is used up."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from dragoman.budget import Budget
+from dragoman.roles.embedding import TokenObserver
+from dragoman.roles.observe import Observer
+
+
+class BudgetStop(BaseCallback):
+    """Stops when seconds or tokens are used up, and lets schedules end there too.
+
+    Args:
+        budget: What may be used.
+        observer: Whose model's tokens count.
+    """
+
+    def __init__(self, budget: Budget, observer: Observer | TokenObserver | None) -> None:
+        super().__init__()
+        self.budget = budget
+        self.observer = observer
+
+    @property
+    def used(self) -> float:
+        """How much of it has been used since the training started."""
+        return self._total() - self._begin
+
+    def _total(self) -> float:
+        if self.budget.measure == "seconds":
+            return time.monotonic()
+        model = None if self.observer is None else self.observer.model
+        return 0.0 if model is None else float(model.cost.tokens)
+
+    def _on_training_start(self) -> None:
+        self._begin = self._total()
+        # Learning rates fall with the share of steps taken, whose number nobody knows here.
+        # Stable-Baselines3 reckons it between a rollout and its update, where no callback is.
+        algorithm: Any = self.model
+        algorithm._update_current_progress_remaining = self._update_progress
+
+    def _update_progress(self, steps: int, most: int) -> None:
+        share = max(self.used / self.budget.amount, steps / most)
+        self.model._current_progress_remaining = 1.0 - min(share, 1.0)
+
+    def _on_step(self) -> bool:
+        return self.used < self.budget.amount

@@ -1,0 +1,48 @@
+"""A table of token embeddings as the first layer of a Stable-Baselines3 policy."""
+
+from __future__ import annotations
+
+import torch
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+from dragoman.roles.embedding import ROWS, TokenSpace
+
+
+class TokenEmbedding(BaseFeaturesExtractor):
+    """Rows of a learned table, weighted by learned places, pooled over the tokens of a text.
+
+    The mean over tokens alone would read "row 0, column 1" and "row 1, column 0" as one text. So
+    each token's row is multiplied, element by element, by a vector that belongs to its place:
+    ``m = mean_j p_j * e(w_j)``, the position encoding of Sukhbaatar et al. 2015 ("End-to-end
+    memory networks", section 4.1) with places that are learned. Row and place start from a
+    normal distribution of variance one.
+
+    Args:
+        observation_space: What a `dragoman.roles.embedding.TokenObserver` returns.
+    """
+
+    def __init__(self, observation_space: TokenSpace) -> None:
+        space = observation_space
+        super().__init__(space, len(space.pooling) * space.width + space.raw)
+        self.length = space.length
+        self.pooling = space.pooling
+        self.rows = nn.Embedding(ROWS, space.width)
+        self.places = nn.Embedding(space.length, space.width)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return features ``(B, D)`` of padded rows and raw values ``(B, T + raw)``."""
+        tokens, raw = observations[:, : self.length].long(), observations[:, self.length :]
+        is_real = tokens >= 0
+        counts = is_real.sum(dim=1)
+        longest = max(int(counts.max()), 1)  # what is padding in every row costs nothing
+        tokens, is_real = tokens[:, :longest], is_real[:, :longest, None]
+        places = self.places.weight[:longest]
+        hidden = self.rows(tokens.clamp(min=0)) * places * is_real  # (B, T, H)
+        ends = torch.arange(len(hidden)), (counts - 1).clamp(min=0)
+        pooled = {
+            "first": lambda: hidden[:, 0],
+            "last": lambda: hidden[ends],
+            "mean": lambda: hidden.sum(dim=1) / counts.clamp(min=1)[:, None].sqrt(),
+        }
+        return torch.cat([*(pooled[name]() for name in self.pooling), raw], dim=1)

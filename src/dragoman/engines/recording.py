@@ -1,0 +1,190 @@
+"""Plays evaluation episodes and records every step for the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from dragoman.engines.agent import Agent
+from dragoman.engines.assembly import describer_of
+from dragoman.engines.frames import encode_frame
+from dragoman.engines.inspection import parts_of, weigh, weighing_of
+from dragoman.engines.playing import episode_seeds
+from dragoman.environments import make_environment
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.recording import (
+    Ending,
+    Frame,
+    RecordedEpisode,
+    Recording,
+    Step,
+    critiques_of,
+    reward_terms,
+)
+from dragoman.runs import Run
+from dragoman.types import Describer, LanguageModel, Tokenizer
+
+RENDER_MODES = ("rgb_array", "ansi")
+"""In this order: pictures, then text."""
+
+
+def record(
+    run: Run,
+    episodes: int = 1,
+    *,
+    seed: int = 0,
+    sampled: bool = False,
+    most_steps: int = 1000,
+    name: str | None = None,
+    model: LanguageModel | Tokenizer | None = None,
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Recording:
+    """Play a trained agent and record what it saw, weighed, did and earned.
+
+    The episodes are the first of those that `dragoman.engines.evaluate` plays with the same
+    seed. Greedy agents play them exactly so; sampled actions are drawn anew, because there the
+    episodes are drawn for side by side.
+
+    Args:
+        run: The run.
+        episodes: How many episodes to play.
+        seed: Names the set of episode seeds.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        most_steps: Stop recording an episode after this many steps.
+        name: What the page calls the run; its folder unless given.
+        model: Language model to use instead of loading the experiment's.
+        on_step: Told the number of steps recorded so far.
+
+    Raises:
+        ConfigError: A count is below one.
+        RunError: The run folder is missing, half-written or damaged.
+    """
+    for key, count in (("episodes", episodes), ("most_steps", most_steps)):
+        if count < 1:
+            raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
+    agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    with _rendered(agent.spec, run.experiment) as stage:
+        describer = describer_of(run.experiment, stage.env)
+        played, taken = [], 0
+        for number in episode_seeds(episodes, seed):
+            played.append(_play(agent, stage, describer, number, most_steps))
+            taken += played[-1].length
+            on_step(taken)
+        return Recording(
+            name=name if name is not None else str(run.path),
+            env=agent.spec.id,
+            about=_about(run, sampled),
+            parts=parts_of(stage.env.action_space, describer.action),
+            weighing=weighing_of(agent.policy),
+            episodes=tuple(played),
+            note=stage.note,
+        )
+
+
+@dataclass
+class _Stage:
+    """An environment and its renderer; a renderer that fails is left alone from then on."""
+
+    env: gym.Env[Any, Any]
+    note: str
+
+    def frame(self) -> Frame:
+        if self.note:
+            return None
+        try:
+            rendered: Any = self.env.render()
+        # Renderers need windows, drivers and packages, and fail in ways of their own. Without
+        # pictures the replay is still worth reading, so the reason goes on the page.
+        except Exception as error:
+            self.note = f"No pictures: rendering failed with {type(error).__name__}: {error}"
+            return None
+        if isinstance(rendered, str):
+            return rendered
+        return encode_frame(np.asarray(rendered, dtype=np.uint8))
+
+
+@contextmanager
+def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
+    plain = make_environment(spec, experiment.env_settings)
+    offered = plain.metadata.get("render_modes") or ()
+    mode = next((mode for mode in RENDER_MODES if mode in offered), None)
+    if mode is None:
+        stage = _Stage(plain, f"No pictures: {spec.id} renders neither pictures nor text.")
+    else:
+        plain.close()
+        settings = {**experiment.env_settings, "render_mode": mode}
+        stage = _Stage(make_environment(spec, settings), "")
+    try:
+        yield stage
+    finally:
+        stage.env.close()
+
+
+def _play(
+    agent: Agent, stage: _Stage, describer: Describer, seed: int, most_steps: int
+) -> RecordedEpisode:
+    observation, info = stage.env.reset(seed=seed)
+    steps: list[Step] = []
+    ending: Ending = "cut"
+    while len(steps) < most_steps and ending == "cut":
+        seen = _seen(agent, stage, observation, info)
+        batch = agent.read([observation], [info])
+        actions, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
+        action = actions[0]
+        weighed, value = weigh(agent.policy, batch, action)
+        observation, reward, terminated, truncated, info = stage.env.step(action)
+        steps.append(
+            Step(
+                *seen,
+                action=describer.action(action),
+                weighed=weighed,
+                value=value,
+                reward=float(reward),
+                terms=reward_terms(float(reward), info),
+                critiques=critiques_of(info),
+            )
+        )
+        if terminated or truncated:
+            ending = "terminated" if terminated else "truncated"
+    steps.append(Step(*_seen(agent, stage, observation, info)))
+    return RecordedEpisode(seed, tuple(steps), ending)
+
+
+def _seen(
+    agent: Agent, stage: _Stage, observation: Any, info: dict[str, Any]
+) -> tuple[Frame, str, str | None]:
+    """Return the frame, the numbers and the text of a state."""
+    numbers = (
+        np.array2string(np.asarray(observation), precision=4, suppress_small=True, threshold=64)
+        if not isinstance(observation, dict | tuple)
+        else str(observation)
+    )
+    text = None if agent.observer is None else agent.observer.texts([observation], [info])[0]
+    return stage.frame(), numbers, text
+
+
+def _about(run: Run, sampled: bool) -> dict[str, str]:
+    experiment = run.experiment
+    return {
+        "algorithm": experiment.algorithm.name.upper(),
+        "observation": _reader(experiment),
+        "trained": f"{run.steps:,} steps, seed {run.seed}",
+        "actions": "sampled actions" if sampled else "likeliest actions",
+    }
+
+
+def _reader(experiment: Experiment) -> str:
+    """Return in a few words who reads the observation."""
+    if experiment.observe is None:
+        return "raw numbers, no model"
+    if not experiment.observe.uses_model:
+        return "a learned embedding of the text"
+    random = " with random weights" if experiment.model.weights == "random" else ""
+    return experiment.model.name + random

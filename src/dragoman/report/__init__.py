@@ -1,0 +1,1 @@
+"""Reports, replays and live views, from run folders alone; needs no torch."""

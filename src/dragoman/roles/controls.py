@@ -1,0 +1,59 @@
+"""What every role says of itself: what it knows, and the placebos that must be beaten.
+
+A role is a field of `dragoman.experiment.Experiment` whose settings keep the promises of `Role`.
+Whoever compares experiments asks the roles in use for their controls, so that a role added later
+brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Control:
+    """An experiment that has everything of an arm but the knowledge in the language model.
+
+    Attributes:
+        name: Its name among the arms, which is also the name of a folder.
+        about: One line of what it is.
+        prior: One line of what prior knowledge it was given.
+        overrides: What makes an arm its control, by dotted key of the experiment.
+    """
+
+    name: str
+    about: str
+    prior: str
+    overrides: Mapping[str, Any]
+
+
+@runtime_checkable
+class Role(Protocol):
+    """Settings of one role.
+
+    Attributes:
+        controls: Its placebos: a gain that one of them shows too is not the model's.
+        prior: One line of what prior knowledge the role hands to the agent.
+        uses_model: Whether these settings ask a language model.
+    """
+
+    controls: ClassVar[tuple[Control, ...]]
+    prior: ClassVar[str]
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether these settings ask a language model."""
+        ...
+
+
+def roles_of(experiment: Any) -> dict[str, Role]:
+    """Return the roles in use by the name of their field.
+
+    Args:
+        experiment: An `Experiment`, or another dataclass with roles among its fields.
+    """
+    assert is_dataclass(experiment)
+    values = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
+    return {name: value for name, value in values.items() if isinstance(value, Role)}

@@ -1,0 +1,132 @@
+"""The observe role without a language model: the tokens of the text, for a table to be trained.
+
+What a description gives an agent is of two kinds: the text, and what a model knows of it. This
+hands over the text alone. The tokens are the model's own; the table that they are looked up in is
+part of the policy network and knows nothing before its training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces.utils import flatdim, flatten
+
+from dragoman.errors import ConfigError
+from dragoman.roles.observe import Observe, describe_all
+from dragoman.types import Describer, FloatArray, Info, Pooling, Tokenizer
+
+ROWS = 4096
+"""Rows of the table: different tokens that a run may meet, of which the first is for all others.
+
+A whole vocabulary has ten times as many, nearly all of which no description ever uses: they would
+be saved with every run and be carried through every step of the optimiser for nothing.
+"""
+
+PAD = -1.0
+
+
+class TokenSpace(gym.spaces.Box):
+    """Rows of the table for the tokens of a text, `PAD` behind them, then raw values.
+
+    Args:
+        length: Most tokens ``T`` of a text.
+        width: Width ``H`` of a row of the table.
+        pooling: What becomes of the rows of a text.
+        raw: Number of raw values behind the tokens.
+    """
+
+    def __init__(self, length: int, width: int, pooling: tuple[Pooling, ...], raw: int = 0) -> None:
+        low = np.concatenate([np.full(length, PAD), np.full(raw, -np.inf)]).astype(np.float32)
+        high = np.concatenate([np.full(length, ROWS - 1), np.full(raw, np.inf)]).astype(np.float32)
+        super().__init__(low, high, dtype=np.float32)
+        self.length = length
+        self.width = width
+        self.pooling = pooling
+        self.raw = raw
+
+
+class TokenObserver:
+    """Observations and infos in, rows of a table for the tokens of their texts out.
+
+    Tokens take rows in the order in which they are met; beyond the table's size, and beyond
+    what the training has met, they share row 0.
+
+    Args:
+        tokenizer: Cuts texts as the language model would.
+        describer: Turns one observation into text.
+        settings: Pooling, raw values, width and length.
+        space: The (unbatched) observation space.
+
+    Attributes:
+        feature_space: What a call returns for each observation.
+        learning: Whether tokens not met before get a row of their own.
+        model: There is none, so there is no cost of one.
+    """
+
+    model: None = None
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        describer: Describer,
+        settings: Observe,
+        space: gym.Space[Any],
+    ) -> None:
+        if settings.raw and not space.is_np_flattenable:
+            raise ConfigError(
+                f"observe.raw is on, but {space} has no fixed number of values",
+                cure="set observe.raw to false, or flatten the observation in a wrapper first",
+            )
+        self.tokenizer = tokenizer
+        self.describer = describer
+        self.settings = settings
+        self.space = space
+        self.feature_space = TokenSpace(
+            settings.max_tokens,
+            tokenizer.hidden_size if settings.width is None else settings.width,
+            settings.pooling,
+            flatdim(space) if settings.raw else 0,
+        )
+        self.learning = True
+        self._rows: dict[int, int] = {}
+
+    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
+        """Return the text of each observation."""
+        return describe_all(self.describer, observations, infos)
+
+    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
+        """Return rows of the table for ``B`` observations, float32 ``(B, T + raw values)``.
+
+        Raises:
+            ConfigError: A text has more tokens than ``observe.max_tokens``.
+        """
+        texts = self.texts(observations, infos)
+        length = self.feature_space.length
+        features = np.full((len(texts), *self.feature_space.shape), PAD, np.float32)
+        for i, ids in enumerate(self.tokenizer.token_ids(texts)):
+            if len(ids) > length:
+                raise ConfigError(
+                    f"a text has {len(ids)} tokens, but observe.max_tokens is {length}: "
+                    f"{texts[i][:60]!r}...",
+                    cure="raise observe.max_tokens, or describe less",
+                )
+            features[i, : len(ids)] = [self._row(token) for token in ids]
+            if self.settings.raw:
+                features[i, length:] = np.asarray(flatten(self.space, observations[i]))
+        return features
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to find the same rows again."""
+        return {"tokens": np.array(list(self._rows), np.int64)}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned."""
+        self._rows = {int(token): row for row, token in enumerate(state["tokens"], start=1)}
+
+    def _row(self, token: int) -> int:
+        if self.learning and token not in self._rows and len(self._rows) < ROWS - 1:
+            self._rows[token] = len(self._rows) + 1
+        return self._rows.get(token, 0)

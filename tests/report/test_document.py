@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dragoman.errors import RunError
+from dragoman.report.document import headline, write_report
+from dragoman.report.reading import Results
+from tests.comparisons import ARMS, FINALS, write_comparison
+
+
+@pytest.fixture(scope="module")
+def page(comparison: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(comparison, tmp_path_factory.mktemp("out") / "sub" / "frozen.html").html
+
+
+def rows(html: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table in the section of that heading, as text."""
+    section = re.search(rf'<h2 id="{heading}">.*?</section>', html, re.S)
+    assert section is not None
+    found = re.findall(r"<tr>(.*?)</tr>", section.group(0), re.S)
+    strip = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in found]
+    return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in strip]
+
+
+def test_everything_lies_beside_the_page(page: Path) -> None:
+    names = {file.name for file in page.parent.iterdir()}
+    assert names == {"frozen.html", "frozen.md", "frozen-curves.png", "frozen-intervals.png"}
+    for name in ("frozen-curves.png", "frozen-intervals.png"):
+        with Image.open(page.parent / name) as image:
+            assert image.width == 1800
+    text = (page.parent / "frozen.md").read_text()
+    assert "](frozen-curves.png)" in text
+
+
+def test_the_page_needs_nothing_else(page: Path) -> None:
+    html = page.read_text()
+    assert not re.search(r"https?://|<link rel=\"stylesheet|<script src|@import|url\((?!#)", html)
+    assert len(html) < 500_000
+
+
+def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
+    html = page.read_text()
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', html))
+    for pair in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', html):
+        assert (pair[0] or pair[1]) in ids
+
+
+def test_figures_take_their_colours_from_the_page(page: Path) -> None:
+    html = page.read_text()
+    figures = re.findall(r"<svg aria-hidden.*?</svg>", html, re.S)
+    assert len(figures) == 4
+    for figure in figures:
+        assert "var(--series-0)" in figure
+        assert "var(--ink)" in figure
+        # Whatever colour a figure named would be lost on one of the two themes.
+        assert set(re.findall(r"#[0-9a-f]{6}\b", figure)) == set()
+
+
+def test_verdicts_stand_first_with_their_reasons(page: Path, comparison: Path) -> None:
+    html = page.read_text()
+    verdicts = [arm.verdict for arm in Results(comparison).arms]
+    assert [one["outcome"] for one in verdicts if one] == ["helped", "hurt"]
+    assert html.index("The language model helped in smollm2") < html.index("Learning curves")
+    assert "Better than &#39;no-model&#39; and than each of its 2 controls" in html
+    markdown = page.with_suffix(".md").read_text()
+    assert "## smollm2: helped" in markdown
+    assert "Better than 'no-model'" in markdown
+
+
+def test_tables_hold_the_runs_numbers(page: Path) -> None:
+    html = page.read_text()
+    cost = {row[0]: row[1:] for row in rows(html, "cost")}
+    assert cost["smollm2"] == ["4,000", "61.5", "2.25", "4,016", "4,000 (99.6%)", "240", "51.5"]
+    assert cost["no-model"] == ["4,000", "61.5", *["–"] * 5]
+    scores = {row[0].split()[0]: row for row in rows(html, "scores")}
+    assert float(scores["smollm2"][2]) == pytest.approx(FINALS["smollm2"], abs=0.05)
+    assert scores["random"][2] == "0.05"
+    assert scores["best"][2] == "1"
+    given = {row[0].split()[0]: row[1:] for row in rows(html, "prior")}
+    assert given["random-weights"] == [
+        ARMS["random-weights"]["about"],
+        ARMS["random-weights"]["prior"],
+    ]
+    differences = rows(html, "differences")
+    assert ["layer-8", "observe.layer", "8", "4"] in differences
+    assert [row[:3] for row in differences if row[0] == "no-model"] == [
+        ["no-model", "observe", "none"]
+    ]
+    assert "smollm2" not in {row[0] for row in differences}
+
+
+def test_replays_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=[0], arms=["smollm2", "no-model"])
+    (folder / "smollm2" / "0" / "replay-0.html").write_text("a replay")
+    inside = write_report(folder).html
+    assert 'href="smollm2/0/replay-0.html"' in inside.read_text()
+    outside = write_report(folder, tmp_path / "pages" / "report.html").html
+    assert 'href="../comparison/smollm2/0/replay-0.html"' in outside.read_text()
+
+
+def test_missing_and_failed_seeds_are_named(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(6))
+    shutil.rmtree(folder / "smollm2" / "4")
+    shutil.rmtree(folder / "layer-8" / "5")
+    (folder / "layer-8" / "5").mkdir()
+    (folder / "layer-8" / "5" / "error.txt").write_text("Traceback\nValueError: broken <arm>\n")
+    (folder / "no-model" / "3" / "evaluation.json").unlink()
+    html = write_report(folder).html.read_text()
+    assert "<strong>smollm2</strong>, seed 4: missing" in html
+    assert "<strong>layer-8</strong>, seed 5: failed: ValueError: broken &lt;arm&gt;" in html
+    assert "<strong>no-model</strong>, seed 3: unevaluated" in html
+    assert ">5 of 6<" in html
+
+
+def test_an_unfinished_comparison_has_no_verdict_yet(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(2))
+    shutil.rmtree(folder / "learned-embedding")
+    (folder / "random.json").unlink()
+    html = write_report(folder).html.read_text()
+    assert "The language model was not shown to help in smollm2 and layer-8." in html
+    assert "No seed of [&#39;learned-embedding&#39;] and &#39;smollm2&#39; has finished." in html
+    assert "random policy" not in rows(html, "scores")[-1][0]
+    assert "<details>" not in html
+
+
+def test_few_seeds_are_no_evidence(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(2))
+    assert {arm.verdict["outcome"] for arm in Results(folder).arms if arm.verdict} == {
+        "no evidence"
+    }
+    assert "Too few seeds" in write_report(folder).html.read_text()
+
+
+def test_sampled_scores_stand_beside_the_greedy_ones(page: Path) -> None:
+    scores = rows(page.read_text(), "scores")
+    head = scores[0]
+    for row in scores[1:6]:
+        mean, sampled = (float(row[head.index(name)]) for name in ("mean", "mean, sampled"))
+        assert sampled == pytest.approx(mean / 2, abs=0.005)
+
+
+def test_the_headline_names_every_outcome() -> None:
+    outcomes = {"a": "no evidence", "b": "helped", "c": "hurt", "d": "no evidence", "e": "hurt"}
+    assert headline(outcomes) == (
+        "The language model helped in b; it hurt in c and e; it was not shown to help in a and d."
+    )
+
+
+def test_differing_versions_are_told(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(2), arms=["smollm2", "no-model"])
+    file = folder / "no-model" / "1" / "env.json"
+    told = json.loads(file.read_text())
+    told["versions"]["gymnasium"] = "0.0.1"
+    file.write_text(json.dumps(told))
+    html = write_report(folder).html.read_text()
+    assert re.search(r"\S+ · 0\.0\.1 <strong>\(runs differ\)</strong>", html)
+
+
+def test_a_band_holds_its_curve_and_begins_low(comparison: Path) -> None:
+    band = Results(comparison).arms[0].band()
+    assert band is not None
+    assert (band.low <= band.center).all()
+    assert (band.center <= band.high).all()
+    assert (band.low < band.high).any()
+    assert band.center[0] < 0.2 < 0.7 < band.center[-1]
+
+
+def test_the_same_folder_gives_the_same_report(comparison: Path, tmp_path: Path) -> None:
+    first = write_report(comparison, tmp_path / "a" / "report.html")
+    second = write_report(comparison, tmp_path / "b" / "report.html")
+    assert first.html.read_text() == second.html.read_text()
+    with Image.open(first.curves) as one, Image.open(io.BytesIO(second.curves.read_bytes())) as two:
+        assert one.tobytes() == two.tobytes()
+
+
+def test_no_comparison_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"has no comparison\.yaml"):
+        write_report(tmp_path)
+
+
+def test_a_report_needs_no_torch(comparison: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from dragoman.cli import app\n"
+        f"app(['report', {str(comparison)!r}, '--out', {str(tmp_path / 'r.html')!r}],"
+        " standalone_mode=False)\n"
+        "heavy = {'torch', 'transformers', 'stable_baselines3'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

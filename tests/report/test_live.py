@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from dragoman.experiment import Experiment
+from dragoman.report.live import SILENT_SECONDS, learning_curve, view
+from dragoman.runs import Run, RunWriter
+
+EXPERIMENT = Experiment(env="CartPole-v1", steps=1000)
+
+
+def shown(run: Run, **settings: float) -> str:
+    console = Console(width=100, file=io.StringIO())
+    console.print(view(run, **settings))
+    return console.file.getvalue()
+
+
+def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=3, compute={}) as writer:
+        text = shown(Run(writer.path))
+    assert "running  CartPole-v1 · ppo · smollm2-135m · seed 3" in text
+    assert "0 of 1,000 steps (0%)" in text
+    assert "no episode has ended yet" in text
+    assert learning_curve(Run(tmp_path / "run")) is None
+
+
+def test_a_running_run_shows_steps_returns_and_cost(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={}) as writer:
+        for step in range(100, 500, 100):
+            writer.episode({"step": step, "return": step / 10})
+        writer.metric({"step": 400, "model/tokens": 1234.0, "train/loss": 0.125})
+        text = shown(Run(writer.path))
+        assert "400 of 1,000 steps (40%)" in text
+        assert "model: 1,234 tokens" in text
+        assert "train/loss" in text
+        assert "0.125" in text
+        assert "CartPole-v1: return of training episodes" in text
+        assert "killed" not in text
+        late = shown(Run(writer.path), now=time.time() + 2 * SILENT_SECONDS)
+        assert "it may have been killed" in late
+    ended = shown(Run(writer.path), now=time.time() + 2 * SILENT_SECONDS)
+    assert ended.count("finished") == 1
+    assert "killed" not in ended

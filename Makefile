@@ -17,7 +17,7 @@ test-slow: $(VENV)/.installed-dev  ## the slow tests
 	$(BIN)/pytest -m slow
 
 browser:  ## Chromium, in which the tests open reports; Debian packages it with its driver
-	@command -v chromium chromedriver >/dev/null || { apt-get update --quiet && apt-get install \
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update --quiet && apt-get install \
 	--quiet --yes --no-install-recommends chromium chromium-driver fonts-dejavu-core; } \
 	|| { echo 'install Chromium and chromedriver, then try again'; exit 1; }
 

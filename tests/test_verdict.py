@@ -49,7 +49,8 @@ def test_better_than_all_and_above_chance_helped() -> None:
     assert verdict.p_helped == 3 * 2.0**-10
     assert verdict.p_hurt == 1.0
     assert verdict.reason.startswith(
-        "better than 'no model' and than each of its 2 controls; the hardest to beat, "
+        # Of comparisons with one p-value the one that was beaten by least.
+        "better than 'no model' and than each of its 2 controls; the hardest to beat, 'constant', "
     )
     assert verdict.reason.endswith("above the random policy's 0.2.")
     assert verdict.share_of_best == pytest.approx((verdict.mean.estimate - 0.2) / 0.8)

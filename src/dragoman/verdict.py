@@ -28,12 +28,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman import reasons
 from dragoman.errors import ConfigError
 from dragoman.maths.aggregates import interquartile_mean, mean
 from dragoman.maths.bootstrap import RESAMPLES, Interval, bootstrap_interval
 from dragoman.maths.improvement import probability_of_improvement
 from dragoman.maths.multiplicity import holm
-from dragoman.maths.paired import sign_flip_p_value, smallest_p_value
+from dragoman.maths.paired import sign_flip_p_value
 from dragoman.maths.power import detectable_effect, fewest_units, units_needed
 from dragoman.maths.scores import Scores
 from dragoman.maths.seeding import derive_seed
@@ -243,7 +244,7 @@ def judge(
     _check_names(candidates, no_model)
     fewest_units(arms=len(candidates), alpha=alpha)  # refuses an alpha that is no chance
     entries = [
-        _Entry.measure(candidate, no_model, alpha, seed, resamples) for candidate in candidates
+        Measured.measure(candidate, no_model, alpha, seed, resamples) for candidate in candidates
     ]
     p_helped = holm([max(one.adjusted for one in entry.comparisons) for entry in entries])
     p_hurt = holm([entry.p_worse for entry in entries])
@@ -254,7 +255,7 @@ def judge(
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Measured:
     """One candidate measured, before it is corrected for the others."""
 
     name: str
@@ -269,7 +270,8 @@ class _Entry:
     @classmethod
     def measure(
         cls, candidate: Candidate, no_model: Arm, alpha: float, seed: int, resamples: int
-    ) -> _Entry:
+    ) -> Measured:
+        """Compare an arm with no model and its controls, on the seeds that all share."""
         arm, others = candidate.arm, (no_model, *candidate.controls)
         seeds, left_out = _shared_seeds((arm, *others))
         scores = arm.at(seeds)
@@ -293,6 +295,7 @@ class _Entry:
         )
 
     def power(self, arms: int, alpha: float) -> Power:
+        """Return what its seeds could show, judged together with so many arms."""
         count = len(self.comparisons)
         family = {"comparisons": count, "arms": arms}
         effect = detectable_effect(len(self.seeds) * self.tasks, alpha=alpha, **family)
@@ -362,26 +365,26 @@ def _compare(
 
 
 def _decide(
-    entry: _Entry, arms: int, p_helped: float, p_hurt: float, reference: Reference, alpha: float
+    entry: Measured, arms: int, p_helped: float, p_hurt: float, reference: Reference, alpha: float
 ) -> Verdict:
     """Return the verdict by the first rule that applies."""
     power = entry.power(arms, alpha)
     is_above_random = entry.mean.low > reference.random
     outcome: Outcome = "no evidence"
     if p_hurt <= alpha:
-        outcome, why = "hurt", _why_hurt(entry, p_hurt, alpha)
+        outcome, why = "hurt", reasons.hurt(entry, p_hurt, alpha)
     elif len(entry.seeds) < power.fewest_seeds:
-        why = _why_too_few(entry, power, arms, alpha)
+        why = reasons.too_few(entry, power, arms, alpha)
     elif p_helped <= alpha and is_above_random:
-        outcome, why = "helped", _why_helped(entry, p_helped, reference, alpha)
+        outcome, why = "helped", reasons.helped(entry, p_helped, reference, alpha)
     elif p_helped <= alpha:
-        why = _why_below_random(entry, p_helped, reference)
+        why = reasons.below_random(entry, p_helped, reference)
     else:
-        why = _why_no_evidence(entry, power, p_helped, alpha)
+        why = reasons.no_evidence(entry, power, p_helped, alpha)
     return Verdict(
         entry.name,
         outcome,
-        why + _on_seeds(entry) + ".",
+        why + reasons.on_seeds(entry) + ".",
         entry.seeds,
         entry.left_out,
         entry.mean,
@@ -392,72 +395,6 @@ def _decide(
         reference.share(entry.mean.estimate),
         power,
     )
-
-
-def _why_hurt(entry: _Entry, p_hurt: float, alpha: float) -> str:
-    return (
-        f"worse than {entry.comparisons[0].against!r} by {entry.comparisons[0].difference}, "
-        f"p = {p_hurt:.2g} after Holm, at most {alpha:g} asked"
-    )
-
-
-def _why_too_few(entry: _Entry, power: Power, arms: int, alpha: float) -> str:
-    smallest = smallest_p_value(len(entry.seeds) * entry.tasks)
-    tests = arms * len(entry.comparisons)
-    return (
-        f"too few seeds: {len(entry.seeds)} cannot give a p-value below {smallest:.2g}, which "
-        f"after Holm over {tests} {_plural('test', tests)} is above {alpha:g}, so at least "
-        f"{power.fewest_seeds} are needed" + _then_needed(entry, power)
-    )
-
-
-def _why_helped(entry: _Entry, p_helped: float, reference: Reference, alpha: float) -> str:
-    weakest = max(entry.comparisons, key=lambda one: one.adjusted)
-    controls = len(entry.comparisons) - 1
-    beaten = f"and than {f'each of its {controls} controls' if controls > 1 else 'its control'}"
-    return (
-        f"better than {entry.comparisons[0].against!r} "
-        + (beaten if controls else "(no control was run, so a placebo may do the same)")
-        + f"; the hardest to beat, {weakest.against!r}, was beaten by {weakest.difference}, "
-        f"p = {p_helped:.2g} after Holm, at most {alpha:g} asked, and the mean {entry.mean} lies "
-        f"above the random policy's {reference.random:.3g}"
-    )
-
-
-def _why_below_random(entry: _Entry, p_helped: float, reference: Reference) -> str:
-    return (
-        f"not above chance: better than every comparison, p = {p_helped:.2g} after Holm, but its "
-        f"mean {entry.mean} does not lie above the random policy's {reference.random:.3g}"
-    )
-
-
-def _why_no_evidence(entry: _Entry, power: Power, p_helped: float, alpha: float) -> str:
-    weakest = max(entry.comparisons, key=lambda one: (one.adjusted, -one.difference.estimate))
-    return (
-        f"not better than {weakest.against!r}: the difference is {weakest.difference}, "
-        f"p = {p_helped:.2g} after Holm, at most {alpha:g} asked; {len(entry.seeds)} seeds show a "
-        f"gain of {power.detectable_gain:.3g} ({power.detectable_effect:.3g} standard deviations) "
-        f"in 80 % of experiments" + _then_needed(entry, power)
-    )
-
-
-def _then_needed(entry: _Entry, power: Power) -> str:
-    if power.needed_seeds is not None:
-        return f", and the gain observed would take {power.needed_seeds}"
-    if min(one.difference.estimate for one in entry.comparisons) <= 0:
-        return ", and no number would show a gain, for none was observed"
-    return ""
-
-
-def _on_seeds(entry: _Entry) -> str:
-    if not entry.left_out:
-        return ""
-    every = len(entry.seeds) + len(entry.left_out)
-    return f" (on the {len(entry.seeds)} of {every} seeds that all compared arms share)"
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def _shared_seeds(arms: Sequence[Arm]) -> tuple[tuple[int, ...], tuple[int, ...]]:

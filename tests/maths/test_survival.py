@@ -58,8 +58,10 @@ def test_arms_that_nothing_tells_apart() -> None:
 
 
 def test_the_median_of_products_that_round() -> None:
-    # (3/4)(2/3) is half, but not in binary.
-    assert kaplan_meier(Times(np.array([1, 2, 3, 4]), np.ones(4, bool))).median == 2
+    # One run ends at the start, and 24 arrive one by one: 23/24 * 22/23 * ... * 12/13 is half,
+    # but comes out as 0.5000000000000001.
+    times = Times(np.arange(25.0), np.arange(25) > 0)
+    assert kaplan_meier(times).median == 12
 
 
 def test_beyond_the_last_run_nothing_is_known() -> None:

@@ -68,7 +68,7 @@ class Survival:
     @property
     def median(self) -> float:
         """First step by which half of the runs are there; infinity if the estimate stays above."""
-        # Products of fractions such as 3/4 * 2/3 miss one half by their last bit.
+        # Products of fractions such as 23/24 * 22/23 * ... * 12/13 miss one half by a bit.
         there = self.shares <= 0.5 + 1e-12
         return float(self.steps[there.argmax()]) if there.any() else np.inf
 

@@ -98,5 +98,5 @@ def test_replaced_values_leave_the_experiment_as_it_was() -> None:
     assert FULL.algorithm.settings == {"learning_rate": 0.1}
     assert FULL.uses_model is False
     assert FULL.replaced({"observe.encoder": "model"}).uses_model
-    with pytest.raises(ConfigError, match="unknown key 'observe.layr'"):
+    with pytest.raises(ConfigError, match=r"unknown key 'observe.layr'"):
         FULL.replaced({"observe.layr": 1})

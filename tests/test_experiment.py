@@ -15,9 +15,9 @@ FULL = Experiment(
     num_envs=3,
     steps=5,
     algorithm=Algorithm("dqn", {"learning_rate": 0.1}, (8,)),
-    model=Model("gpt2", "bfloat16"),
+    model=Model("gpt2", "bfloat16", weights="random", seed=3),
     describe=Describe(2, False, "x {cart_position}", ("left", "right")),
-    observe=Observe(4, ("mean",), True, False, 10),
+    observe=Observe(4, ("mean",), True, False, 10, "embedding", 8, 32),
 )
 
 
@@ -56,6 +56,8 @@ def test_overrides_reach_into_the_file(tmp_path: Path) -> None:
         ({"env": "X", "steps": "many"}, "steps is 'many'"),
         ({"env": "X", "steps": 0}, "steps is 0, but must be at least 1"),
         ({"env": "X", "num_envs": -1}, "num_envs is -1"),
+        ({"env": "X", "observe": {"max_tokens": 0}}, r"observe.max_tokens is 0"),
+        ({"env": "X", "observe": {"width": 0}}, r"observe.width is 0"),
         ({"steps": 3}, "the key 'env' is required"),
     ],
 )
@@ -87,3 +89,14 @@ def test_an_override_below_a_value_is_refused(tmp_path: Path) -> None:
     file.write_text("env: CartPole-v1\nsteps: 4\n")
     with pytest.raises(ConfigError, match="'steps' is 4"):
         Experiment.from_yaml(file, {"steps.more": 1})
+
+
+def test_replaced_values_leave_the_experiment_as_it_was() -> None:
+    other = FULL.replaced({"observe.layer": 8, "algorithm.settings.gamma": 0.5, "model": {}})
+    assert (other.observe.layer, other.model) == (8, Model())
+    assert other.algorithm.settings == {"learning_rate": 0.1, "gamma": 0.5}
+    assert FULL.algorithm.settings == {"learning_rate": 0.1}
+    assert FULL.uses_model is False
+    assert FULL.replaced({"observe.encoder": "model"}).uses_model
+    with pytest.raises(ConfigError, match=r"unknown key 'observe.layr'"):
+        FULL.replaced({"observe.layr": 1})

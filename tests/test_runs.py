@@ -87,3 +87,21 @@ def test_machine_outside_a_checkout_has_no_git_state(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert describe_machine()["git"] is None
+
+
+def test_the_last_row_and_the_curve_are_read_while_rows_are_written(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={}) as writer:
+        run = Run(writer.path)
+        assert run.last_metrics() == {}
+        assert [len(part) for part in run.curve()] == [0, 0]
+        for step in range(2000):
+            writer.metric({"step": step, "some/column": 1.0, "some/other": 2.0})
+        for step, value in ((1, 0.0), (2, 2.0), (9, 4.0), (10, 6.0)):
+            writer.episode({"step": step, "return": value})
+    with (run.path / "metrics.jsonl").open("a") as rows:
+        rows.write('{"step": 2000, "so')
+    assert (run.path / "metrics.jsonl").stat().st_size > 64 * 1024
+    assert run.last_metrics()["step"] == 1999
+    steps, returns = run.curve(bins=2)
+    assert steps.tolist() == [5.0, 10.0]
+    assert returns.tolist() == [1.0, 5.0]

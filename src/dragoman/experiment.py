@@ -113,14 +113,15 @@ class Experiment:
     observe: Observe | None = Observe()
 
     def __post_init__(self) -> None:
+        observe = self.observe or Observe()
         for name, value, least in (
+            ("observe.width", 1 if observe.width is None else observe.width, 1),
+            ("observe.max_tokens", observe.max_tokens, 1),
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
             ("model.threads", self.model.threads or 1, 1),
             ("max_episode_steps", self.max_episode_steps or 1, 1),
-            ("observe.width", self.observe.width or 1 if self.observe else 1, 1),
-            ("observe.max_tokens", self.observe.max_tokens if self.observe else 1, 1),
         ):
             if value < least:
                 raise ConfigError(

@@ -68,9 +68,10 @@ def write_comparison(
 
 
 class InProcess:
-    """Stands in for `dragoman.comparing.workers.Workers`: one job at a time, right here."""
+    """Stands in for `dragoman.comparing.workers.Workers`: jobs are done here, in order."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         self.jobs: list[Job] = []
 
     def __enter__(self) -> InProcess:
@@ -81,20 +82,20 @@ class InProcess:
 
     @property
     def idle(self) -> int:
-        return 1 - len(self.jobs)
+        return self.count - len(self.jobs)
 
     def start(self, job: Job) -> None:
         self.jobs.append(job)
 
     def reports(self) -> Iterator[Report]:
-        (job,) = self.jobs
+        job = self.jobs[0]
         steps: list[int] = []
         try:
             job.run(steps.append)
         except Exception:
-            self.jobs.clear()
+            self.jobs.pop(0)
             yield Report(job, "failed", error=traceback.format_exc())
         else:
-            self.jobs.clear()
+            self.jobs.pop(0)
             yield from (Report(job, "steps", taken) for taken in steps)
             yield Report(job, "done")

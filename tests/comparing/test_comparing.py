@@ -137,11 +137,14 @@ def test_tokens_make_arms_equal(
     )
     cart_pole = {"env": "CartPole-v1", "env_settings": {}}  # where texts hardly ever repeat
     comparison = read_comparison(file, overrides=cart_pole, seeds=1, budget="tokens")
-    results, _ = run(comparison, tmp_path / "out")
+    # There is room for all at once, but three must wait to be told how many tokens they have.
+    results, events = run(comparison, tmp_path / "out", jobs=9)
     costs = {name: arm["costs"]["0"] for name, arm in results["arms"].items()}
     assert costs["wordy"]["steps"] == 64
     assert costs["brief"]["tokens"] == pytest.approx(costs["wordy"]["tokens"], rel=0.1)
     assert 64 < costs["brief"]["steps"] < MOST_TIMES * 64
+    order = [(event.arm, event.kind) for event in events if event.kind in ("started", "done")]
+    assert order.index(("wordy", "done")) < order.index(("brief", "started"))
     # Whoever needs no tokens takes as many steps.
     for name in ("no-model", "learned-embedding"):
         assert (costs[name]["steps"], costs[name]["tokens"]) == (64, 0)

@@ -6,6 +6,7 @@ process was doing is lost.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import traceback
@@ -85,7 +86,9 @@ class Workers:
         assert self.idle, "every process is busy"
         self._free = [worker for worker in self._free if worker.process.is_alive()]
         worker = self._free.pop() if self._free else _Worker(self._context)
-        worker.connection.send(job)
+        # One that has just died is found out when it is listened to.
+        with contextlib.suppress(ConnectionError):
+            worker.connection.send(job)
         self._busy[worker] = job
 
     def reports(self) -> Iterator[Report]:
@@ -98,7 +101,7 @@ class Workers:
     def _heard(self, worker: _Worker, job: Job) -> Report:
         try:
             kind, steps, error = worker.connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             # Its end of the connection is closed by nothing but its death.
             worker.join()
             del self._busy[worker]
@@ -140,7 +143,7 @@ def work(connection: Connection) -> None:
     try:
         while True:
             _do(connection.recv(), connection)
-    except (KeyboardInterrupt, EOFError, BrokenPipeError):
+    except (KeyboardInterrupt, EOFError, ConnectionError):
         # Asked to stop, or nobody is left to work for.
         return
 
@@ -148,8 +151,6 @@ def work(connection: Connection) -> None:
 def _do(job: Job, connection: Connection) -> None:
     try:
         job.run(lambda steps: connection.send(("steps", steps, "")))
-    except BrokenPipeError:
-        raise
     except Exception:
         # Whatever a user's environment raises must not end the other runs.
         connection.send(("failed", 0, traceback.format_exc()))

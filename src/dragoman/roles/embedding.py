@@ -18,11 +18,11 @@ from dragoman.errors import ConfigError
 from dragoman.roles.observe import Observe, describe_all
 from dragoman.types import Describer, FloatArray, Info, Pooling, Tokenizer
 
-ROWS = 4096
+ROWS = 1024
 """Rows of the table: different tokens that a run may meet, of which the first is for all others.
 
-A whole vocabulary has ten times as many, nearly all of which no description ever uses: they would
-be saved with every run and be carried through every step of the optimiser for nothing.
+A whole vocabulary has fifty times as many, nearly all of which no description ever uses: they
+would be saved with every run and be carried through every step of the optimiser for nothing.
 """
 
 PAD = -1.0

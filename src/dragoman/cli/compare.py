@@ -146,9 +146,14 @@ def _print(results: dict[str, Any]) -> None:
     random, best = results["random"], results["reference"]["best_known"]
     lines = "random policy " + ("not played" if random is None else f"{random:.3g}")
     lines += "" if best is None else f", best known {best:.3g}"
-    table = Table(title=f"{results['name']}: evaluated return, {lines}")
+    table = Table(
+        title=f"{results['name']}: evaluated return, {lines}",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     for column in ("arm", "kind", "seeds", "mean", "IQM", "verdict"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("arm", "verdict"))
     for name, arm in results["arms"].items():
         table.add_row(
             name,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from dragoman.budget import Measure
 from dragoman.errors import ConfigError, RunError, did_you_mean
-from dragoman.experiment import Experiment, with_overrides
+from dragoman.experiment import Experiment, read_mapping, with_overrides
 from dragoman.runs import Run, write_text
 
 Kind: TypeAlias = Literal["arm", "control", "baseline"]
@@ -141,7 +141,7 @@ class Comparison:
     @classmethod
     def from_yaml(cls, path: str | Path) -> Comparison:
         """Read what `to_yaml` wrote."""
-        return cls.from_dict(read_mapping(Path(path)))
+        return cls.from_dict(read_mapping(Path(path), "comparison", first="base: experiment.yaml"))
 
     @classmethod
     def open(cls, folder: str | Path) -> ComparisonFolder:
@@ -298,22 +298,6 @@ def validated(adapter: pydantic.TypeAdapter[T], data: Any, kind: type[Any]) -> T
         else:
             problem = f"{key} is {first['input']!r}: {first['msg']}"
         raise ConfigError(problem, cure="docs/comparing.md lists every key") from None
-
-
-def read_mapping(file: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds."""
-    if not file.is_file():
-        raise ConfigError(f"there is no comparison file {file}", cure="check the path")
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}", cure="mend the file") from error
-    if not isinstance(data, dict):
-        raise ConfigError(
-            f"{file} holds {type(data).__name__}, not a mapping of keys to values",
-            cure="start with a line such as 'base: experiment.yaml'",
-        )
-    return data
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pydantic
 
 from dragoman.budget import Measure
-from dragoman.comparison import Arm, BestKnown, Comparison, Evaluated, read_mapping, validated
+from dragoman.comparison import Arm, BestKnown, Comparison, Evaluated, validated
 from dragoman.errors import ConfigError, did_you_mean
-from dragoman.experiment import Experiment, with_overrides
+from dragoman.experiment import Experiment, read_mapping, with_overrides
 from dragoman.roles.controls import Control, roles_of
 
 BASELINE = "no-model"
@@ -71,7 +71,7 @@ def read_comparison(
         ConfigError: A key or value does not fit, or there is nothing to compare.
     """
     file = Path(path)
-    data = read_mapping(file)
+    data = read_mapping(file, "comparison", first="base: experiment.yaml")
     given = {"seeds": seeds, "budget": budget}
     data |= {key: value for key, value in given.items() if value is not None}
     read = validated(_ADAPTER, data, ComparisonFile)
@@ -148,7 +148,7 @@ def _base(base: str | Mapping[str, Any], file: Path) -> dict[str, Any]:
     places = [file.parent / base, Path(base)]
     for place in places:
         if place.is_file():
-            return read_mapping(place)
+            return read_mapping(place, "experiment", first="env: CartPole-v1")
     raise ConfigError(
         f"there is no base experiment {base!r}: neither {places[0]} nor {places[1]} is a file",
         cure="give its path, from the comparison's file or from the working folder",

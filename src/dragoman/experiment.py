@@ -158,18 +158,7 @@ class Experiment:
             path: The file.
             overrides: Values that replace the file's, by dotted key: ``{"algorithm.name": "dqn"}``.
         """
-        file = Path(path)
-        if not file.is_file():
-            raise ConfigError(f"there is no experiment file {file}", cure="check the path")
-        try:
-            data = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{file} is not valid YAML: {error}", cure="mend the file") from error
-        if not isinstance(data, dict):
-            raise ConfigError(
-                f"{file} holds {type(data).__name__}, not a mapping of keys to values",
-                cure="start with a line such as 'env: CartPole-v1'",
-            )
+        data = read_mapping(Path(path), "experiment", first="env: CartPole-v1")
         return cls.from_dict(with_overrides(data, overrides or {}))
 
     def replaced(self, overrides: Mapping[str, Any]) -> Experiment:
@@ -231,6 +220,31 @@ def _choices(location: Sequence[str | int]) -> list[str]:
     # A tuple of literals holds its choices one level down.
     nested = [choice for option in options for choice in get_args(option)]
     return [str(option) for option in (nested or options)]
+
+
+def read_mapping(file: Path, what: str, *, first: str) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds.
+
+    Args:
+        file: The file.
+        what: What it should describe, for the message when it is missing.
+        first: A line such a file may start with.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML or holds something else.
+    """
+    if not file.is_file():
+        raise ConfigError(f"there is no {what} file {file}", cure="check the path")
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}", cure="mend the file") from error
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{file} holds {type(data).__name__}, not a mapping of keys to values",
+            cure=f"start with a line such as '{first}'",
+        )
+    return data
 
 
 def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.spaces.utils import flatdim, flatten
 
 from dragoman.errors import ConfigError
-from dragoman.roles.observe import Observe, describe_all
+from dragoman.roles.observe import Observe, check_raw, describe_all
 from dragoman.types import Describer, FloatArray, Info, Pooling, Tokenizer
 
 ROWS = 1024
@@ -75,11 +75,7 @@ class TokenObserver:
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
-        if settings.raw and not space.is_np_flattenable:
-            raise ConfigError(
-                f"observe.raw is on, but {space} has no fixed number of values",
-                cure="set observe.raw to false, or flatten the observation in a wrapper first",
-            )
+        check_raw(settings, space)
         self.tokenizer = tokenizer
         self.describer = describer
         self.settings = settings

@@ -73,6 +73,15 @@ class Observe:
         return self.encoder == "model"
 
 
+def check_raw(settings: Observe, space: gym.Space[Any]) -> None:
+    """Refuse to put raw values beside the features where a space has no fixed number of them."""
+    if settings.raw and not space.is_np_flattenable:
+        raise ConfigError(
+            f"observe.raw is on, but {space} has no fixed number of values",
+            cure="set observe.raw to false, or flatten the observation in a wrapper first",
+        )
+
+
 def describe_all(
     describer: Describer, observations: Sequence[Any], infos: Sequence[Info]
 ) -> list[str]:
@@ -105,11 +114,7 @@ class Observer:
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
-        if settings.raw and not space.is_np_flattenable:
-            raise ConfigError(
-                f"observe.raw is on, but {space} has no fixed number of values",
-                cure="set observe.raw to false, or flatten the observation in a wrapper first",
-            )
+        check_raw(settings, space)
         self.model = model
         self.describer = describer
         self.settings = settings

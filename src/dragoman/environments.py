@@ -16,6 +16,9 @@ from gymnasium.envs.registration import EnvCreator, EnvSpec
 
 from dragoman.errors import ConfigError, did_you_mean
 
+_OWN = "dragoman/"
+"""Namespace of the built-in tasks, which are registered when their package is imported."""
+
 
 def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvSpec:
     """Return the specification of an environment.
@@ -29,6 +32,8 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
     Raises:
         ConfigError: There is no such environment, module, file or class.
     """
+    if name.startswith(_OWN):
+        importlib.import_module("dragoman.tasks")
     source, separator, attribute = name.rpartition(":")
     if separator:
         module = _module(source, name)

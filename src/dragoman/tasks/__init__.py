@@ -1,0 +1,30 @@
+"""Built-in environments with their reference policies, registered with Gymnasium.
+
+Importing this package registers them; it is light, and loads neither torch nor pydantic. Gymnasium
+dropped its entry points for plugins in 1.0, so name the package where nothing has imported it:
+
+>>> import gymnasium
+>>> gymnasium.make("dragoman.tasks:dragoman/TidyHouse-v0").spec.id
+'dragoman/TidyHouse-v0'
+
+Dragoman itself finds the plain id in experiments and on the command line.
+"""
+
+from __future__ import annotations
+
+from gymnasium.envs.registration import register, registry
+
+_TASKS = (
+    # id, class, most steps an episode
+    ("dragoman/TidyHouse-v0", "dragoman.tasks.tidy_house:TidyHouse", 40),
+)
+
+
+def register_all() -> None:
+    """Register every task that is not registered yet; safe to call twice."""
+    for name, entry_point, max_episode_steps in _TASKS:
+        if name not in registry:
+            register(name, entry_point, max_episode_steps=max_episode_steps)
+
+
+register_all()

@@ -1,0 +1,274 @@
+"""A text world: put every object where it usually belongs.
+
+The house has a random subset of the places of `dragoman.tasks.household`, and some objects that
+belong in these places lie on its floor. The text never says where: that is what a language model
+knows. Objects of the splits ``train``, ``validation`` and ``test`` are disjoint, so an agent that
+learnt its objects by heart is found out on another split.
+
+    take X        X is the thing to hold; only with empty hands
+    put X in Y    X, the thing held, is put away in the place Y for good, be that right or wrong
+
+Observations are text (`gymnasium.spaces.Text`), since a language model reads them as they are and
+every describer of spaces serves them without configuration. Actions are numbered so that a policy
+network with a fixed head can learn them: the first ``num_objects`` take the first, second, ...
+object that the text names on the floor, and the rest put what is held into one place each, in the
+order of `household.PLACES` whatever the house has.
+
+References: `oracle` earns 1; `uniform` earns 1 / num_places on average (dense, no penalty), because
+it puts each object into one of the places with equal probability and one of them is right.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
+from dragoman.tasks.tidy_frame import draw
+
+RewardKind: TypeAlias = Literal["dense", "final"]
+
+FEWEST_PLACES = 6
+MOST_OBJECTS = 10
+"""Each takes two steps, so the registered limit of 40 steps leaves room for as many mistakes."""
+
+TASK = "Task: tidy the house, put every object where it usually belongs."
+CHARSET = string.ascii_letters + " .,:-"
+
+
+class TidyHouse(gym.Env[str, np.int64]):
+    """Put ``num_objects`` objects where they belong among ``num_places`` places.
+
+    An action whose command is not admissible now changes nothing and earns nothing, so that
+    agents that know no masks can learn too. ``info`` holds:
+
+    * ``action_mask``: int8 ``(A,)``, 1 for the actions whose commands are admissible;
+    * ``action_texts``: ``A`` texts, empty where the action is not admissible;
+    * ``success``: whether the episode has ended with every object in its right place.
+
+    Args:
+        num_objects: Objects of a house.
+        num_places: Places of a house, the right one of each object among them.
+        split: Which objects there are: ``train``, ``validation`` or ``test``.
+        reward: ``dense`` gives ``1 / num_objects`` for each object put right; ``final`` gives 1
+            at the end if all are.
+        penalty: Subtracted, over ``num_objects``, for each object put wrong; dense only.
+        render_mode: ``ansi`` for the text, ``rgb_array`` for a picture.
+
+    Raises:
+        ConfigError: An argument is outside its range.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc] # Gymnasium forgot the ClassVar
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 2,
+    }
+
+    def __init__(
+        self,
+        num_objects: int = 3,
+        num_places: int = FEWEST_PLACES,
+        split: Split = "train",
+        reward: RewardKind = "dense",
+        penalty: float = 0.0,
+        render_mode: Literal["ansi", "rgb_array"] | None = None,
+    ) -> None:
+        _check_between("num_objects", num_objects, 1, MOST_OBJECTS)
+        _check_between("num_places", num_places, FEWEST_PLACES, len(PLACES))
+        _check_choice("split", split, get_args(Split))
+        _check_choice("reward", reward, get_args(RewardKind))
+        _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        if not 0 <= penalty <= 1:
+            raise ConfigError(f"penalty is {penalty}", cure="choose a number from 0 to 1")
+        if penalty and reward == "final":
+            raise ConfigError(
+                f"penalty is {penalty}, but the final reward looks at the whole house",
+                cure="set penalty to 0, or reward to 'dense'",
+            )
+        self.num_objects = num_objects
+        self.num_places = num_places
+        self.split = split
+        self.reward = reward
+        self.penalty = penalty
+        self.render_mode = render_mode
+        self.action_space = cast(
+            gym.Space[np.int64], gym.spaces.Discrete(num_objects + len(PLACES))
+        )
+        self.observation_space = gym.spaces.Text(
+            _longest_text(num_objects, num_places), charset=CHARSET
+        )
+        self.places: tuple[str, ...] = ()
+        self.floor: list[str] = []
+        self.held: str | None = None
+        self.put_away: dict[str, str] = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Furnish a new house; ``options`` has no effect."""
+        super().reset(seed=seed)
+        # Both lists are sorted, so that the order says nothing of what belongs where.
+        chosen = self.np_random.choice(len(PLACES), size=self.num_places, replace=False)
+        self.places = tuple(PLACES[i] for i in sorted(chosen))
+        names = [name for place in self.places for name in OBJECTS[self.split][place]]
+        drawn = self.np_random.choice(len(names), size=self.num_objects, replace=False)
+        self.floor = sorted(names[i] for i in drawn)
+        self.held = None
+        self.put_away = {}
+        return self.text(), self._info()
+
+    def step(self, action: np.int64) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Carry out one command.
+
+        Raises:
+            SpaceError: The action is outside the space, or every object is put away already.
+        """
+        if not self.action_space.contains(action):
+            raise SpaceError(
+                f"action {action!r} is not in {self.action_space}",
+                cure="choose a whole number below action_space.n",
+            )
+        if not self.floor and self.held is None:
+            raise SpaceError("there is no object left to put away", cure="call reset() first")
+        earned = 0.0
+        if action in self._commands():
+            earned = self._obey(int(action))
+        done = not self.floor and self.held is None
+        if self.reward == "final":
+            earned = float(self._success())
+        return self.text(), earned, done, False, self._info()
+
+    def text(self) -> str:
+        """Return the house in words, as the agent knows it."""
+        away = ", ".join(f"{name} in {place}" for name, place in self.put_away.items())
+        return (
+            f"{TASK} On the floor: {', '.join(self.floor) or 'nothing'}. "
+            f"Places: {', '.join(self.places)}. "
+            f"You hold: {self.held or 'nothing'}. Put away: {away or 'nothing'}."
+        )
+
+    def action_mask(self) -> NDArray[np.int8]:
+        """Return int8 ``(A,)``, 1 for the actions whose commands are admissible now."""
+        mask = np.zeros(self.num_objects + len(PLACES), dtype=np.int8)
+        mask[list(self._commands())] = 1
+        return mask
+
+    def action_text(self, action: int) -> str:
+        """Return an admissible action as a command.
+
+        Raises:
+            SpaceError: The action is not admissible now.
+        """
+        commands = self._commands()
+        if action not in commands:
+            raise SpaceError(
+                f"action {action} is not admissible now",
+                cure=f"choose from {sorted(commands)}, where info['action_mask'] is 1",
+            )
+        return commands[action]
+
+    def action_of(self, text: str) -> int:
+        """Return the action of an admissible command; the inverse of `action_text`.
+
+        Raises:
+            SpaceError: The command is not admissible now.
+        """
+        actions = {command: action for action, command in self._commands().items()}
+        if text not in actions:
+            raise SpaceError(
+                f"command {text!r} is not admissible now{did_you_mean(text, actions)}",
+                cure=f"choose from {list(actions)}",
+            )
+        return actions[text]
+
+    def render(self) -> Any:
+        """Return the text (``ansi``) or a picture, uint8 ``(240, 320, 3)`` (``rgb_array``)."""
+        if self.render_mode == "ansi":
+            return self.text()
+        if self.render_mode == "rgb_array":
+            return draw(self.places, self.floor, self.held, self.put_away)
+        return None
+
+    def _commands(self) -> dict[int, str]:
+        """Return the admissible actions with their commands."""
+        if self.held is None:
+            return {i: f"take {name}" for i, name in enumerate(self.floor)}
+        return {
+            self.num_objects + PLACES.index(place): f"put {self.held} in {place}"
+            for place in self.places
+        }
+
+    def _obey(self, action: int) -> float:
+        """Carry out an admissible action and return its dense reward."""
+        if self.held is None:
+            self.held = self.floor.pop(action)
+            return 0.0
+        place = PLACES[action - self.num_objects]
+        is_right = HOME[self.held] == place
+        self.put_away[self.held] = place
+        self.held = None
+        return (1.0 if is_right else -self.penalty) / self.num_objects
+
+    def _success(self) -> bool:
+        return len(self.put_away) == self.num_objects and all(
+            HOME[name] == place for name, place in self.put_away.items()
+        )
+
+    def _info(self) -> dict[str, Any]:
+        commands = self._commands()
+        texts = [commands.get(i, "") for i in range(self.num_objects + len(PLACES))]
+        return {
+            "action_mask": self.action_mask(),
+            "action_texts": texts,
+            "success": self._success(),
+        }
+
+
+def oracle(env: gym.Env[Any, Any]) -> int:
+    """Take the first object on the floor, or put the one held where it belongs."""
+    house = _house_in(env)
+    if house.held is None:
+        return 0
+    return house.action_of(f"put {house.held} in {HOME[house.held]}")
+
+
+def uniform(env: gym.Env[Any, Any]) -> int:
+    """Choose among the admissible commands with equal probability, by the action space's seed."""
+    space = cast(gym.spaces.Discrete, env.action_space)
+    return int(space.sample(_house_in(env).action_mask()))
+
+
+def _house_in(env: gym.Env[Any, Any]) -> TidyHouse:
+    house = env.unwrapped
+    if not isinstance(house, TidyHouse):
+        raise ConfigError(
+            f"this policy plays TidyHouse, not {type(house).__name__}",
+            cure="give it gymnasium.make('dragoman/TidyHouse-v0')",
+        )
+    return house
+
+
+def _longest_text(num_objects: int, num_places: int) -> int:
+    """Return an upper bound on the characters of a text: every object put in the longest place."""
+    place, name = max(map(len, PLACES)), max(map(len, HOME))
+    frame = len(f"{TASK} On the floor: nothing. Places: . You hold: nothing. Put away: nothing.")
+    return frame + num_places * (place + 2) + num_objects * (name + len(" in , ") + place)
+
+
+def _check_between(name: str, value: int, least: int, most: int) -> None:
+    if not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise ConfigError(
+            f"{name} is {value!r}", cure=f"choose a whole number from {least} to {most}"
+        )
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(
+            f"{name} is {value!r}", cure=f"choose from {', '.join(map(repr, choices))}"
+        )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import zlib
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks import masks
+from dragoman.tasks import drawing, masks
 from dragoman.tasks.dispatching import RULES
 from dragoman.tasks.instances import INSTANCES, Instance
 from tests.tasks.playing import play, same
@@ -86,6 +88,20 @@ def test_random_policy_leaves_the_instances_alone():
 def test_rules_on_ft06(rule, hours):
     # The figures of the literature for non-delay dispatching.
     assert makespan(make(instance="ft06"), RULES[rule]) == hours
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"), [("ft06", 2118715355), ("ft10", 824500929), ("la01", 2085700575)]
+)
+def test_instances_are_the_published_ones(name, digest):
+    # Taken when the tables were compared, number by number, with an independent copy.
+    table = np.stack([INSTANCES[name].machines, INSTANCES[name].durations])
+    assert zlib.crc32(table.astype("<i8").tobytes()) == digest
+
+
+def test_instances_are_shared_and_therefore_read_only():
+    with pytest.raises(ValueError, match="read-only"):
+        INSTANCES["ft06"].durations[0, 0] = 2
 
 
 @pytest.mark.parametrize("name", OPTIMAL)
@@ -217,6 +233,7 @@ def test_picture():
     assert frame.dtype == np.uint8
     assert frame.shape == (256, 256, 3)
     assert (empty == 255).all()
+    assert len({drawing.colour(job) for job in range(30)}) == 30
     rows, columns = np.nonzero((frame != 255).any(axis=2))
     assert (rows.min() // (256 / 6), rows.max() // (256 / 6)) == (1, 1)
     assert (columns.min(), columns.max()) == (0, round(8 / 94 * 256) - 1)

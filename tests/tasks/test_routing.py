@@ -96,8 +96,10 @@ def test_savings_by_hand():
     assert env.unwrapped.distance == 60 + 20
 
 
-def test_savings_finds_the_best_way_round_a_square():
-    env = placed([[0, 0], [10, 0], [10, 10], [0, 10]], [1, 1, 1])
+@pytest.mark.parametrize("corners", [*itertools.permutations([[10, 0], [10, 10], [0, 10]])])
+def test_savings_finds_the_way_round_a_square_whatever_the_order(corners):
+    # Joins at either end of either route.
+    env = placed([[0, 0], *corners], [1, 1, 1])
     drive(env, POLICIES["savings"])
     assert env.unwrapped.distance == 40
 

@@ -12,6 +12,7 @@ With the default settings, over the instances of seeds 0 to 299, the policies of
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import gymnasium as gym
@@ -147,7 +148,8 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
 
     def text(self) -> str:
         """Return what a language model reads: the truck, the stops that wait, the depot."""
-        waiting = np.flatnonzero(self.wanted)
+        waiting = np.flatnonzero(self.wanted).tolist()
+        offsets = (self.places - self.places[self.at]).tolist()  # (stops + 1, 2): east, north
         where = "the depot" if self.at == DEPOT else f"stop {self.at}"
         sentences = [
             "Goal: serve every stop and return to the depot, driving as little as possible.",
@@ -155,11 +157,11 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
             f"{counted(self.capacity, 'box', 'boxes')} left.",
             f"{counted(len(waiting), 'stop still waits', 'stops still wait')}.",
         ]
-        for stop in waiting.tolist():
+        for stop in waiting:
             boxes = counted(self.wanted[stop], "box", "boxes")
-            sentences.append(f"Stop {stop} needs {boxes}, {self._way_to(stop)}.")
+            sentences.append(f"Stop {stop} needs {boxes}, {_way(*offsets[stop])}.")
         if self.at != DEPOT:
-            sentences.append(f"The depot is {self._way_to(DEPOT)}.")
+            sentences.append(f"The depot is {_way(*offsets[DEPOT])}.")
         return " ".join(sentences)
 
     def render(self) -> Any:
@@ -178,15 +180,6 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         drawing.dot(image, x, y, drawing.BLACK, radius=0.025)
         return image
 
-    def _way_to(self, place: int) -> str:
-        east, north = np.rint(self.places[place] - self.places[self.at]).astype(int)
-        parts = [
-            *([f"{abs(north)} km {'north' if north > 0 else 'south'}"] if north else []),
-            *([f"{abs(east)} km {'east' if east > 0 else 'west'}"] if east else []),
-        ]
-        away = f"{self.distances_from(self.at)[place]:.0f} km away"
-        return f"{' '.join(parts)} ({away})" if parts else "less than 1 km away"
-
     def _action_texts(self) -> list[str]:
         drives = [f"drive to stop {stop}" for stop in range(1, self.stops + 1)]
         return ["return to the depot", *drives]
@@ -199,3 +192,11 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
 
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self.action_masks(), "distance": self.distance}
+
+
+def _way(east: float, north: float) -> str:
+    """Return ``3 km north 4 km west (5 km away)``, each number rounded to the kilometre."""
+    ways = (("north", "south", round(north)), ("east", "west", round(east)))
+    parts = [f"{abs(way)} km {plus if way > 0 else minus}" for plus, minus, way in ways if way]
+    away = f"{math.hypot(east, north):.0f} km away"
+    return f"{' '.join(parts)} ({away})" if parts else "less than 1 km away"

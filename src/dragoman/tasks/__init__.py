@@ -1,7 +1,8 @@
 """The environments that ship with Dragoman, in pure Python and NumPy.
 
-Importing this package registers them; so does Gymnasium itself, which finds `register_all` by
-the entry point ``gymnasium.envs`` and needs no import of Dragoman.
+Importing this package registers them, and an id may name it: Gymnasium 1.0 gave up loading
+environments by entry point, so a program that has not imported it writes
+``gymnasium.make("dragoman.tasks:dragoman/JobShop-v0")``.
 """
 
 from __future__ import annotations

@@ -84,8 +84,9 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
             self.jobs, self.machines = INSTANCES[instance].machines.shape
         self.action_space = gym.spaces.Discrete(self.jobs)
         # No makespan exceeds all work, and all work is at most min(jobs, machines) bounds.
-        job = [*[min(self.jobs, self.machines)] * 2, self.machines, *[1] * (2 * self.machines)]
-        high = [*job * self.jobs, *[min(self.jobs, self.machines)] * self.machines]
+        latest = min(self.jobs, self.machines)
+        job = [latest, latest, *[1] * (1 + 2 * self.machines)]
+        high = [*job * self.jobs, *[latest] * self.machines]
         self.observation_space = gym.spaces.Box(0, np.array(high, dtype=np.float32))
 
     def reset(

@@ -1,6 +1,6 @@
 """Published job shops: the instances on which scheduling methods are compared.
 
-Data and optima as in the OR-Library (Beasley, Journal of the Operational Research Society 41,
+Data as in the OR-Library (Beasley, Journal of the Operational Research Society 41,
 1990); one job a row, machine and hours in turn.
 """
 

@@ -1,4 +1,4 @@
-"""Built-in environments with their reference policies, registered with Gymnasium.
+"""Built-in environments with their reference policies, in pure Python and NumPy.
 
 Importing this package registers them; it is light, and loads neither torch nor pydantic. Gymnasium
 dropped its entry points for plugins in 1.0, so name the package where nothing has imported it:
@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from gymnasium.envs.registration import register, registry
 
-_TASKS = (
-    # id, class, most steps an episode
+ENVIRONMENTS = (
+    # Id, class, most steps of an episode: for the first two above the longest there can be.
+    ("dragoman/CVRP-v0", "dragoman.tasks.routing:RoutingEnv", 1000),
+    ("dragoman/JobShop-v0", "dragoman.tasks.job_shop:JobShopEnv", 1000),
     ("dragoman/TidyHouse-v0", "dragoman.tasks.tidy_house:TidyHouse", 40),
 )
 
 
 def register_all() -> None:
-    """Register every task that is not registered yet; safe to call twice."""
-    for name, entry_point, max_episode_steps in _TASKS:
+    """Register every environment that is not registered yet; safe to call twice."""
+    for name, entry_point, max_episode_steps in ENVIRONMENTS:
         if name not in registry:
             register(name, entry_point, max_episode_steps=max_episode_steps)
 

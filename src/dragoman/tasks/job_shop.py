@@ -1,0 +1,239 @@
+"""Job-shop scheduling: each job visits every machine once, in an order of its own.
+
+One action dispatches the next operation of a job: it starts as soon as both the job and its
+machine are free, after everything dispatched to that machine before (no gap is filled later).
+Every order of dispatches is thus a semi-active schedule, and an optimal one is among them
+(Pinedo, Scheduling, 5th ed., section 2.3). An episode takes jobs × machines steps.
+
+Over the instances that seeds 0 to 299 draw with the default settings, the policies of
+`dragoman.tasks.dispatching` end after: random 90.7 hours, LPT 66.0, FIFO 61.9, SPT 61.6,
+MOR 60.0, MWR 59.6 (standard errors 0.9 for random, else 0.4 to 0.5).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.tasks import drawing, masks
+from dragoman.tasks.instances import INSTANCES, Hours, Instance
+from dragoman.tasks.masks import Mask, WhenMasked, counted
+from dragoman.types import FloatArray
+
+Reward: TypeAlias = Literal["dense", "final"]
+
+MOST = 30  # jobs and machines, so that 900 steps stay below the registered limit
+
+
+class JobShopEnv(gym.Env[FloatArray, np.int64]):
+    """Dispatch operations so that the last one ends as early as possible.
+
+    The observation is a flat float32 vector, with hours in units of the instance's lower bound:
+    for each job the hour it is free, the hour its next operation can start, the work left, the
+    duration left on each machine (0 when done) and how near each machine is in its order (1 for
+    the next one, 1/2 for the one after, 0 when done); then the hour each machine is free.
+
+    Args:
+        instance: Name of a published instance, or ``None`` to draw a new one at every reset, with
+            machine orders and whole hours uniform.
+        jobs: Number of jobs to draw, up to 30; with a name it is the instance's own.
+        machines: Number of machines to draw, up to 30; with a name it is the instance's own.
+        durations: Shortest and longest operation to draw, in hours.
+        reward: ``"dense"`` pays minus the growth of the makespan over the lower bound at every
+            step, ``"final"`` all of it at the end. Either sums to minus makespan over bound.
+        when_masked: What dispatching a finished job does, see `dragoman.tasks.masks`.
+        render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a Gantt chart.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        instance: str | None = None,
+        *,
+        jobs: int = 6,
+        machines: int = 6,
+        durations: tuple[int, int] = (1, 10),
+        reward: Reward = "dense",
+        when_masked: WhenMasked = "next",
+        render_mode: str | None = None,
+    ) -> None:
+        masks.one_of("reward", reward, Reward)
+        masks.one_of("when_masked", when_masked, WhenMasked)
+        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        if instance is not None and instance not in INSTANCES:
+            raise ConfigError(
+                f"no instance is called {instance!r}{did_you_mean(instance, INSTANCES)}",
+                cure=f"choose from {', '.join(INSTANCES)}, or None to draw one",
+            )
+        self.name = instance
+        self.render_mode = render_mode
+        self.reward: Reward = reward
+        self.when_masked: WhenMasked = when_masked
+        self.jobs = masks.whole_number("jobs", jobs, 1, MOST)
+        self.machines = masks.whole_number("machines", machines, 1, MOST)
+        self.durations = _range_of(durations)
+        if instance is not None:
+            self.jobs, self.machines = INSTANCES[instance].machines.shape
+        self.action_space = gym.spaces.Discrete(self.jobs)
+        # No makespan exceeds all work, and all work is at most min(jobs, machines) bounds.
+        latest = min(self.jobs, self.machines)
+        job = [latest, latest, *[1] * (1 + 2 * self.machines)]
+        high = [*job * self.jobs, *[latest] * self.machines]
+        self.observation_space = gym.spaces.Box(0, np.array(high, dtype=np.float32))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        """Start with nothing dispatched, on a new instance unless it is a named one."""
+        super().reset(seed=seed)
+        self.instance = self._draw() if self.name is None else INSTANCES[self.name]
+        self.bound = self.instance.bound
+        self.done_operations = np.zeros(self.jobs, dtype=np.int64)
+        self.job_free = np.zeros(self.jobs, dtype=np.int64)
+        self.machine_free = np.zeros(self.machines, dtype=np.int64)
+        self.starts = np.full((self.jobs, self.machines), -1)  # (jobs, k-th operation), in hours
+        return self._observation(), self._info()
+
+    def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+        """Dispatch the next operation of a job."""
+        masks.refuse_the_past(self.is_over)
+        job = masks.allowed_action(action, self.action_masks(), self.when_masked)
+        before = self.makespan
+        operation = self.done_operations[job]
+        machine = self.instance.machines[job, operation]
+        start = self.earliest_starts()[job]
+        self.starts[job, operation] = start
+        end = start + self.instance.durations[job, operation]
+        self.job_free[job] = self.machine_free[machine] = end
+        self.done_operations[job] += 1
+        terminated = self.is_over
+        if self.reward == "dense":
+            reward = -(self.makespan - before) / self.bound
+        else:
+            reward = -self.makespan / self.bound if terminated else 0.0
+        return self._observation(), float(reward), terminated, False, self._info()
+
+    @property
+    def makespan(self) -> int:
+        """When the last operation dispatched so far ends, in hours."""
+        return int(self.job_free.max())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every operation is dispatched."""
+        return bool((self.done_operations == self.machines).all())
+
+    def action_masks(self) -> Mask:
+        """Return int8 ``(jobs,)``: 1 where a job has an operation left.
+
+        After the end all are 1: the mask then means nothing, and libraries reject an empty one.
+        """
+        unfinished = self.done_operations < self.machines
+        return (unfinished | ~unfinished.any()).astype(np.int8)
+
+    def next_operations(self) -> tuple[Hours, Hours]:
+        """Return the machine and the duration of each job's next operation, int ``(jobs,)`` each.
+
+        A finished job repeats its last operation.
+        """
+        columns = np.minimum(self.done_operations, self.machines - 1)
+        rows = np.arange(self.jobs)
+        return self.instance.machines[rows, columns], self.instance.durations[rows, columns]
+
+    def earliest_starts(self) -> Hours:
+        """Return when each job's next operation could start, int ``(jobs,)`` in hours."""
+        return np.maximum(self.job_free, self.machine_free[self.next_operations()[0]])
+
+    def work_left(self) -> Hours:
+        """Return the hours each job still needs on machines, int ``(jobs,)``."""
+        return np.asarray((self.instance.durations * self._is_left()).sum(axis=1))
+
+    def action_text(self, action: Any) -> str:
+        """Return ``dispatch job 3``."""
+        return self._action_texts()[
+            masks.allowed_action(action, np.ones(self.jobs, np.int8), "next")
+        ]
+
+    def action_of(self, text: str) -> int:
+        """Return the action that a text stands for."""
+        return masks.action_of(text, self._action_texts())
+
+    def text(self) -> str:
+        """Return what a language model reads: one fact a sentence, jobs before machines."""
+        needs, hours = self.next_operations()
+        starts, work = self.earliest_starts(), self.work_left()
+        sentences = [
+            f"Job shop with {counted(self.jobs, 'job')} and {counted(self.machines, 'machine')}.",
+            "Goal: finish all jobs as early as possible.",
+            f"Time so far: {counted(self.makespan, 'hour')}.",
+        ]
+        for job, left in enumerate((self.machines - self.done_operations).tolist()):
+            sentences.append(
+                f"Job {job}: next operation needs machine {needs[job]} for "
+                f"{counted(hours[job], 'hour')}, can start at {starts[job]}; "
+                f"{counted(work[job], 'hour')} of work left in {counted(left, 'operation')}."
+                if left
+                else f"Job {job} is finished."
+            )
+        free = ", ".join(f"machine {one} at {at}" for one, at in enumerate(self.machine_free))
+        return " ".join([*sentences, f"Machines free at: {free}."])
+
+    def render(self) -> Any:
+        """Return the text, or a Gantt chart with a row a machine and a colour a job."""
+        if self.render_mode == "ansi":
+            return self.text()
+        if self.render_mode is None:
+            return None
+        image = drawing.blank()
+        end = max(self.bound * 2, self.makespan)
+        for job, operation in np.argwhere(self.starts >= 0):
+            start, machine = self.starts[job, operation], self.instance.machines[job, operation]
+            spans = (start / end, (start + self.instance.durations[job, operation]) / end)
+            rows = (machine / self.machines, (machine + 0.9) / self.machines)
+            drawing.fill(image, spans, rows, drawing.colour(job))
+        return image
+
+    def _draw(self) -> Instance:
+        low, high = self.durations
+        order = np.tile(np.arange(self.machines), (self.jobs, 1))
+        order = self.np_random.permuted(order, axis=1)
+        return Instance(order, self.np_random.integers(low, high, order.shape, endpoint=True))
+
+    def _is_left(self) -> NDArray[np.bool_]:
+        return np.arange(self.machines) >= self.done_operations[:, None]  # (jobs, k-th operation)
+
+    def _action_texts(self) -> list[str]:
+        return [f"dispatch job {job}" for job in range(self.jobs)]
+
+    def _observation(self) -> FloatArray:
+        is_left = self._is_left()
+        away = np.arange(self.machines) - self.done_operations[:, None]
+        left, nearness = np.zeros((2, self.jobs, self.machines))
+        np.put_along_axis(left, self.instance.machines, self.instance.durations * is_left, axis=1)
+        near = np.where(is_left, 1 / np.maximum(away + 1, 1), 0)
+        np.put_along_axis(nearness, self.instance.machines, near, axis=1)
+        hours = np.stack([self.job_free, self.earliest_starts(), self.work_left()], axis=1)
+        jobs = np.concatenate([hours / self.bound, left / self.bound, nearness], axis=1)
+        return np.concatenate([jobs.ravel(), self.machine_free / self.bound]).astype(np.float32)
+
+    def _info(self) -> dict[str, Any]:
+        return {"action_mask": self.action_masks(), "makespan": self.makespan}
+
+
+def _range_of(durations: Any) -> tuple[int, int]:
+    try:
+        low, high = durations
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"durations is {durations!r}", cure="give the shortest and the longest, such as (1, 10)"
+        ) from None
+    low = masks.whole_number("the shortest duration", low, 1, 1_000_000)
+    return low, masks.whole_number("the longest duration", high, low, 1_000_000)

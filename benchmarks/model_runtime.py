@@ -93,7 +93,7 @@ class Benchmark:
                 target,
                 share=True,
             )
-        name, plain = "encode without a static head", partial(work.texts, 2 * batch)
+        plain = partial(work.texts, 2 * batch)
         name = f"encode {2 * batch} texts of {TEXT_TOKENS} tokens, no static head"
         yield self.compare(name, LOOP, model.encode, base.loop, plain, 5, share=True)
 

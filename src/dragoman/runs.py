@@ -229,12 +229,7 @@ class RunWriter:
 
     def _append(self, name: str, row: Mapping[str, Any]) -> None:
         # JSON has no NaN and no infinity, and strict readers stop at them.
-        row = {
-            key: None
-            if isinstance(value, float | np.floating) and not np.isfinite(value)
-            else value
-            for key, value in row.items()
-        }
+        row = {key: None if _is_not_finite(value) else value for key, value in row.items()}
         if name not in self._files:
             self._files[name] = (self.path / name).open("a", encoding="utf-8")
         self._files[name].write(json.dumps(row, default=float) + "\n")

@@ -14,7 +14,8 @@ from dragoman.describe import describe_env
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import register_all
 from dragoman.tasks.household import HOME, OBJECTS, PLACES
-from dragoman.tasks.tidy_house import TidyHouse, oracle, uniform
+from dragoman.tasks.masks import uniform
+from dragoman.tasks.tidy_house import TidyHouse, oracle
 from dragoman.testing import check_describer
 
 ID = "dragoman/TidyHouse-v0"

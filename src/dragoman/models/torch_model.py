@@ -215,9 +215,8 @@ class TorchModel:
             tokens = self._tokens.openings(
                 distinct, room=sampling.max_tokens, closed=self._is_seq2seq
             )
-            prefix = None
-            if self._stack.packs and not self._is_seq2seq:
-                prefix = self._prefixes.find(tokens, self.num_layers)
+            # Padding stands behind the head, which a sliding window would take for distance.
+            prefix = self._prefixes.find(tokens, self.num_layers) if self._stack.packs else None
             written = self._writer.write(tokens, sampling, constraint, prefix)
         found = dict(zip(distinct, written, strict=True))
         return [found[prompt] for prompt in prompts]

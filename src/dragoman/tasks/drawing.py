@@ -23,7 +23,7 @@ def check_mode(mode: str | None, known: Sequence[str]) -> None:
     """Raise a `ConfigError` unless the render mode is ``None`` or a known one."""
     if mode is not None and mode not in known:
         raise ConfigError(
-            f"render_mode is {mode!r}", cure=f"choose from {', '.join(known)} or None"
+            f"render_mode is {mode!r}", cure=f"choose from {', '.join(map(repr, known))} or None"
         )
 
 

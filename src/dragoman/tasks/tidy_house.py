@@ -14,20 +14,20 @@ network with a fixed head can learn them: the first ``num_objects`` take the fir
 object that the text names on the floor, and the rest put what is held into one place each, in the
 order of `household.PLACES` whatever the house has.
 
-References: `oracle` earns 1; `uniform` earns 1 / num_places on average (dense, no penalty), because
-it puts each object into one of the places with equal probability and one of them is right.
+References: `oracle` earns 1; `masks.uniform` earns 1 / num_places on average (dense, no penalty),
+because it puts each object into one of the places with equal probability and one of them is right.
 """
 
 from __future__ import annotations
 
 import string
-from typing import Any, ClassVar, Literal, TypeAlias, cast, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.tasks import drawing, masks
 from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
 from dragoman.tasks.tidy_frame import draw
 
@@ -78,11 +78,11 @@ class TidyHouse(gym.Env[str, np.int64]):
         penalty: float = 0.0,
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
-        _check_between("num_objects", num_objects, 1, MOST_OBJECTS)
-        _check_between("num_places", num_places, FEWEST_PLACES, len(PLACES))
-        _check_choice("split", split, get_args(Split))
-        _check_choice("reward", reward, get_args(RewardKind))
-        _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        num_objects = masks.whole_number("num_objects", num_objects, 1, MOST_OBJECTS)
+        num_places = masks.whole_number("num_places", num_places, FEWEST_PLACES, len(PLACES))
+        masks.one_of("split", split, Split)
+        masks.one_of("reward", reward, RewardKind)
+        drawing.check_mode(render_mode, self.metadata["render_modes"])
         if not 0 <= penalty <= 1:
             raise ConfigError(f"penalty is {penalty}", cure="choose a number from 0 to 1")
         if penalty and reward == "final":
@@ -133,8 +133,7 @@ class TidyHouse(gym.Env[str, np.int64]):
                 f"action {action!r} is not in {self.action_space}",
                 cure="choose a whole number below action_space.n",
             )
-        if not self.floor and self.held is None:
-            raise SpaceError("there is no object left to put away", cure="call reset() first")
+        masks.refuse_the_past(not self.floor and self.held is None)
         earned = 0.0
         if action in self._commands():
             earned = self._obey(int(action))
@@ -152,7 +151,7 @@ class TidyHouse(gym.Env[str, np.int64]):
             f"You hold: {self.held or 'nothing'}. Put away: {away or 'nothing'}."
         )
 
-    def action_mask(self) -> NDArray[np.int8]:
+    def action_masks(self) -> masks.Mask:
         """Return int8 ``(A,)``, 1 for the actions whose commands are admissible now."""
         mask = np.zeros(self.num_objects + len(PLACES), dtype=np.int8)
         mask[list(self._commands())] = 1
@@ -223,7 +222,7 @@ class TidyHouse(gym.Env[str, np.int64]):
         commands = self._commands()
         texts = [commands.get(i, "") for i in range(self.num_objects + len(PLACES))]
         return {
-            "action_mask": self.action_mask(),
+            "action_mask": self.action_masks(),
             "action_texts": texts,
             "success": self._success(),
         }
@@ -231,26 +230,15 @@ class TidyHouse(gym.Env[str, np.int64]):
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Take the first object on the floor, or put the one held where it belongs."""
-    house = _house_in(env)
-    if house.held is None:
-        return 0
-    return house.action_of(f"put {house.held} in {HOME[house.held]}")
-
-
-def uniform(env: gym.Env[Any, Any]) -> int:
-    """Choose among the admissible commands with equal probability, by the action space's seed."""
-    space = cast(gym.spaces.Discrete, env.action_space)
-    return int(space.sample(_house_in(env).action_mask()))
-
-
-def _house_in(env: gym.Env[Any, Any]) -> TidyHouse:
     house = env.unwrapped
     if not isinstance(house, TidyHouse):
         raise ConfigError(
             f"this policy plays TidyHouse, not {type(house).__name__}",
             cure="give it gymnasium.make('dragoman/TidyHouse-v0')",
         )
-    return house
+    if house.held is None:
+        return 0
+    return house.action_of(f"put {house.held} in {HOME[house.held]}")
 
 
 def _longest_text(num_objects: int, num_places: int) -> int:
@@ -258,17 +246,3 @@ def _longest_text(num_objects: int, num_places: int) -> int:
     place, name = max(map(len, PLACES)), max(map(len, HOME))
     frame = len(f"{TASK} On the floor: nothing. Places: . You hold: nothing. Put away: nothing.")
     return frame + num_places * (place + 2) + num_objects * (name + len(" in , ") + place)
-
-
-def _check_between(name: str, value: int, least: int, most: int) -> None:
-    if not isinstance(value, int | np.integer) or not least <= value <= most:
-        raise ConfigError(
-            f"{name} is {value!r}", cure=f"choose a whole number from {least} to {most}"
-        )
-
-
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(
-            f"{name} is {value!r}", cure=f"choose from {', '.join(map(repr, choices))}"
-        )

@@ -10,8 +10,9 @@ number means another command from step to step: this is an environment for polic
 
     objective, what the room looks like, what the player carries, what the last command did
 
-`oracle` wins every game in as many steps as the quest has commands. With the default settings,
-over the first 100 games of the split ``train``, `masks.uniform` WINS.
+`oracle` wins every game in as many steps as the quest has commands. With the default settings and
+the registered limit of 50 steps, `masks.uniform` wins 21 % of the first 100 games of the split
+``train``, and returns 0.27 on average (standard errors 4 % and 0.06; final reward 0.21).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from dragoman.errors import ConfigError, MissingExtraError
 
 try:
     import textworld
+    from jericho import UnsupportedGameWarning
     from textworld.generator.chaining import QuestGenerationError
 except ImportError as error:
     raise MissingExtraError(str(error.name), extra="textworld") from error
@@ -94,7 +96,10 @@ class Recipe:
 
 def start(path: Path, wanted: Sequence[str]) -> Any:
     """Return an interpreter with a game; its states have the wanted attributes."""
-    return textworld.start(str(path), textworld.EnvInfos(**dict.fromkeys(wanted, True)))
+    with warnings.catch_warnings():
+        # It warns of every game that is not one of the old adventures whose memory it knows.
+        warnings.simplefilter("ignore", UnsupportedGameWarning)
+        return textworld.start(str(path), textworld.EnvInfos(**dict.fromkeys(wanted, True)))
 
 
 def is_won_by_its_plan(path: Path) -> bool:

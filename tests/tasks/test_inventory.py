@@ -54,6 +54,7 @@ def test_a_thousand_random_steps_and_texts_that_map_back(settings):
         assert info["text"] == env.unwrapped.text()
         action = env.action_space.sample()
         text = env.unwrapped.action_text(action)
+        assert env.action_space.contains(env.unwrapped.action_of(text))
         np.testing.assert_array_equal(env.unwrapped.action_of(text), action)
         if "actions" not in settings:
             assert info["action_texts"][action] == text

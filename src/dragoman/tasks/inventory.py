@@ -193,14 +193,12 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
         """
         if self.actions == "levels":
             return masks.action_of(text, self._texts)
-        parts = [rf"(\d+|nothing) for the {stage}" for stage in STAGES]
+        parts = [rf"(\d{{1,9}}|nothing) for the {stage}" for stage in STAGES]
         found = re.fullmatch("order " + ", ".join(parts), text)
-        order = [0 if part == "nothing" else int(part) for part in found.groups()] if found else []
-        if (
-            not order
-            or self._order_text(order) != text
-            or (order > np.array(self.capacities)).any()
-        ):
+        units = found.groups() if found else ()
+        order = np.array([0 if part == "nothing" else int(part) for part in units])
+        # The text must be the very one, so that "020" or "0" is not another name for an order.
+        if order not in self.action_space or self._order_text(order.tolist()) != text:
             raise SpaceError(
                 f"no action reads {text!r}",
                 cure=f"write it as action_text does, such as {self._texts[-1]!r}",

@@ -130,7 +130,22 @@ TASKS: tuple[Task, ...] = (
         settings={"instance": "ft06"},
     ),
     Task("dragoman/CVRP-v0", "logistics", "savings", "tours:savings"),
+    Task(
+        "dragoman/Inventory-v0",
+        "inventory",
+        "base stock to the end",
+        "stocking:echelon_base_stock_to_the_end",
+        "operations",
+    ),
+    Task(
+        "dragoman/Knapsack-v0",
+        "allocation",
+        "dynamic programming",
+        "packing:exact",
+        "operations",
+    ),
     Task("dragoman/TidyHouse-v0", "text world", "oracle", "tidy_house:oracle"),
+    Task("dragoman/TextWorld-v0", "text world", "oracle", "textworld:oracle", "textworld"),
 )
 
 

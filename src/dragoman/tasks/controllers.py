@@ -68,7 +68,7 @@ def reacher(env: gym.Env[Any, Any]) -> FloatArray:
     second = far * np.array([-np.sin(shoulder + elbow), np.cos(shoulder + elbow)])
     jacobian = np.stack([first + second, second], axis=1)  # (2 coordinates, 2 joints)
     torque = STIFFNESS * jacobian.T @ pull - DAMPING * spin
-    return np.clip(torque, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(torque, -1, 1), np.float32)
 
 
 def half_cheetah(env: gym.Env[Any, Any]) -> FloatArray:
@@ -76,4 +76,4 @@ def half_cheetah(env: gym.Env[Any, Any]) -> FloatArray:
     time = env.unwrapped.data.time  # type: ignore[attr-defined]
     turn = 2 * np.pi * FREQUENCY * time
     swing, phase, rest = (np.array(GAIT[key]) for key in GAIT)
-    return np.clip(rest + swing * np.sin(turn + phase), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(rest + swing * np.sin(turn + phase), -1, 1), np.float32)

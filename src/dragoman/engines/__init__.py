@@ -56,7 +56,7 @@ def train(
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
-        observer = observer_of(experiment, recorder, model)
+        observer = observer_of(experiment, recorder, model, seed)
         env = ObserveVector(recorder, observer) if observer is not None else recorder
         algorithm = sb3.build(experiment, env, derive_seed("train", seed))
         with RunWriter(folder, experiment, seed, compute_of(model)) as writer:

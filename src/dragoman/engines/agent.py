@@ -14,7 +14,7 @@ from dragoman.engines.assembly import observer_of, reader_of, spec_of
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
 from dragoman.types import LanguageModel, Tokenizer
-from dragoman.vector import make_vector
+from dragoman.vector import AnyObserver, make_vector
 
 
 class Agent:
@@ -46,7 +46,7 @@ class Agent:
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)
-        self.observer: sb3.AnyObserver | None = observer_of(experiment, env, model)
+        self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
         self.policy: BasePolicy = sb3.build_policy(experiment, space, env.single_action_space)

@@ -8,8 +8,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from dragoman.budget import Budget
-from dragoman.roles.embedding import TokenObserver
-from dragoman.roles.observe import Observer
+from dragoman.vector import AnyObserver
 
 
 class BudgetStop(BaseCallback):
@@ -20,7 +19,7 @@ class BudgetStop(BaseCallback):
         observer: Whose model's tokens count.
     """
 
-    def __init__(self, budget: Budget, observer: Observer | TokenObserver | None) -> None:
+    def __init__(self, budget: Budget, observer: AnyObserver | None) -> None:
         super().__init__()
         self.budget = budget
         self.observer = observer

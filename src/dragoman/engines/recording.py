@@ -166,8 +166,8 @@ def _seen(
         if not isinstance(observation, dict | tuple)
         else str(observation)
     )
-    text = None if agent.observer is None else agent.observer.texts([observation], [info])[0]
-    return stage.frame(), numbers, text
+    text = "" if agent.observer is None else agent.observer.texts([observation], [info])[0]
+    return stage.frame(), numbers, text or None
 
 
 def _about(run: Run, sampled: bool) -> dict[str, str]:

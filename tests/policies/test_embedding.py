@@ -10,9 +10,9 @@ import torch
 
 import dragoman
 from dragoman.engines import evaluate, train
-from dragoman.engines.embedding import TokenEmbedding
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment, Model
+from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import PAD, TokenSpace
 from dragoman.roles.observe import Observe
 

@@ -16,8 +16,9 @@ from gymnasium.envs.registration import load_env_creator
 from dragoman.describe import known
 from dragoman.describe.documentation import Documentation, read_documentation
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
-from dragoman.describe.features import Feature, feature_texts, vector_writer
+from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
 from dragoman.describe.spaces import Writer, checked, space_writer
+from dragoman.describe.words import Words
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
 from dragoman.types import Describer, Info
 
@@ -202,7 +203,8 @@ class _Knowledge:
     """What is known of an environment's class, as far as wrappers have left it true.
 
     Attributes:
-        names: The names of the class and of those it inherits from, nearest first.
+        names: The names of the class and of those it inherits from, nearest first, as far as
+            they are of packages that the tables know.
     """
 
     names: tuple[str, ...]
@@ -238,7 +240,11 @@ class _Knowledge:
 
 
 def _names(kind: type) -> tuple[str, ...]:
-    return tuple(base.__name__ for base in kind.__mro__)
+    return tuple(
+        base.__name__
+        for base in kind.__mro__
+        if base.__module__.partition(".")[0] in known.PACKAGES
+    )
 
 
 def _changes_observations(env: Any) -> bool:
@@ -247,7 +253,7 @@ def _changes_observations(env: Any) -> bool:
         if isinstance(env, gym.ObservationWrapper | gym.vector.VectorObservationWrapper):
             return True
         env = env.env
-    copies = getattr(env, "envs", ())
+    copies: Sequence[Any] = getattr(env, "envs", ())
     return len(copies) > 0 and _changes_observations(copies[0])
 
 
@@ -294,15 +300,28 @@ def _sentence(
         make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
         write = None if make is None else make(knowledge.env)
         if write is not None:
-            return _Sentence(checked(space, write))
+            return _Sentence(checked(space, write), *_fields(knowledge))
         features = _observation_features(space, knowledge)
         if features and isinstance(space, gym.spaces.Box):
+            told = knowledge.of_class(known.SENTENCES)
+            if told is not None and len(features) in told.sizes:
+                read, tell = numbers_reader(space, features), told.make(Words.of(precision, limits))
+                write = lambda value: tell(read(value))  # noqa: E731
+            else:
+                write = vector_writer(space, features, precision=precision, limits=limits)
             return _Sentence(
-                vector_writer(space, features, precision=precision, limits=limits),
+                write,
                 tuple(re.sub(r"\W+", "_", feature.name).strip("_") for feature in features),
                 feature_texts(space, features, precision=precision, limits=limits),
             )
     return _Sentence(space_writer(space, precision=precision, limits=limits))
+
+
+def _fields(knowledge: _Knowledge) -> tuple[tuple[str, ...], Callable[[Any], list[str]]]:
+    """Return the names of the fields of a whole text, and what writes them."""
+    make = knowledge.of_class(known.FIELDS)
+    found = (make and make(knowledge.env)) or {}
+    return tuple(found), lambda value: [write(value) for write in found.values()]
 
 
 def _observation_features(

@@ -56,8 +56,7 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
                 entry_point=cast(EnvCreator, found),
                 max_episode_steps=max_episode_steps,
             )
-    else:
-        _refuse_replaced(name)
+    _refuse_replaced(attribute if separator else name)
     try:
         # A copy, because Gymnasium hands out the registry's own object.
         spec = copy.deepcopy(gym.spec(attribute if separator else name))

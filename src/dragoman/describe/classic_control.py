@@ -21,8 +21,10 @@ def pendulum(words: Words) -> Teller:
 
     def tell(numbers: Sequence[float]) -> str:
         x, y, velocity = numbers
+        angle = math.atan2(y, x)
         return (
-            f"The pole points {_lean(words, math.atan2(y, x), 'away from upright', -1)} and "
+            f"The pole points {words.degrees(abs(angle))} away from upright"
+            f"{either(angle, ' on the left side', ' on the right side', '')} and "
             f"{_rotation(words, velocity)}{words.limit('8')}."
         )
 
@@ -59,36 +61,24 @@ def acrobot(words: Words) -> Teller:
 
     The first angle is zero when its link hangs down, the second when the links are in line.
     """
+    fastest1, fastest2 = (words.limit(words.number(turns * math.pi)) for turns in (4, 9))
 
     def tell(numbers: Sequence[float]) -> str:
         cos1, sin1, cos2, sin2, velocity1, velocity2 = numbers
-        height = -cos1 - (cos1 * cos2 - sin1 * sin2)
+        upper, lower = math.atan2(sin1, cos1), math.atan2(sin2, cos2)
+        height = -math.cos(upper) - math.cos(upper + lower)
         return (
-            f"The upper link points {_lean(words, math.atan2(sin1, cos1), 'away from down', 1)} "
-            f"and {_rotation(words, velocity1)}{words.limit(words.number(4 * math.pi))}. "
-            f"The lower link is bent {_lean(words, math.atan2(sin2, cos2), 'from its line', 0)} "
-            f"and {_rotation(words, velocity2)} against it{words.limit(words.number(9 * math.pi))}. "
+            f"The upper link points {words.degrees(abs(upper))} away from straight down"
+            f"{either(upper, ' on the right side', ' on the left side', '')} and "
+            f"{_rotation(words, velocity1)}{fastest1}. "
+            f"The lower link is bent {words.degrees(abs(lower))} "
+            f"{either(lower, 'counter-clockwise ', 'clockwise ', '')}from the upper one and "
+            f"{_rotation(words, velocity2)} against it{fastest2}. "
             f"The tip is {words.number(abs(height))} m {'above' if height > 0 else 'below'} "
             f"the hinge and has to rise {words.number(max(0.0, 1 - height))} m."
         )
 
     return tell
-
-
-def _lean(words: Words, angle: float, reference: str, right: int) -> str:
-    """Return an angle that is positive counter-clockwise.
-
-    Args:
-        words: How to write.
-        angle: In radians.
-        reference: What it is measured from.
-        right: 1 where counter-clockwise leads to the right, -1 to the left, 0 to say itself.
-    """
-    if right == 0:
-        side = either(angle, " counter-clockwise", " clockwise", "")
-    else:
-        side = either(angle * right, " on the right side", " on the left side", "")
-    return f"{words.degrees(abs(angle))} {reference}{side}"
 
 
 def _rotation(words: Words, velocity: float) -> str:

@@ -86,11 +86,7 @@ def numbers_reader(
         SpaceError: (from the returned function) As in `feature_texts`.
     """
     rows = [
-        (
-            feature,
-            least - TOLERANCE * max(1.0, abs(least)),
-            most + TOLERANCE * max(1.0, abs(most)),
-        )
+        (feature, least, most, *(TOLERANCE * max(1.0, abs(bound)) for bound in (least, most)))
         for feature, least, most in zip(
             features, space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True
         )
@@ -106,8 +102,8 @@ def numbers_reader(
                 cure="return what the environment's declared space contains",
             )
         numbers: list[float] = array.ravel().tolist()
-        for number, (feature, least, most) in zip(numbers, rows, strict=True):
-            if not least <= number <= most or not math.isfinite(number):
+        for number, (feature, least, most, below, above) in zip(numbers, rows, strict=True):
+            if not least - below <= number <= most + above or not math.isfinite(number):
                 raise _outside(feature, number, least, most)
         return numbers
 

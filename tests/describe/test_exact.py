@@ -122,6 +122,8 @@ def test_exact_texts_add_nothing_where_a_sentence_says_everything() -> None:
         assert describe_env(env, exact=True).observation(*seen) == describe_env(env).observation(
             *seen
         )
+    quoted = describe_env(gym.make("FrozenLake-v1"), exact=True)
+    assert quoted.observation(3, {"text": "On ice."}) == "On ice. Exactly: 3."
     template = describe_env(gym.make("FrozenLake-v1"), observation="on ice", exact=True)
     assert [template.observation(state, {}) for state in (0, 1)] == [
         "on ice Exactly: 0.",

@@ -36,7 +36,8 @@ class EnvDescriber:
         write_action: One action to text.
         heeds: Say what the environment itself says in ``info["text"]``, where it does.
         heeds_actions: Likewise for ``info["action_texts"]``.
-        add_exact: One observation to what is written behind its text, so that no two have one.
+        write_exact: One observation to numbers that only it has, to stand behind its text.
+        says_all: Whether ``write_observation`` says everything, so that these add nothing to it.
     """
 
     space: gym.Space[Any]
@@ -45,7 +46,8 @@ class EnvDescriber:
     write_action: Writer
     heeds: bool = False
     heeds_actions: bool = False
-    add_exact: Writer | None = None
+    write_exact: Writer | None = None
+    says_all: bool = False
 
     def observation(self, observation: Any, info: Info) -> str:
         """Return what a language model reads of one observation.
@@ -55,10 +57,13 @@ class EnvDescriber:
         """
         text = info.get("text") if self.heeds else None
         # The writer also tells a rounded bound from an observation that is really outside.
-        if not isinstance(text, str) or not self.space.contains(observation):
+        is_quoted = isinstance(text, str)
+        if not is_quoted or not self.space.contains(observation):
             written = self.write_observation(observation)
-            text = text if isinstance(text, str) else written
-        return text if self.add_exact is None else text + self.add_exact(observation)
+            text = text if is_quoted else written
+        if self.write_exact is None or (self.says_all and not is_quoted):
+            return str(text)
+        return f"{text} Exactly: {self.write_exact(observation)}."
 
     def state_key(self, observation: Any) -> bytes:
         """Return bytes that two observations share only if they are equal, number for number.
@@ -153,16 +158,9 @@ def describe_env(
         _action_writer(action_space, knowledge, actions, precision=precision),
         heeds=heeds and not _changes_observations(env),
         heeds_actions=actions is None and knowledge.knows_action,
-        add_exact=_exact_writer(observation_space, observation is not None) if exact else None,
+        write_exact=exact_writer(observation_space) if exact else None,
+        says_all=observation is None and not rounds(observation_space),
     )
-
-
-def _exact_writer(space: gym.Space[Any], is_template: bool) -> Writer | None:
-    """Return what writes the exact numbers, or nothing where a sentence has them already."""
-    if not rounds(space) and not is_template:
-        return None
-    write = exact_writer(space)
-    return lambda value: f" Exactly: {write(value)}."
 
 
 def rollout(

@@ -96,6 +96,12 @@ def test_what_equals_nothing_has_no_key(value: list) -> None:
         key_writer(spaces.Box(-1, 1, (2,)))(np.array(value))
 
 
+def test_parts_do_not_run_into_each_other() -> None:
+    space = spaces.Tuple([spaces.Text(6), spaces.Text(6)])
+    for write in (key_writer(space), exact_writer(space)):
+        assert write(("a", "ba")) != write(("ab", "a"))
+
+
 def test_unknown_spaces_are_named() -> None:
     class Odd(spaces.Space):
         pass

@@ -85,11 +85,14 @@ def numbers_reader(
     Raises:
         SpaceError: (from the returned function) As in `feature_texts`.
     """
+
+    def slack(bound: float) -> float:
+        return TOLERANCE * max(1.0, abs(bound))
+
+    low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
     rows = [
-        (feature, least, most, *(TOLERANCE * max(1.0, abs(bound)) for bound in (least, most)))
-        for feature, least, most in zip(
-            features, space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True
-        )
+        (feature, least, most, least - slack(least), most + slack(most))
+        for feature, least, most in zip(features, low, high, strict=True)
     ]
     shape = space.shape
 
@@ -102,8 +105,8 @@ def numbers_reader(
                 cure="return what the environment's declared space contains",
             )
         numbers: list[float] = array.ravel().tolist()
-        for number, (feature, least, most, below, above) in zip(numbers, rows, strict=True):
-            if not least - below <= number <= most + above or not math.isfinite(number):
+        for number, (feature, least, most, lowest, highest) in zip(numbers, rows, strict=True):
+            if not lowest <= number <= highest or not math.isfinite(number):
                 raise _outside(feature, number, least, most)
         return numbers
 

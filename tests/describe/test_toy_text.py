@@ -72,6 +72,14 @@ def test_the_lake_is_as_its_map() -> None:
     assert "The goal is 1 row up." in told("FrozenLake-v1", 8, **lake)
 
 
+def test_nothing_is_said_of_a_map_that_every_copy_draws_for_itself() -> None:
+    for settings in ({"map_name": None}, {"map_name": None, "desc": None}):
+        text = told("FrozenLake-v1", 17, **settings)
+        assert text == "You stand on a frozen lake at row 2, column 1 of 8x8."
+    known = told("FrozenLake-v1", 1, map_name=None, desc=["SF", "FG"])
+    assert "down: the goal" in known
+
+
 def test_a_template_gets_the_bare_square_back() -> None:
     env = gym.make("FrozenLake-v1", map_name="8x8")
     bare = "row {row}, column {column} of {rows} rows and {columns} columns"

@@ -54,10 +54,12 @@ def frozen_lake(env: Any) -> Writer | None:
 
     def write(cell: int) -> str:
         row, column = divmod(int(cell), columns)
+        place = f"at row {row}, column {column} of {rows}x{columns}."
+        if _is_random(env):
+            return f"You stand on a frozen lake {place}"
         return " ".join(
             (
-                f"You stand on {_here(letters[row][column])} at row {row}, column {column} "
-                f"of {rows}x{columns}.",
+                f"You stand on {_here(letters[row][column])} {place}",
                 _next_to(square, row, column),
                 *(f"The goal is {_way(row, column, goal)}." for goal in goals),
                 "The ice is slippery." if slippery else "The ice is not slippery.",
@@ -131,6 +133,12 @@ def blackjack(env: Any) -> Writer | None:
         return f"Your cards sum to {total}, with {ace}. The dealer shows {card}."
 
     return write
+
+
+def _is_random(env: Any) -> bool:
+    """Whether every copy of the lake draws a map of its own, so that nobody can know it."""
+    settings = {} if env.spec is None else env.spec.kwargs
+    return settings.get("map_name", "4x4") is None and settings.get("desc") is None
 
 
 def _grid_of(env: Any) -> tuple[int, int] | None:

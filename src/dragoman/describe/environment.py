@@ -115,6 +115,7 @@ class _Knowledge:
     env: Any
     knows_observation: bool
     knows_action: bool
+    family: known.Family | None = None
 
     @classmethod
     def of(cls, env: Any, inner: gym.Env[Any, Any] | None) -> _Knowledge:
@@ -127,6 +128,7 @@ class _Knowledge:
                 env=plain,
                 knows_observation=observation_space == plain.observation_space,
                 knows_action=action_space == plain.action_space,
+                family=known.family_of(type(plain)),
             )
         # The environments live in other processes: only their specification is here.
         spec = env.spec
@@ -135,7 +137,8 @@ class _Knowledge:
             creator = load_env_creator(creator)
         if not isinstance(creator, type):
             return cls("", Documentation(), None, False, False)
-        return cls(creator.__name__, _documentation(creator, spec), None, True, True)
+        family = known.family_of(creator)
+        return cls(creator.__name__, _documentation(creator, spec), None, True, True, family)
 
 
 def _parts_of(env: Any) -> tuple[gym.Env[Any, Any] | None, gym.Space[Any], gym.Space[Any]]:
@@ -178,6 +181,8 @@ def _sentence(
     space: gym.Space[Any], knowledge: _Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
     if knowledge.knows_observation:
+        if knowledge.family is not None:
+            return _Sentence(knowledge.family.write)
         if knowledge.env is not None and knowledge.name in known.WRITERS:
             return _Sentence(checked(space, known.WRITERS[knowledge.name](knowledge.env)))
         features = _observation_features(space, knowledge)
@@ -241,6 +246,9 @@ def _action_writer(
             )
         return _choice_writer(space, list(texts))
     if knowledge.knows_action and isinstance(space, gym.spaces.Discrete):
+        family = knowledge.family
+        if family is not None and space.n <= len(family.actions):
+            return _choice_writer(space, list(family.actions[: int(space.n)]))
         choices = knowledge.documentation.action_features(int(space.n))
         if choices:
             return _choice_writer(space, [choice.name for choice in choices])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from dragoman.describe import minigrid
 from dragoman.describe.features import Feature
 
 DEGREES = 180 / math.pi
@@ -106,3 +108,30 @@ WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str]]] = {
     "TaxiEnv": _taxi,
 }
 """Writers of whole observations by class name, made from one (unwrapped) environment."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Environments that share a base class and speak for themselves by their observations.
+
+    Attributes:
+        write: Writer of whole observations.
+        actions: Texts of discrete actions; a member may have only the first ones.
+    """
+
+    write: Callable[[Any], str]
+    actions: tuple[str, ...]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "MiniGridEnv": Family(
+        lambda observation: minigrid.MiniGridDescriber().observation(observation, {}),
+        minigrid.ACTIONS,
+    ),
+}
+"""Families by the name of their base class, so that describing needs none of their packages."""
+
+
+def family_of(kind: type) -> Family | None:
+    """Return the family that a class belongs to, if any."""
+    return next((FAMILIES[base.__name__] for base in kind.mro() if base.__name__ in FAMILIES), None)

@@ -125,7 +125,7 @@ def _register(name: str) -> None:
         try:
             importlib.import_module("minigrid")
         except ModuleNotFoundError as error:
-            raise MissingExtraError(str(error.name), extra="minigrid") from error
+            raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error
 
 
 def _module(source: str, name: str) -> ModuleType:

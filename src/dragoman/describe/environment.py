@@ -181,7 +181,7 @@ def _sentence(
     space: gym.Space[Any], knowledge: _Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
     if knowledge.knows_observation:
-        if knowledge.family is not None:
+        if knowledge.family is not None and knowledge.family.reads(space):
             return _Sentence(knowledge.family.write)
         if knowledge.env is not None and knowledge.name in known.WRITERS:
             return _Sentence(checked(space, known.WRITERS[knowledge.name](knowledge.env)))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
+
 from dragoman.describe import minigrid
 from dragoman.describe.features import Feature
 
@@ -115,16 +117,23 @@ class Family:
     """Environments that share a base class and speak for themselves by their observations.
 
     Attributes:
+        needed: The parts of an observation that are read.
         write: Writer of whole observations.
         actions: Texts of discrete actions; a member may have only the first ones.
     """
 
+    needed: frozenset[str]
     write: Callable[[Any], str]
     actions: tuple[str, ...]
+
+    def reads(self, space: gym.Space[Any]) -> bool:
+        """Return whether observations of a space have what is needed: a member may have its own."""
+        return isinstance(space, gym.spaces.Dict) and self.needed <= space.keys()
 
 
 FAMILIES: Mapping[str, Family] = {
     "MiniGridEnv": Family(
+        minigrid.NEEDED,
         lambda observation: minigrid.MiniGridDescriber().observation(observation, {}),
         minigrid.ACTIONS,
     ),

@@ -32,6 +32,9 @@ from dragoman.types import Info
 ACTIONS = ("turn left", "turn right", "go forward", "pick up", "drop", "toggle", "done")
 """Texts of actions in MiniGrid's order; some environments leave out the last ones."""
 
+NEEDED = frozenset({"image", "mission"})
+"""The parts of an observation that are read."""
+
 KINDS = ("unseen", "empty", "wall", "floor", "door", "key", "ball", "box", "goal", "lava", "agent")
 COLOURS = ("red", "green", "blue", "purple", "yellow", "grey")
 DOORS = ("open", "closed", "locked")
@@ -65,6 +68,12 @@ class MiniGridDescriber:
         Raises:
             SpaceError: The observation is not an egocentric view with a mission.
         """
+        if not isinstance(observation, Mapping) or not observation.keys() >= NEEDED:
+            given = sorted(observation) if isinstance(observation, Mapping) else observation
+            raise SpaceError(
+                f"got {given!r} instead of the keys {sorted(NEEDED)}",
+                cure="describe the agent's own view, before wrappers change it",
+            )
         mission = observation["mission"]
         if not isinstance(mission, str):
             raise SpaceError(

@@ -52,7 +52,7 @@ try:
         PutNextInstr,
     )
 except ModuleNotFoundError as error:
-    raise MissingExtraError(str(error.name), extra="minigrid") from error
+    raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error
 
 Split: TypeAlias = Literal["train", "test"]
 Thing: TypeAlias = tuple[str, str]
@@ -72,7 +72,7 @@ Only missions are split: these things lie about in the rooms of both.
 """
 
 KINDS = ("go to", "pick up", "put next to", "open", "sequence")
-SMALLEST_ROOM, LARGEST_ROOM = 5, 20
+SMALLEST_ROOM, LARGEST_ROOM = 5, 12
 NUM_ACTIONS = 6
 """MiniGrid's seventh, ``done``, does nothing here."""
 

@@ -14,7 +14,7 @@ try:
     from minigrid.envs.babyai.core.roomgrid_level import RoomGridLevel
     from minigrid.utils.baby_ai_bot import BabyAIBot
 except ModuleNotFoundError as error:
-    raise MissingExtraError(str(error.name), extra="minigrid") from error
+    raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Built-in environments with their reference policies, in pure Python and NumPy.
+"""Built-in environments with their reference policies, in Python and NumPy; BabyAI needs MiniGrid.
 
 Importing this package registers them; it is light, and loads neither torch nor pydantic. Gymnasium
 dropped its entry points for plugins in 1.0, so name the package where nothing has imported it:

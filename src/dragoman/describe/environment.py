@@ -173,6 +173,9 @@ def _sentence(
     space: gym.Space[Any], knowledge: Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
     if knowledge.knows_observation:
+        family = knowledge.of_class(known.FAMILIES)
+        if family is not None and family.reads(space):
+            return _Sentence(family.write)
         make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
         write = None if make is None else make(knowledge.env)
         if write is not None:
@@ -251,6 +254,9 @@ def _action_writer(
             )
         return _choice_writer(space, list(texts))
     if knowledge.knows_action and isinstance(space, gym.spaces.Discrete):
+        family = knowledge.of_class(known.FAMILIES)
+        if family is not None and space.n <= len(family.actions):
+            return _choice_writer(space, list(family.actions[: int(space.n)]))
         choices = knowledge.documentation.action_features(int(space.n))
         if choices:
             return _choice_writer(space, [choice.name for choice in choices])

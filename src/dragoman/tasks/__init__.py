@@ -15,7 +15,14 @@ from __future__ import annotations
 from gymnasium.envs.registration import register, registry
 
 ENVIRONMENTS = (
-    # Id, class, most steps of an episode: 1000 is above the longest there can be.
+    # Id, class, most steps of an episode: 1000 is above the longest there can be,
+    # None where the environment has a limit of its own.
+    ("dragoman/BabyAIText-GoToLocal-v0", "dragoman.tasks.babyai:GoToLocal", None),
+    ("dragoman/BabyAIText-Mixed-v0", "dragoman.tasks.babyai:Mixed", None),
+    ("dragoman/BabyAIText-OpenDoor-v0", "dragoman.tasks.babyai:OpenDoor", None),
+    ("dragoman/BabyAIText-PickupLocal-v0", "dragoman.tasks.babyai:PickupLocal", None),
+    ("dragoman/BabyAIText-PutNextLocal-v0", "dragoman.tasks.babyai:PutNextLocal", None),
+    ("dragoman/BabyAIText-Sequence-v0", "dragoman.tasks.babyai:Sequence", None),
     ("dragoman/CVRP-v0", "dragoman.tasks.routing:RoutingEnv", 1000),
     ("dragoman/Inventory-v0", "dragoman.tasks.inventory:InventoryEnv", 1000),
     ("dragoman/JobShop-v0", "dragoman.tasks.job_shop:JobShopEnv", 1000),

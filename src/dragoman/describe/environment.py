@@ -179,7 +179,9 @@ def _sentence(
 ) -> _Sentence:
     if knowledge.knows_observation:
         if knowledge.env is not None and knowledge.name in known.WRITERS:
-            return _Sentence(checked(space, known.WRITERS[knowledge.name](knowledge.env)))
+            write = known.WRITERS[knowledge.name](knowledge.env)
+            if write is not None:
+                return _Sentence(checked(space, write))
         features = _observation_features(space, knowledge)
         if features and isinstance(space, gym.spaces.Box):
             return _Sentence(

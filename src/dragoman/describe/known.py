@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dragoman.describe.atari import ram_writer
 from dragoman.describe.features import Feature
 
 DEGREES = 180 / math.pi
@@ -99,10 +100,14 @@ def _blackjack(env: Any) -> Callable[[tuple[int, int, int]], str]:
     return write
 
 
-WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str]]] = {
+WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str] | None]] = {
+    "AtariEnv": ram_writer,
     "BlackjackEnv": _blackjack,
     "CliffWalkingEnv": _grid_cell,
     "FrozenLakeEnv": _grid_cell,
     "TaxiEnv": _taxi,
 }
-"""Writers of whole observations by class name, made from one (unwrapped) environment."""
+"""Writers of whole observations by class name, made from one (unwrapped) environment.
+
+Nothing where this class of environment has several kinds of observations, and this is another.
+"""

@@ -15,13 +15,16 @@ from __future__ import annotations
 from gymnasium.envs.registration import register, registry
 
 ENVIRONMENTS = (
-    # Id, class, most steps of an episode: above the longest there can be, but for chess and TidyHouse.
+    # Id, class, most steps of an episode: above the longest there can be, but for Breakout, chess,
+    # Pong and TidyHouse.
     ("dragoman/2048-v0", "dragoman.tasks.boards:Game2048", 8192),
+    ("dragoman/BreakoutRAM-v0", "dragoman.tasks.atari:BreakoutRAM", 27000),
     ("dragoman/CVRP-v0", "dragoman.tasks.routing:RoutingEnv", 1000),
     ("dragoman/Chess-v0", "dragoman.tasks.boards:Chess", 300),
     ("dragoman/ConnectFour-v0", "dragoman.tasks.boards:ConnectFour", 22),
     ("dragoman/JobShop-v0", "dragoman.tasks.job_shop:JobShopEnv", 1000),
     ("dragoman/LeducPoker-v0", "dragoman.tasks.boards:LeducPoker", 9),
+    ("dragoman/PongRAM-v0", "dragoman.tasks.atari:PongRAM", 27000),
     ("dragoman/TicTacToe-v0", "dragoman.tasks.boards:TicTacToe", 6),
     ("dragoman/TidyHouse-v0", "dragoman.tasks.tidy_house:TidyHouse", 40),
 )

@@ -125,8 +125,8 @@ class Pong:
             below = _below(self.ball.y - self.paddle, "it")
             ball = f"The ball is {across} and {below}, and {_flight(self.ball)}."
         return (
-            f"{ball} Your paddle, on the right, is {_pixels(self.paddle - CEILING)} from the top and "
-            f"{GROUND - self.paddle} from the bottom; the opponent's is "
+            f"{ball} Your paddle, on the right, is {_pixels(self.paddle - CEILING)} from the top "
+            f"and {GROUND - self.paddle} from the bottom; the opponent's is "
             f"{_below(self.opponent - self.paddle, 'that')}. "
             f"You {self.scored}, opponent {self.conceded}."
         )

@@ -2,6 +2,19 @@
 
 All take the settings of `dragoman.tasks.spiel.SpielEnv`. References: `masks.uniform`,
 `opponents.mcts` and, for 2048, `opponents.playouts`. All need the extra ``boards``.
+
+Average returns of the default settings (a random opponent, a random side; in brackets the standard
+error), with 100 simulations or 5 playouts a move:
+
+    ============  ==============  ==============  ======================
+    task          uniform         mcts, playouts  uniform against mcts
+    ============  ==============  ==============  ======================
+    TicTacToe     -0.00 (0.03)    0.90 (0.02)     -0.91 (0.02)
+    ConnectFour   -0.06 (0.03)    0.99 (0.01)     -0.99 (0.01)
+    Chess         0.04 (0.05)     1.00 (4 games)
+    2048          1143 (41)       5904 (699)
+    LeducPoker    -0.01 (0.08)    1.47 (0.22)     -2.21 (0.22)
+    ============  ==============  ==============  ======================
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who plays on the other side of a game, and reference policies of the same strength.
 
-Tree search is OpenSpiel's own, in C++, with one random playout for each simulation: UCT (Kocsis and
+Tree search is OpenSpiel's own, with one random playout for each simulation: UCT (Kocsis and
 Szepesvári 2006) where all is seen, information-set search (Cowling, Powley and Whitehouse 2012)
 where cards are hidden, which samples what it cannot know and so never looks at them.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import gymnasium as gym
+import numpy as np
 
 from dragoman.errors import ConfigError, MissingExtraError
 from dragoman.tasks.masks import uniform
@@ -59,16 +60,18 @@ def search(game: Any, simulations: int, seed: int) -> Any:
             f"tree search cannot play {kind.long_name}, which pays before its end",
             cure="use dragoman.tasks.opponents.playouts",
         )
-    evaluator = spiel.RandomRolloutEvaluator(1, seed)
     exploration = EXPLORATION * game.max_utility()
     if kind.information == spiel.GameType.Information.PERFECT_INFORMATION:
-        return spiel.MCTSBot(
-            game, evaluator, exploration, simulations, MEGABYTES, True, seed, False
-        )
-    most_visited = spiel.ISMCTSFinalPolicyType.MAX_VISIT_COUNT
-    return spiel.ISMCTSBot(
-        seed, evaluator, exploration, simulations, -1, most_visited, False, False
-    )
+        playout = spiel.RandomRolloutEvaluator(1, seed)
+        return spiel.MCTSBot(game, playout, exploration, simulations, MEGABYTES, True, seed, False)
+    from open_spiel.python.algorithms import ismcts, mcts
+
+    # The one in Python: that in C++ draws its worlds from a source that no seed reaches.
+    draws = np.random.RandomState(seed)
+    playout = mcts.RandomRolloutEvaluator(1, draws)
+    bot = ismcts.ISMCTSBot(game, playout, exploration, simulations, random_state=draws)
+    bot.set_resampler(lambda state, player: state.resample_from_infostate(player, draws.uniform))
+    return bot
 
 
 def mcts(env: gym.Env[Any, Any], simulations: int = 100) -> int:

@@ -57,12 +57,13 @@ class MissingExtraError(DragomanError):
     Args:
         package: The package that could not be imported.
         extra: The extra of Dragoman that brings it.
+        note: What one should know before installing it.
     """
 
-    def __init__(self, package: str, *, extra: str) -> None:
+    def __init__(self, package: str, *, extra: str, note: str | None = None) -> None:
         super().__init__(
             f"the package {package!r} is not installed",
-            cure=f"pip install 'dragoman[{extra}]'",
+            cure=f"pip install 'dragoman[{extra}]'" + (f" ({note})" if note else ""),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from dragoman.describe import classic_control, minigrid, mujoco, toy_text
+from dragoman.describe import atari, classic_control, minigrid, mujoco, toy_text
 from dragoman.describe.features import Feature
 from dragoman.describe.words import DEGREES, Teller, Words
 
@@ -69,6 +69,7 @@ DIRECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str] | None]] = {
+    "AtariEnv": atari.ram_writer,
     "BlackjackEnv": toy_text.blackjack,
     "CliffWalkingEnv": toy_text.cliff_walking,
     "FrozenLakeEnv": toy_text.frozen_lake,
@@ -116,7 +117,7 @@ SENTENCES: Mapping[str, Sentences] = {
 }
 """Sentences instead of a list of named numbers, by class name."""
 
-PACKAGES = ("gymnasium", "minigrid")
+PACKAGES = ("ale_py", "gymnasium", "minigrid")
 """Whose class names the tables of this module mean: others may have classes of the same name."""
 
 

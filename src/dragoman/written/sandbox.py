@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 """Each program that is open holds one."""
 
+FIRST = "<python-input-0>"
+"""What Monty calls the first piece of code of a session: the program."""
+
 GRACE_SECONDS = 1.0
 """How long a worker may take to end itself before it is killed."""
 
@@ -128,7 +131,6 @@ class Session:
         self._open = ExitStack()
         self._session: MontySession = self._open.enter_context(
             pool.checkout(
-                script_name="program.py",
                 limits={
                     "max_feed_duration_secs": limits.seconds,
                     "max_memory": limits.memory,
@@ -203,7 +205,7 @@ def _reason(error: Any, limits: Limits) -> str:
         return f"the program needed more than {limits.memory / 1e6:g} MB"
     if isinstance(cause, RecursionError):
         return f"the program nested calls more than {limits.depth} deep"
-    lines = [frame.line for frame in error.traceback() if frame.filename == "program.py"]
+    lines = [frame.line for frame in error.traceback() if frame.filename == FIRST]
     place = f"line {lines[-1]}: " if lines else ""
     return f"{place}{_shown(error)}"
 

@@ -43,10 +43,11 @@ class Body:
         Raises:
             ProgramError: The function holds something that is not allowed.
         """
+        written = self._all(self.node.body)
         if not _always_returns(self.node.body):
             what = f"{self.node.name} can end without a return"
             raise self.refuse(self.node.body[-1], what, "end with a return on every path")
-        return self._all(self.node.body)
+        return written
 
     def refuse(self, node: ast.AST, problem: str, cure: str) -> ProgramError:
         """Return the error that a node is not allowed."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from dragoman.errors import ProgramError
 from dragoman.written.expressions import number
@@ -21,8 +20,14 @@ from dragoman.written.statements import Body
 
 FILENAME = "<program>"
 
-Argument: TypeAlias = Sequence[float] | float
-"""A mapping as the list of its numbers, in order, or one number."""
+FAILURES: Mapping[type[Exception], str] = {
+    ZeroDivisionError: "a division by zero",
+    OverflowError: "a number grows beyond what a float holds",
+    NameError: "a variable is used before it is set",
+    ValueError: "a function is asked for something outside its domain",
+    ArithmeticError: "a number cannot be computed",
+}
+"""What can go wrong in a translated program; Python's own words differ between its versions."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def failure(source: Source, error: Exception) -> ProgramError:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             line = trace.tb_lineno
         trace = trace.tb_next
-    what = "a variable is used before it is set" if isinstance(error, NameError) else str(error)
+    what = next(words for kind, words in FAILURES.items() if isinstance(error, kind))
     return source.refuse_line(line, what, "keep every operation within its domain in every state")
 
 

@@ -91,6 +91,17 @@ def test_helpers_constants_and_imports() -> None:
     assert ours == pytest.approx(theirs, rel=1e-12)
 
 
+def test_functions_that_nobody_asked_for_do_not_disturb() -> None:
+    head = (
+        "def features(state):\n    return {'a': 1}\n"
+        "def potential(state):\n    return state['angle']\n"
+    )
+    ours, theirs = both("return potential(next_state) * 2", head=head)
+    assert ours == pytest.approx(theirs)
+    with pytest.raises(ProgramError, match="features cannot be called"):
+        both("return features(state)", head=head)
+
+
 expressions = st.recursive(
     st.sampled_from(["state['angle']", "state['speed']", "action", "2", "0.5", "True"]),
     lambda inner: st.one_of(

@@ -174,9 +174,6 @@ class Body:
             terms = self.scope.look_up(value)
             names = [ast.Name(f"{terms.name}_{i}", ast.Load()) for i in range(len(terms.keys))]
             found = dict(zip(terms.keys, names, strict=True))
-        if found is not None and not self.named_terms:
-            what = f"{self.node.name} must return one number"
-            raise self.refuse(node, what, "return a dict only from the function that was asked for")
         keys = () if found is None else tuple(found)
         if found is not None and not found:
             raise self.refuse(node, "the dict is empty", "name at least one number")
@@ -197,6 +194,19 @@ class Body:
             raise refuse(node, self.scope, "the names in a dict must be different plain strings")
         values = [number(value, self.scope) for value in node.values]
         return dict(zip([str(key) for key in keys], values, strict=True))
+
+
+def returns_dict(node: ast.FunctionDef) -> bool:
+    """Return whether a function gives named numbers, so that no other can call it as a helper."""
+    inside = list(_inside(node.body))
+    dicts = {
+        name for one in inside for name, value in _assigned(one) if isinstance(value, ast.Dict)
+    }
+    returned = [one.value for one in inside if isinstance(one, ast.Return)]
+    return any(
+        isinstance(value, ast.Dict) or (isinstance(value, ast.Name) and value.id in dicts)
+        for value in returned
+    )
 
 
 def _inside(nodes: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -16,7 +16,7 @@ from dragoman.errors import ProgramError
 from dragoman.written.expressions import number
 from dragoman.written.names import Helper, Module, Named, Scope
 from dragoman.written.source import Source
-from dragoman.written.statements import Body
+from dragoman.written.statements import Body, returns_dict
 
 FILENAME = "<program>"
 
@@ -158,10 +158,11 @@ def _function(
         raise module.source.refuse(node, f"{node.name} is defined twice", "keep one of the two")
     module.defined.add(node.name)
     is_wanted = node.name in wanted
-    body = Body(module, node, named_terms=is_wanted)
+    named_terms = is_wanted or returns_dict(node)
+    body = Body(module, node, named_terms=named_terms)
     statements = body.statements()
     fresh = module.new_name()
-    if not is_wanted:
+    if not named_terms:
         module.helpers[node.name] = Helper(fresh, body.parameters, body.scope.operations)
     parameters = [ast.arg(named.name) for named in body.parameters]
     function = ast.FunctionDef(

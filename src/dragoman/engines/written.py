@@ -81,10 +81,10 @@ class WrittenVector(VectorWrapper):
         for i in ended:
             next_states[i] = self.program.schema.read_state(infos["final_obs"][i])
         added = self._added(actions, next_states, terminations)
-        for i in range(self.num_envs):
-            own = {"environment return": float(rewards[i]), "episode length": 1.0}
-            for name, value in (own | added[i]).items():
-                self._sums[i][name] = self._sums[i].get(name, 0.0) + value
+        for env in range(self.num_envs):
+            own = {"environment return": float(rewards[env]), "episode length": 1.0}
+            for name, value in (own | added[env]).items():
+                self._sums[env][name] = self._sums[env].get(name, 0.0) + value
         for i in ended:
             for name, value in self._sums[i].items():
                 self.curves.setdefault(name, []).append(value)

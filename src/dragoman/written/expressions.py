@@ -8,32 +8,15 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
-from dragoman.errors import ProgramError
 from dragoman.written.functions import CONSTANTS
-from dragoman.written.names import MOST_TURNS, Named, Scope
+from dragoman.written.loops import READ, bind, loop, mapping_of
+from dragoman.written.names import Named, Scope
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod)
 COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
-READ = ast.Load()
-
-
-@dataclass(frozen=True)
-class Loop:
-    """What a loop runs over.
-
-    Attributes:
-        values: The values, in the translated program.
-        targets: What the loop variables are: their kinds and keys. The name is left open.
-        turns: How many values there are.
-    """
-
-    values: ast.expr
-    targets: tuple[Named, ...]
-    turns: int
 
 
 def number(node: ast.expr, scope: Scope) -> ast.expr:
@@ -45,7 +28,7 @@ def number(node: ast.expr, scope: Scope) -> ast.expr:
     scope.spend(node)
     write = _NUMBERS.get(type(node))
     if write is None:
-        raise refuse(node, scope, f"{_what(node)} is not allowed")
+        raise scope.refuse(node, f"{_what(node)} is not allowed")
     return ast.copy_location(write(node, scope), node)
 
 
@@ -62,51 +45,6 @@ def test(node: ast.expr, scope: Scope) -> ast.expr:
         case _:
             found = number(node, scope)
     return ast.copy_location(found, node)
-
-
-def loop(node: ast.expr, scope: Scope) -> Loop:
-    """Return what the iterable of a loop gives, if it is one of known length.
-
-    Raises:
-        ProgramError: It is not.
-    """
-    mapping = _mapping_of(node, scope)
-    if mapping is not None:
-        named, method = mapping
-        key, value = Named("key", "", named.keys), Named("number", "")
-        places = _places(range(len(named.keys)))
-        values = ast.Name(named.name, READ)
-        both = ast.Call(ast.Name("enumerate", READ), [values], [])
-        found = {
-            "keys": (places, (key,)),
-            "values": (values, (value,)),
-            "items": (both, (key, value)),
-        }
-        return Loop(*found[method], turns=len(named.keys))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        steps = _range(node, scope)
-        return Loop(
-            ast.Tuple([ast.Constant(float(one)) for one in steps], READ),
-            (Named("number", ""),),
-            len(steps),
-        )
-    if isinstance(node, ast.Tuple | ast.List) and node.elts:
-        words = [element.value for element in node.elts if isinstance(element, ast.Constant)]
-        if len(words) == len(node.elts) and all(isinstance(word, str) for word in words):
-            return _keys(node, [str(word) for word in words], scope)
-        elements = [number(element, scope) for element in node.elts]
-        return Loop(ast.Tuple(elements, READ), (Named("number", ""),), len(elements))
-    raise refuse(
-        node,
-        scope,
-        "a loop can run over range() of plain numbers, over state or its keys(), values() or "
-        "items(), or over a list written out",
-    )
-
-
-def refuse(node: ast.AST, scope: Scope, problem: str) -> ProgramError:
-    """Return the error that a node is not allowed."""
-    return scope.module.source.refuse(node, problem)
 
 
 def key_place(node: ast.expr, named: Named, scope: Scope) -> ast.expr:
@@ -126,27 +64,27 @@ def key_place(node: ast.expr, named: Named, scope: Scope) -> ast.expr:
 
 def _constant(node: ast.Constant, scope: Scope) -> ast.expr:
     if not isinstance(node.value, bool | int | float):
-        raise refuse(node, scope, f"{_what(node)} is not allowed as a value")
+        raise scope.refuse(node, f"{_what(node)} is not allowed as a value")
     try:
         value = float(node.value)
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise refuse(node, scope, "a number is too large")
+        raise scope.refuse(node, "a number is too large")
     return ast.Constant(value)
 
 
 def _name(node: ast.Name, scope: Scope) -> ast.expr:
     named = scope.look_up(node)
     if named.kind != "number":
-        raise refuse(node, scope, f"{node.id!r} is no number; take one out by its name")
+        raise scope.refuse(node, f"{node.id!r} is no number; take one out by its name")
     return ast.Name(named.name, READ)
 
 
 def _attribute(node: ast.Attribute, scope: Scope) -> ast.expr:
     is_module = isinstance(node.value, ast.Name) and scope.module.module_of(node.value.id)
     if not is_module or node.attr not in CONSTANTS:
-        raise refuse(node, scope, f"the attribute {node.attr!r} is not allowed")
+        raise scope.refuse(node, f"the attribute {node.attr!r} is not allowed")
     return ast.Constant(CONSTANTS[node.attr])
 
 
@@ -154,7 +92,7 @@ def _unary(node: ast.UnaryOp, scope: Scope) -> ast.expr:
     if isinstance(node.op, ast.Not):
         return _truth(test(node, scope))
     if not isinstance(node.op, ast.USub | ast.UAdd):
-        raise refuse(node, scope, f"the operator {type(node.op).__name__} is not allowed")
+        raise scope.refuse(node, f"the operator {type(node.op).__name__} is not allowed")
     return ast.UnaryOp(node.op, number(node.operand, scope))
 
 
@@ -169,7 +107,7 @@ def operation(
     if isinstance(operator, ast.Pow):
         return ast.Call(scope.module.constant(math.pow), [left, right], [])
     if not isinstance(operator, ARITHMETIC):
-        raise refuse(node, scope, f"the operator {type(operator).__name__} is not allowed")
+        raise scope.refuse(node, f"the operator {type(operator).__name__} is not allowed")
     return ast.BinOp(left, operator, right)
 
 
@@ -195,7 +133,7 @@ def _comparison(node: ast.Compare, scope: Scope) -> ast.expr:
         elif isinstance(operator, COMPARISONS):
             compared.append(number(other, scope))
         else:
-            raise refuse(node, scope, f"the comparison {type(operator).__name__} is not allowed")
+            raise scope.refuse(node, f"the comparison {type(operator).__name__} is not allowed")
     return ast.Compare(number(node.left, scope), node.ops, compared)
 
 
@@ -205,13 +143,13 @@ def _truth(condition: ast.expr) -> ast.expr:
 
 def _subscript(node: ast.Subscript, scope: Scope) -> ast.expr:
     if not isinstance(node.value, ast.Name):
-        raise refuse(node, scope, "only state, next_state, action and named terms have parts")
+        raise scope.refuse(node, "only state, next_state, action and named terms have parts")
     named = scope.look_up(node.value)
     if named.kind == "mapping":
         return ast.Subscript(ast.Name(named.name, READ), key_place(node.slice, named, scope), READ)
     if named.kind == "terms":
         return ast.Name(term_name(node.slice, named, scope), READ)
-    raise refuse(node, scope, f"{node.value.id!r} has no parts")
+    raise scope.refuse(node, f"{node.value.id!r} has no parts")
 
 
 def term_name(node: ast.expr, terms: Named, scope: Scope) -> str:
@@ -223,13 +161,13 @@ def term_name(node: ast.expr, terms: Named, scope: Scope) -> str:
 
 def _call(node: ast.Call, scope: Scope) -> ast.expr:
     if node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
-        raise refuse(node, scope, "arguments with a name or a star are not allowed")
+        raise scope.refuse(node, "arguments with a name or a star are not allowed")
     found = scope.module.function(node.func)
     if isinstance(node.func, ast.Name):
         if node.func.id in scope.module.helpers:
             return _helper(node, node.func.id, scope)
         if node.func.id == "len" and len(node.args) == 1:
-            mapping = _mapping_of(node.args[0], scope)
+            mapping = mapping_of(node.args[0], scope)
             if mapping is not None:
                 return ast.Constant(float(len(mapping[0].keys)))
     several = _several(node, scope)
@@ -239,10 +177,10 @@ def _call(node: ast.Call, scope: Scope) -> ast.expr:
     if taken is not None:
         return taken
     if found is None:
-        raise refuse(node, scope, f"{ast.unparse(node.func)[:60]} cannot be called")
+        raise scope.refuse(node, f"{ast.unparse(node.func)[:60]} cannot be called")
     name, allowed = found
     if not allowed.least <= len(node.args) <= allowed.most:
-        raise refuse(node, scope, f"{name} does not take {len(node.args)} arguments")
+        raise scope.refuse(node, f"{name} does not take {len(node.args)} arguments")
     arguments = [number(one, scope) for one in node.args]
     return ast.Call(scope.module.constant(allowed.call), arguments, [])
 
@@ -250,7 +188,7 @@ def _call(node: ast.Call, scope: Scope) -> ast.expr:
 def _helper(node: ast.Call, name: str, scope: Scope) -> ast.expr:
     helper = scope.module.helpers[name]
     if len(node.args) != len(helper.parameters):
-        raise refuse(node, scope, f"{name} takes {len(helper.parameters)} arguments")
+        raise scope.refuse(node, f"{name} takes {len(helper.parameters)} arguments")
     arguments: list[ast.expr] = []
     for argument, parameter in zip(node.args, helper.parameters, strict=True):
         if parameter.kind == "number":
@@ -258,7 +196,7 @@ def _helper(node: ast.Call, name: str, scope: Scope) -> ast.expr:
             continue
         named = scope.look_up(argument) if isinstance(argument, ast.Name) else None
         if named is None or (named.kind, named.keys) != (parameter.kind, parameter.keys):
-            raise refuse(node, scope, f"{name} takes a whole mapping such as state here")
+            raise scope.refuse(node, f"{name} takes a whole mapping such as state here")
         arguments.append(ast.Name(named.name, READ))
     scope.spend(node, helper.operations)
     return ast.Call(ast.Name(helper.name, READ), arguments, [])
@@ -280,9 +218,9 @@ def _several(node: ast.Call, scope: Scope) -> ast.expr | None:
             [ast.Name(f"{terms.name}_{i}", READ) for i in range(len(terms.keys))], READ
         )
         return ast.Call(call, [values], [])
-    over = loop(argument, scope)
+    over = loop(argument, scope, number)
     if [target.kind for target in over.targets] != ["number"]:
-        raise refuse(node, scope, f"{node.func.id} takes numbers, not names")
+        raise scope.refuse(node, f"{node.func.id} takes numbers, not names")
     scope.spend(node, over.turns)
     return ast.Call(call, [over.values], [])
 
@@ -294,9 +232,9 @@ def _sum(values: list[float]) -> float:
 
 def _comprehension(node: ast.GeneratorExp | ast.ListComp, scope: Scope) -> ast.expr:
     if len(node.generators) != 1 or node.generators[0].is_async:
-        raise refuse(node, scope, "only one plain for is allowed here")
+        raise scope.refuse(node, "only one plain for is allowed here")
     (one,) = node.generators
-    over = loop(one.iter, scope)
+    over = loop(one.iter, scope, number)
     before = dict(scope.names)
     target = bind(one.target, over, scope)
     scope.turns *= max(over.turns, 1)
@@ -306,23 +244,6 @@ def _comprehension(node: ast.GeneratorExp | ast.ListComp, scope: Scope) -> ast.e
     scope.names.clear()
     scope.names.update(before)
     return ast.ListComp(element, [ast.comprehension(target, over.values, conditions, 0)])
-
-
-def bind(target: ast.expr, over: Loop, scope: Scope) -> ast.expr:
-    """Return the rewritten target of a loop, whose names the scope knows from now on."""
-    targets = target.elts if isinstance(target, ast.Tuple) else [target]
-    if len(targets) != len(over.targets) or not all(isinstance(one, ast.Name) for one in targets):
-        raise refuse(target, scope, f"this loop has {len(over.targets)} variables")
-    written: list[ast.expr] = []
-    for one, named in zip(targets, over.targets, strict=True):
-        assert isinstance(one, ast.Name)
-        known = scope.names.get(one.id)
-        if known is not None and (known.kind, known.keys) != (named.kind, named.keys):
-            raise refuse(target, scope, f"{one.id!r} already stands for something else")
-        name = known.name if known else scope.module.new_name()
-        scope.names[one.id] = Named(named.kind, name, named.keys)
-        written.append(ast.Name(name, ast.Store()))
-    return written[0] if len(written) == 1 else ast.Tuple(written, ast.Store())
 
 
 def _get(node: ast.Call, scope: Scope) -> ast.expr | None:
@@ -337,17 +258,6 @@ def _get(node: ast.Call, scope: Scope) -> ast.expr | None:
     return ast.Subscript(ast.Name(named.name, READ), place, READ)
 
 
-def _mapping_of(node: ast.expr, scope: Scope) -> tuple[Named, str] | None:
-    """Return the mapping that ``state`` or ``state.items()`` means, and the method."""
-    method = "keys"
-    if isinstance(node, ast.Call) and not node.args and isinstance(node.func, ast.Attribute):
-        method, node = node.func.attr, node.func.value
-    if not isinstance(node, ast.Name) or method not in ("keys", "values", "items"):
-        return None
-    named = scope.names.get(node.id)
-    return (named, method) if named is not None and named.kind == "mapping" else None
-
-
 def _terms_of(node: ast.expr, scope: Scope) -> Named | None:
     """Return the terms that ``terms.values()`` means."""
     match node:
@@ -355,39 +265,6 @@ def _terms_of(node: ast.expr, scope: Scope) -> Named | None:
             named = scope.names.get(name)
             return named if named is not None and named.kind == "terms" else None
     return None
-
-
-def _range(node: ast.Call, scope: Scope) -> range:
-    bounds = []
-    for argument in node.args:
-        sign, value = 1, argument
-        if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
-            sign, value = -1, value.operand
-        is_plain = isinstance(value, ast.Constant) and type(value.value) is int
-        bounds.append(sign * value.value if is_plain else None)  # type: ignore[attr-defined]
-    try:
-        steps = range(*bounds)  # type: ignore[arg-type]
-        count = len(steps)
-    except OverflowError:
-        count = MOST_TURNS + 1
-    except (TypeError, ValueError):
-        raise refuse(node, scope, "range takes one to three whole numbers written out") from None
-    if count > MOST_TURNS:
-        raise refuse(node, scope, f"a loop may take at most {MOST_TURNS:,} turns")
-    return steps
-
-
-def _keys(node: ast.expr, words: list[str], scope: Scope) -> Loop:
-    """Return a loop over names of quantities that are written out."""
-    for named in scope.names.values():
-        if named.kind == "mapping" and set(words) <= set(named.keys):
-            places = _places([named.keys.index(word) for word in words])
-            return Loop(places, (Named("key", "", named.keys),), len(words))
-    raise refuse(node, scope, "these are not all names of one of the mappings")
-
-
-def _places(indices: Sequence[int]) -> ast.expr:
-    return ast.Tuple([ast.Constant(index) for index in indices], READ)
 
 
 def _what(node: ast.expr) -> str:

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from dragoman.errors import ProgramError
 from dragoman.written.functions import CONSTANTS, MODULES, PLAIN, Allowed
 from dragoman.written.source import Source
 
@@ -150,6 +151,10 @@ class Scope:
                 f"use {', '.join([*self.names, *self.module.numbers]) or 'numbers'}",
             )
         return found
+
+    def refuse(self, node: ast.AST, problem: str) -> ProgramError:
+        """Return the error that a node is not allowed."""
+        return self.module.source.refuse(node, problem)
 
     def spend(self, node: ast.AST, operations: int = 1) -> None:
         """Count operations, once for each time that the place runs.

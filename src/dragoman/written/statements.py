@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from dragoman.errors import ProgramError
-from dragoman.written.expressions import bind, loop, number, operation, refuse, term_name, test
+from dragoman.written.expressions import number, operation, term_name, test
+from dragoman.written.loops import bind, loop
 from dragoman.written.names import Module, Named, Scope
 
 
@@ -103,7 +104,7 @@ class Body:
             case ast.Return(value=ast.expr()):
                 return [self._return(node)]
         what = _WORDS.get(type(node), f"the statement {type(node).__name__}")
-        raise refuse(node, self.scope, f"{what} is not allowed")
+        raise self.scope.refuse(node, f"{what} is not allowed")
 
     def _assign(self, node: ast.Assign | ast.AnnAssign) -> list[ast.stmt]:
         assert node.value is not None
@@ -112,7 +113,7 @@ class Body:
             return self._unpack(targets[0], node.value)
         if isinstance(node.value, ast.Dict):
             if len(targets) != 1 or not isinstance(targets[0], ast.Name):
-                raise refuse(node, self.scope, "a dict needs one name of its own")
+                raise self.scope.refuse(node, "a dict needs one name of its own")
             terms = self.scope.names[targets[0].id]
             values = self._dict(node.value).items()
             return [self._set(f"{terms.name}_{terms.keys.index(key)}", one) for key, one in values]
@@ -124,7 +125,7 @@ class Body:
 
     def _unpack(self, target: ast.Tuple, value: ast.expr) -> list[ast.stmt]:
         if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
-            raise refuse(target, self.scope, "as many values as names must be written out here")
+            raise self.scope.refuse(target, "as many values as names must be written out here")
         names = [ast.Name(self._target(one), ast.Store()) for one in target.elts]
         values = [number(one, self.scope) for one in value.elts]
         return [ast.Assign([ast.Tuple(list(names), ast.Store())], ast.Tuple(values, ast.Load()))]
@@ -140,20 +141,20 @@ class Body:
             named = self.scope.look_up(node)
             if named.kind == "number" and node.id in self.scope.names:
                 return named.name
-            raise refuse(node, self.scope, f"{node.id!r} cannot be set to a number")
+            raise self.scope.refuse(node, f"{node.id!r} cannot be set to a number")
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
             named = self.scope.look_up(node.value)
             if named.kind == "terms":
                 return term_name(node.slice, named, self.scope)
             what = f"{node.value.id!r} cannot be changed"
             raise self.refuse(node, what, "give the new value a name of its own")
-        raise refuse(node, self.scope, f"{ast.unparse(node)[:60]} cannot be assigned to")
+        raise self.scope.refuse(node, f"{ast.unparse(node)[:60]} cannot be assigned to")
 
     def _set(self, name: str, value: ast.expr) -> ast.stmt:
         return ast.Assign([ast.Name(name, ast.Store())], value)
 
     def _loop(self, node: ast.For) -> ast.stmt:
-        over = loop(node.iter, self.scope)
+        over = loop(node.iter, self.scope, number)
         for target in [node.target, *getattr(node.target, "elts", [])]:
             # What the first pass took for a number may be a key.
             if isinstance(target, ast.Name) and target.id in _loop_variables(self.node):
@@ -191,7 +192,7 @@ class Body:
     def _dict(self, node: ast.Dict) -> dict[str, ast.expr]:
         keys = [_word(key) for key in node.keys]
         if None in keys or len(set(keys)) < len(keys):
-            raise refuse(node, self.scope, "the names in a dict must be different plain strings")
+            raise self.scope.refuse(node, "the names in a dict must be different plain strings")
         values = [number(value, self.scope) for value in node.values]
         return dict(zip([str(key) for key in keys], values, strict=True))
 

@@ -174,6 +174,7 @@ def test_the_program_itself_never_runs() -> None:
 def test_code_is_found_in_an_answer() -> None:
     answer = "Here it is:\n```python\ndef f(x):\n    return x\n```\nand so\n```\nls\n```\n"
     assert code_of(answer) == "def f(x):\n    return x\n"
+    assert code_of("So:\n```python\ndef f(x):\n    ret") == "def f(x):\n    ret"
     assert code_of("def f(x): return x") == "def f(x): return x"
     with pytest.raises(ProgramError, match="holds no function: 'I cannot'"):
         code_of("I cannot")

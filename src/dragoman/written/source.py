@@ -21,7 +21,8 @@ WRITE_PLAINLY = (
     "and functions of math"
 )
 
-FENCED = re.compile(r"^```[^\n`]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# An answer that was cut off has no closing fence.
+FENCED = re.compile(r"^```[^\n`]*\n(.*?)(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
     ├── SpaceError           an environment, observation or action outside its rules
     ├── ModelError           a language model that cannot be found, loaded or asked
     │   └── BudgetError      a request that could cost more than was allowed
+    ├── ProgramError         a program that a language model wrote and that cannot be used
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -45,6 +46,15 @@ class ModelError(DragomanError):
 
 class BudgetError(ModelError):
     """A request that could cost more than was allowed; it was not sent."""
+
+
+class ProgramError(DragomanError):
+    """A program that a language model wrote and that cannot be used.
+
+    Args:
+        problem: What is wrong with it, with the line where that is known.
+        cure: What to write instead. Both are told to the model that wrote it.
+    """
 
 
 class RunError(DragomanError):

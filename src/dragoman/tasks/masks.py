@@ -81,6 +81,11 @@ def action_of(text: str, texts: list[str]) -> int:
     return texts.index(text)
 
 
+def allowed_texts(texts: list[str], mask: Mask) -> list[str]:
+    """Return the texts, empty where the mask forbids their action."""
+    return [text if allowed else "" for text, allowed in zip(texts, mask, strict=True)]
+
+
 def uniform(env: gym.Env[Any, Any]) -> int:
     """Return an allowed action, uniformly at random.
 

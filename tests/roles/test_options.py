@@ -10,7 +10,8 @@ from dragoman.describe import describe_env
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.roles.act import Act
 from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver, RawState
+from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
 from dragoman.testing import ScriptedModel
 from tests.lamps import Lamps, bag_of_words, says_the_colour
 

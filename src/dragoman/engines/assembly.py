@@ -18,7 +18,8 @@ from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver, RawState
+from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
 from dragoman.types import Describer, LanguageModel, Tokenizer
 from dragoman.vector import AnyObserver
 

@@ -42,6 +42,11 @@ class Tokens:
         self._context = context
 
     @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of Transformers."""
+        return self._tokenizer
+
+    @property
     def end(self) -> int | None:
         """The token that the tokenizer ends a text with, if it knows one."""
         token = self._tokenizer.eos_token_id

@@ -13,8 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.roles.controls import Control
+from dragoman.roles.tune import Tune
 from dragoman.types import Pooling
 
 PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
@@ -70,6 +72,8 @@ class Act:
         max_tokens: Most tokens of an action's text that the table reads.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
+        tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
+            hidden layer, pooled as the observe role says.
     """
 
     policy: PolicyName = "head"
@@ -86,9 +90,29 @@ class Act:
     max_tokens: int = 24
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
+    tune: Tune | None = None
 
     without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
     """What stands in its place in an arm without a model, so that both arms know the masks."""
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ConfigError(
+                f"act.temperature is {self.temperature}", cure="choose a number above 0"
+            )
+        if self.tune is None:
+            return
+        if self.encoder == "embedding" or (self.scores == "uniform" and self.policy == "score"):
+            raise ConfigError(
+                "act.tune trains the model, but these settings of act leave the model out",
+                cure="leave act.tune out",
+            )
+        if self.tune.reference_kl and self.policy != "score":
+            raise ConfigError(
+                "act.tune.reference_kl is set, but an untrained model has no policy "
+                f"{self.policy!r}",
+                cure="use policy 'score', or leave reference_kl out",
+            )
 
     @property
     def reads_scores(self) -> bool:
@@ -102,7 +126,9 @@ class Act:
 
     @property
     def uses_model(self) -> bool:
-        """Whether action texts are read by the language model."""
+        """Whether texts are read by the language model for this role."""
+        if self.tune is not None:
+            return True
         scored = self.reads_scores and self.scores == "model"
         return scored or (self.reads_texts and self.encoder == "model")
 
@@ -110,17 +136,20 @@ class Act:
     def controls(self) -> tuple[Control, ...]:
         """Placebos of this policy; a head has those of the observe role only."""
         if self.policy == "head":
-            return ()
+            return () if self.tune is None else (RANDOM_WEIGHTS,)
+        # Of a model that is trained, scores and features are what is trained.
+        is_prior = self.policy == "hybrid" or (self.policy == "score" and self.tune is None)
+        by_table = self.reads_texts and self.tune is None
         return (
             RANDOM_WEIGHTS,
             SHUFFLED_TEXTS,
-            *((UNIFORM_PRIOR,) if self.reads_scores else ()),
-            *((LEARNED_EMBEDDING,) if self.reads_texts else ()),
+            *((UNIFORM_PRIOR,) if is_prior else ()),
+            *((LEARNED_EMBEDDING,) if by_table else ()),
         )
 
     @property
     def prior(self) -> str:
         """One line of what prior knowledge the role hands to the agent."""
-        if self.policy == "head":
+        if self.policy == "head" and self.tune is None:
             return "which actions are admissible, where the environment says so"
         return "the language model's pre-training; the wording of observations and actions"

@@ -7,12 +7,11 @@ say nothing, every action is admissible and is called what the describer calls i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces.utils import flatdim, flatten
 
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.maths.moments import Moments
@@ -26,48 +25,11 @@ from dragoman.roles.embedding import (
     TokenSpace,
 )
 from dragoman.roles.observe import CLIP, Observe, Observer
+from dragoman.roles.raw import RawState
+from dragoman.roles.tokens import OptionTokens, candidate_of, prompt_of
 from dragoman.types import BoolArray, Describer, FloatArray, Info, LanguageModel, Tokenizer
 
 Seen: TypeAlias = dict[str, np.ndarray]
-
-
-class RawState:
-    """The flattened raw observation as the state: what is seen without the observe role.
-
-    Args:
-        space: The (unbatched) observation space.
-
-    Raises:
-        ConfigError: The space has no fixed number of values.
-    """
-
-    model: None = None
-
-    def __init__(self, space: gym.Space[Any]) -> None:
-        if not space.is_np_flattenable:
-            raise ConfigError(
-                f"without the observe role the policy reads raw observations, but {space} has no "
-                "fixed number of values",
-                cure="turn the observe role on, as in 'observe: {}'",
-            )
-        self.space = space
-        self.feature_space = gym.spaces.Box(-np.inf, np.inf, (flatdim(space),), np.float32)
-        self.learning = True
-
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return empty texts: nothing is read."""
-        return ["" for _ in observations]
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
-        """Return ``B`` observations as float32 ``(B, D)``."""
-        return np.stack([np.asarray(flatten(self.space, one), np.float32) for one in observations])
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return nothing: there is nothing to save."""
-        return {}
-
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore nothing."""
 
 
 StateReader: TypeAlias = Observer | TokenObserver | RawState
@@ -83,7 +45,16 @@ class OptionsObserver:
     scores      float32 ``(B, K)``       scores of action texts after the observation's
     ==========  =======================  =================================================
 
-    The last three are there where the policy needs them; entries of inadmissible actions are
+    and where the model is trained, instead of what is trained with it:
+
+    ==========  =======================  =================================================
+    prompt      int32 ``(B, T)``         token ids of the prompt, -1 behind them
+    candidates  int32 ``(B, K, L)``      token ids of action texts, -1 behind them
+    divisor     float32 ``(B, K)``       what the sum of a candidate's log-probs is over
+    domain      float32 ``(B, K)``       the untrained model's score after the domain's prompt
+    ==========  =======================  =================================================
+
+    All but mask are there where the policy needs them; entries of inadmissible actions are
     constant. Features of action texts are standardised as the state's are, by the moments of the
     distinct texts met in training.
 
@@ -128,6 +99,9 @@ class OptionsObserver:
         if settings.reads_texts and settings.encoder == "embedding":
             assert tokenizer is not None
             self._rows = state.rows if isinstance(state, TokenObserver) else TokenRows(tokenizer)
+        self._tokens: OptionTokens | None = None
+        if settings.tune is not None:
+            self._tokens = OptionTokens(settings, settings.tune, self._count, model)
         width = 0 if model is None else len(settings.pooling) * model.hidden_size
         self._met: set[str] = set()
         self._moments = Moments.empty(width)
@@ -157,18 +131,23 @@ class OptionsObserver:
         Raises:
             SpaceError: A mask or the action texts do not fit the action space.
         """
-        seen: Seen = {"state": self._state(observations, infos)}
-        if not self._count:
-            return seen
-        mask = np.stack([self.admissible(info) for info in infos])
-        seen["mask"] = mask.astype(np.int8)
-        if self.settings.policy == "head":
-            return seen
-        options = [self.options(info, one) for info, one in zip(infos, mask, strict=True)]
-        if self.settings.reads_texts:
+        seen: Seen = {}
+        if "state" in self.feature_space.spaces:
+            seen["state"] = self._state(observations, infos)
+        options: list[dict[int, str]] = [{} for _ in infos]
+        if self._count:
+            mask = np.stack([self.admissible(info) for info in infos])
+            seen["mask"] = mask.astype(np.int8)
+            if self.settings.policy != "head":
+                rows = zip(infos, mask, strict=True)
+                options = [self.options(info, one) for info, one in rows]
+        if "actions" in self.feature_space.spaces:
             seen["actions"] = self._features(options)
-        if self.settings.reads_scores:
+        if "scores" in self.feature_space.spaces:
             seen["scores"] = self._scores(observations, infos, options)
+        if self._tokens is not None:
+            texts = self.texts(observations, infos)
+            seen |= self._tokens(texts, options)
         return seen
 
     def admissible(self, info: Info) -> BoolArray:
@@ -186,15 +165,13 @@ class OptionsObserver:
 
     def options(self, info: Info, mask: BoolArray) -> dict[int, str]:
         """Return the admissible actions with the texts they are read under."""
-        texts = info.get("action_texts")
-        if texts is None:
-            texts = self._described()
+        texts = self._named(info)
         if len(texts) != self._count:
             raise SpaceError(
                 f"info['action_texts'] has {len(texts)} texts for {self._count} actions",
                 cure="give one text for each action, empty where it is not admissible",
             )
-        found = {int(i): str(texts[i]) for i in np.flatnonzero(mask)}
+        found = {i: str(texts[i]) for i in np.flatnonzero(mask).tolist()}
         for action, text in found.items():
             if not text:
                 raise SpaceError(
@@ -235,7 +212,12 @@ class OptionsObserver:
             self._rows.load_state(state)
 
     def _make_space(self, width: int) -> gym.spaces.Dict:
-        spaces: dict[str, gym.Space[Any]] = {"state": self._state.feature_space}
+        spaces: dict[str, gym.Space[Any]] = {}
+        tune = self.settings.tune
+        if tune is None or tune.value == "frozen":
+            spaces["state"] = self._state.feature_space
+        if self._tokens is not None:
+            spaces |= self._tokens.spaces
         if self._count:
             spaces["mask"] = gym.spaces.Box(0, 1, (self._count,), np.int8)
         if self._rows is not None:
@@ -243,12 +225,24 @@ class OptionsObserver:
             wide = of_state.width if isinstance(of_state, TokenSpace) else self._rows.width
             each = TokenSpace(self.settings.max_tokens, wide, self.settings.pooling)
             spaces["actions"] = OptionTokenSpace(self._count, each)
-        elif self.settings.reads_texts:
+        elif self.settings.reads_texts and tune is None:
             bound = CLIP if self.observe.standardise else np.inf
             spaces["actions"] = gym.spaces.Box(-bound, bound, (self._count, width), np.float32)
-        if self.settings.reads_scores:
+        # The policy of a model that is trained has scores of its own; these are its reference.
+        is_reference = tune is not None and tune.reference_kl > 0
+        if self.settings.policy == "hybrid" or (
+            self.settings.policy == "score" and (tune is None or is_reference)
+        ):
             spaces["scores"] = gym.spaces.Box(-np.inf, np.inf, (self._count,), np.float32)
         return gym.spaces.Dict(spaces)
+
+    def _named(self, info: Info) -> Sequence[str]:
+        """Return what all actions are called now."""
+        if info.get("action_texts") is None:
+            return self._described()
+        # A describer may be told other words than those of the environment.
+        name: Callable[[Info], Sequence[str]] | None = getattr(self.describer, "actions", None)
+        return info["action_texts"] if name is None else name(info)
 
     def _described(self) -> tuple[str, ...]:
         """Return what the describer calls the actions, asked for once."""
@@ -309,9 +303,8 @@ class OptionsObserver:
         model: Any = self.model
         scores = score(
             model,
-            [f"{text}\n{self.settings.question}" for text in texts],
-            # Tokenizers of our time cut a word together with the space before it.
-            [[f" {text}" for text in options[i].values()] for i in asked],
+            [prompt_of(self.settings, text) for text in texts],
+            [[candidate_of(text) for text in options[i].values()] for i in asked],
             normalisation=self.settings.normalisation,
             domain=self.settings.domain,
         )

@@ -127,6 +127,11 @@ def episode_seeds(episodes: int, seed: int) -> list[int]:
 
 
 def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:
-    """Return a policy that draws uniformly from an action space."""
+    """Return a policy that draws uniformly from an action space, or from what is not masked."""
     space.seed(derive_seed("random policy", seed))
-    return lambda observations, infos: [space.sample() for _ in observations]
+
+    def draw(info: Mapping[str, Any]) -> Any:
+        mask = info.get("action_mask") if isinstance(space, gym.spaces.Discrete) else None
+        return space.sample(None if mask is None else np.asarray(mask, np.int8))
+
+    return lambda observations, infos: [draw(info) for info in infos]

@@ -64,6 +64,9 @@ class Describe:
         actions: Action texts instead of the documented ones.
         exact: Write the exact numbers behind a text that rounds them or leaves them out, so that
             no two states share a text, and so an answer of the model.
+        goal: What the agent should do, said before every observation.
+        history: Number of steps whose observations and actions are told before the present one.
+            Both are for the roles that observe and act; rewards are told the present alone.
     """
 
     precision: int = 3
@@ -71,6 +74,8 @@ class Describe:
     observation: str | None = None
     actions: tuple[str, ...] | None = None
     exact: bool = False
+    goal: str | None = None
+    history: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Experiment:
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
+            ("describe.history", self.describe.history, 0),
             ("model.threads", self.model.threads or 1, 1),
             ("max_episode_steps", self.max_episode_steps or 1, 1),
         ):

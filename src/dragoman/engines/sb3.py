@@ -407,6 +407,9 @@ class _Bookkeeper(BaseCallback):
         self.logger.record("rollout/episodes", self.episodes)
         seconds = time.monotonic() - self._started_at
         self.logger.record("time/seconds", seconds)
+        shortened = getattr(self.observer, "shortened", None)
+        if shortened is not None:
+            self.logger.record("prompt/shortened", shortened)
         if self.observer is not None and self.observer.model is not None:
             cost = self.observer.model.cost
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):

@@ -255,6 +255,10 @@ class TorchModel:
             )
         return self._tokens.continuations(prompt, candidates)
 
+    def chat(self, text: str) -> str:
+        """Return a text as what a user says in a chat, up to where the answer begins."""
+        return self._tokens.chat(text)
+
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, with the special tokens the tokenizer adds."""
         return self._tokens.of(texts)

@@ -60,6 +60,8 @@ class Act:
         normalisation: By what a text's log-prob is divided (score, hybrid): nothing (``sum``),
             its tokens or its words.
         question: What stands between an observation's text and an action's (score, hybrid).
+        chat: Ask in the words of the model's chat template, as its user; what is scored is then
+            its answer (score, hybrid).
         domain: Subtract the scores after this prompt, which only names the domain: what is left
             is how much more likely an action is here than anywhere (score, hybrid).
         temperature: What scores are divided by before the softmax (score, hybrid).
@@ -81,6 +83,7 @@ class Act:
     interaction: Literal["concat", "dot"] = "concat"
     normalisation: Normalisation = "token"
     question: str = "Next action:"
+    chat: bool = False
     domain: str | None = None
     temperature: float = 1.0
     learn_temperature: bool = True

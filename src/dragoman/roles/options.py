@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.history import HISTORY
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.models.scoring import score
@@ -26,7 +27,7 @@ from dragoman.roles.embedding import (
 )
 from dragoman.roles.observe import CLIP, Observe, Observer
 from dragoman.roles.raw import RawState
-from dragoman.roles.tokens import OptionTokens, candidate_of, prompt_of
+from dragoman.roles.tokens import OptionTokens, answer_of, question_of
 from dragoman.types import BoolArray, Describer, FloatArray, Info, LanguageModel, Tokenizer
 
 Seen: TypeAlias = dict[str, np.ndarray]
@@ -147,8 +148,21 @@ class OptionsObserver:
             seen["scores"] = self._scores(observations, infos, options)
         if self._tokens is not None:
             texts = self.texts(observations, infos)
-            seen |= self._tokens(texts, options)
+
+            def shorter(i: int, forgotten: int) -> str | None:
+                past = infos[i].get(HISTORY, ())
+                if forgotten > len(past):
+                    return None
+                info = {**infos[i], HISTORY: past[forgotten:]}
+                return self.describer.observation(observations[i], info)
+
+            seen |= self._tokens(texts, options, shorter)
         return seen
+
+    @property
+    def shortened(self) -> int | None:
+        """Number of prompts that were shortened to fit, where that may be."""
+        return None if self._tokens is None else self._tokens.shortened
 
     def admissible(self, info: Info) -> BoolArray:
         """Return which actions may be taken now, bool ``(K,)``."""
@@ -303,8 +317,8 @@ class OptionsObserver:
         model: Any = self.model
         scores = score(
             model,
-            [prompt_of(self.settings, text) for text in texts],
-            [[candidate_of(text) for text in options[i].values()] for i in asked],
+            [question_of(self.settings, text, model) for text in texts],
+            [[answer_of(self.settings, text) for text in options[i].values()] for i in asked],
             normalisation=self.settings.normalisation,
             domain=self.settings.domain,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -41,6 +41,7 @@ class OptionTokens:
 
     Attributes:
         spaces: What a call returns for each observation.
+        shortened: Number of prompts that were shortened to fit.
 
     Raises:
         ConfigError: The model computes elsewhere, so that it cannot be trained.
@@ -59,7 +60,7 @@ class OptionTokens:
         self.settings = settings
         self.tune = tune
         self._count = count
-        self._cut: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self.shortened = 0
         ids = (PAD, LARGEST)
         self.spaces: dict[str, gym.Space[Any]] = {
             "prompt": gym.spaces.Box(*ids, (tune.max_prompt,), np.int32)
@@ -72,9 +73,18 @@ class OptionTokens:
                 self.spaces["domain"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
 
     def __call__(
-        self, texts: Sequence[str], options: Sequence[Mapping[int, str]]
+        self,
+        texts: Sequence[str],
+        options: Sequence[Mapping[int, str]],
+        shorter: Callable[[int, int], str | None],
     ) -> dict[str, NDArray[Any]]:
         """Return token ids of ``B`` observations and of their admissible actions.
+
+        Args:
+            texts: What describes each observation.
+            options: The admissible actions of each, with their texts.
+            shorter: Number of an observation and of remembered steps to leave out, to the text
+                that is left, or to nothing where there are no more steps.
 
         Raises:
             ConfigError: A text has more tokens than the settings allow.
@@ -83,41 +93,58 @@ class OptionTokens:
             name: np.full((len(texts), *(space.shape or ())), PAD, space.dtype)
             for name, space in self.spaces.items()
         }
-        for i, (text, own) in enumerate(zip(texts, options, strict=True)):
-            if self.settings.policy == "score":
-                self._score(seen, i, text, own)
-                continue
-            (prompt,) = self._cutter.token_ids([text])
-            self._fill(seen["prompt"][i], prompt, text, "max_prompt")
-            if self.settings.reads_texts and own:
-                ids = self._cutter.token_ids(list(own.values()))
-                for (action, name), tokens in zip(own.items(), ids, strict=True):
-                    self._fill(seen["candidates"][i, action], tokens, name, "max_action")
+        for i, own in enumerate(options):
+            fitting, forgotten = texts[i], 0
+            while True:
+                prompt, candidates = self._cut(fitting, own)
+                left = shorter(i, forgotten + 1) if len(prompt) > self.tune.max_prompt else None
+                if left is None or self.tune.too_long == "error":
+                    break
+                fitting, forgotten = left, forgotten + 1
+            self.shortened += forgotten > 0
+            self._fill(seen["prompt"][i], prompt, fitting, "max_prompt")
+            for (action, name), ids in zip(own.items(), candidates, strict=bool(candidates)):
+                self._fill(seen["candidates"][i, action], ids, name, "max_action")
+            if "divisor" in seen:
+                self._weigh(seen, i, own, candidates)
         return seen
 
-    def _score(
-        self, seen: dict[str, NDArray[Any]], i: int, text: str, options: Mapping[int, str]
+    def _cut(
+        self, text: str, options: Mapping[int, str]
+    ) -> tuple[list[int], Sequence[Sequence[int]]]:
+        """Return the tokens of a prompt, and of the action texts where the policy reads them."""
+        if self.settings.policy == "score":
+            question = question_of(self.settings, text, self._model)
+            answers = [answer_of(self.settings, name) for name in options.values()]
+            found = self._cutter.continuations(question, answers)
+            return found.prompt, found.candidates
+        (prompt,) = self._cutter.token_ids([text])
+        if not (self.settings.reads_texts and options):
+            return prompt, ()
+        return prompt, self._cutter.token_ids(list(options.values()))
+
+    def _weigh(
+        self,
+        seen: dict[str, NDArray[Any]],
+        i: int,
+        options: Mapping[int, str],
+        candidates: Sequence[Sequence[int]],
     ) -> None:
-        """Fill in one prompt and what may follow it, cut together."""
-        candidates = [candidate_of(name) for name in options.values()]
-        found = self._cutter.continuations(prompt_of(self.settings, text), candidates)
-        self._fill(seen["prompt"][i], found.prompt, text, "max_prompt")
+        """Fill in what sums of log-probs are divided by, and what is subtracted after that."""
         seen["divisor"][i] = 1.0
         if "domain" in seen:
             seen["domain"][i] = 0.0
-        for (action, name), tokens in zip(options.items(), found.candidates, strict=True):
-            self._fill(seen["candidates"][i, action], tokens, name, "max_action")
-            if self.settings.normalisation != "sum":
-                by_word = self.settings.normalisation == "word"
-                seen["divisor"][i, action] = len(name.split()) if by_word else len(tokens)
-        if self.settings.domain is not None and options:
-            (scores,) = score(
-                self._model,
-                [self.settings.domain],
-                [candidates],
-                normalisation=self.settings.normalisation,
-            )
-            seen["domain"][i, list(options)] = scores
+        if not options:
+            return
+        places, how = list(options), self.settings.normalisation
+        if how == "token":
+            seen["divisor"][i, places] = [len(ids) for ids in candidates]
+        if how == "word":
+            seen["divisor"][i, places] = [len(name.split()) for name in options.values()]
+        if self.settings.domain is not None:
+            answers = [answer_of(self.settings, name) for name in options.values()]
+            (scores,) = score(self._model, [self.settings.domain], [answers], normalisation=how)
+            seen["domain"][i, places] = scores
 
     def _fill(self, row: NDArray[Any], ids: Sequence[int], text: str, setting: str) -> None:
         if len(ids) > len(row):
@@ -129,12 +156,28 @@ class OptionTokens:
         row[: len(ids)] = ids
 
 
-def prompt_of(settings: Act, text: str) -> str:
-    """Return what an action's text is scored after."""
-    return f"{text}\n{settings.question}"
+def question_of(settings: Act, text: str, model: Any) -> str:
+    """Return what an action's text is scored after.
+
+    Args:
+        settings: The act role.
+        text: What describes the moment.
+        model: The language model, around or without a memory.
+    """
+    question = f"{text}\n{settings.question}"
+    if not settings.chat:
+        return question
+    chat = getattr(getattr(model, "model", model), "chat", None)
+    if chat is None:
+        raise ConfigError(
+            f"act.chat is on, but {model.name!r} says nothing of how it chats",
+            cure="set act.chat to false, or name a model that is loaded here",
+        )
+    return str(chat(question))
 
 
-def candidate_of(text: str) -> str:
-    """Return an action's text as what may follow a prompt."""
-    # Tokenizers of our time cut a word together with the space before it.
-    return f" {text}"
+def answer_of(settings: Act, text: str) -> str:
+    """Return an action's text as what may follow the question."""
+    # Tokenizers of our time cut a word together with the space before it; an answer in a chat
+    # starts a line.
+    return text if settings.chat else f" {text}"

@@ -39,6 +39,8 @@ class Tune:
         keep_bytes: Most bytes of kept hidden states.
         max_prompt: Most tokens of a prompt.
         max_action: Most tokens of an action's text.
+        too_long: What becomes of a prompt beyond ``max_prompt``: an ``error``, or ``forget`` the
+            oldest remembered steps until it fits. How often that was done stands in the metrics.
         check_ratio: Stop with an error where old and new probabilities differ before the first
             step of an update, which would mean that the two are not computed alike.
     """
@@ -57,6 +59,7 @@ class Tune:
     keep_bytes: int = 2**30
     max_prompt: int = 256
     max_action: int = 24
+    too_long: Literal["error", "forget"] = "error"
     check_ratio: bool = True
 
     def __post_init__(self) -> None:

@@ -9,6 +9,8 @@ import gymnasium as gym
 import numpy as np
 
 COLOURS = ("red", "green", "blue", "white")
+WORDS = ("left", "right", "pole")
+"""Of one token each for the tokenizers of `tests.models.tiny`, so that texts are short."""
 
 
 class Lamps(gym.Env[str, int]):
@@ -67,7 +69,7 @@ def says_the_colour(prompt: str, candidate: str) -> list[float]:
 
 
 class Recall(gym.Env[str, int]):
-    """See a lamp, then nothing for ``length - 1`` steps, and name its colour in the last one.
+    """See a word, then nothing for ``length - 1`` steps, and say the word in the last one.
 
     Only the last action counts: 1 if right. With ``length`` 1 it is a bandit; beyond that, who
     has no memory earns a third. Truth is told in text alone; actions are always the same three.
@@ -80,14 +82,14 @@ class Recall(gym.Env[str, int]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
-        self.lamp = int(self.np_random.integers(3))
+        self.word = int(self.np_random.integers(3))
         self.left = self.length
-        return f"lamp {COLOURS[self.lamp]}", self._info()
+        return WORDS[self.word], self._info()
 
     def step(self, action: int) -> Any:
         self.left -= 1
-        reward = float(not self.left and action == self.lamp)
-        return "dark", reward, not self.left, False, self._info()
+        reward = float(not self.left and action == self.word)
+        return "cart", reward, not self.left, False, self._info()
 
     def _info(self) -> dict[str, Any]:
-        return {"action_texts": [f"say {colour}" for colour in COLOURS[:3]]}
+        return {"action_texts": list(WORDS)}

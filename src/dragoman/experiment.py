@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args, get_type_hints
 import pydantic
 import yaml
 
+from dragoman.collapse import Collapse
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.models.catalog import DType, Weights
 from dragoman.roles.act import Act
@@ -111,6 +112,7 @@ class Experiment:
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
         act: What the model has to do with the choice of actions; ``None`` leaves that to the
             algorithm's own network, which knows neither masks nor texts of actions.
+        collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -126,6 +128,7 @@ class Experiment:
     describe: Describe = Describe()
     observe: Observe | None = Observe()
     act: Act | None = None
+    collapse: Collapse = Collapse()
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()

@@ -18,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -25,6 +26,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
 from dragoman.engines.budget import BudgetStop
+from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
@@ -220,6 +222,8 @@ def learn(
     )
     bookkeeper = _Bookkeeper(writer, recorder, observer)
     steps = experiment.steps
+    if isinstance(algorithm, OnPolicyAlgorithm):
+        callbacks = [CollapseWatch(experiment.collapse), *callbacks]
     if budget is not None:
         callbacks = [*callbacks, BudgetStop(budget, observer)]
         steps *= MOST_TIMES

@@ -73,7 +73,7 @@ class ActPolicy(ActorCriticPolicy):
         tune = self._act.tune
         if tune is not None and tune.reference_kl:
             divergence = self.policy.divergence(inputs, obs, self._act.temperature).mean()
-            self.last_penalty = float(divergence)
+            self.last_penalty = float(divergence.detach())
             values = with_penalty(values, tune.reference_kl * divergence)
         return values, distribution.log_prob(actions), distribution.entropy()
 

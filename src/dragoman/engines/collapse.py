@@ -111,7 +111,9 @@ class CollapseWatch(BaseCallback):
         self._gradients = GradientLengths(weights)
 
     def _on_step(self) -> bool:
-        for info in self.locals.get("infos", ()):
+        for told in self.locals.get("infos", ()):
+            # What the step that ended an episode said stands beneath what the new one says.
+            info = told.get("final_info", told)
             if "invalid_text" in info:
                 self._invalid.append(bool(info["invalid_text"]))
         return not (self.limits.stop and self.tripped)

@@ -241,12 +241,17 @@ def learn(
 def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
-        f"policy.{name}": tensor.detach().cpu().numpy()
+        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
         for name, tensor in policy.state_dict().items()
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
     return tensors
+
+
+def _exact(tensor: torch.Tensor) -> torch.Tensor:
+    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:

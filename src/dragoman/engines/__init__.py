@@ -12,7 +12,7 @@ from dragoman.engines.agent import Agent
 from dragoman.engines.assembly import compute_of, observer_of, reader_of, spec_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions
 from dragoman.engines.recording import record
-from dragoman.environments import make_environment
+from dragoman.environments import make_environment, refuse_endless
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -52,6 +52,7 @@ def train(
         RunError: The run folder is taken.
     """
     spec = spec_of(experiment)
+    refuse_endless(spec)
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))

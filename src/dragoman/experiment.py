@@ -146,10 +146,24 @@ class Experiment:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
-        if self.act is not None and self.algorithm.name not in POLICY_GRADIENT:
+        self._check_act()
+
+    def _check_act(self) -> None:
+        if self.act is None:
+            return
+        if self.algorithm.name not in POLICY_GRADIENT:
             raise ConfigError(
                 f"act is set, but {self.algorithm.name!r} trains no policy over given actions",
                 cure=f"use {' or '.join(POLICY_GRADIENT)}, or leave 'act' out",
+            )
+        tune, observe = self.act.tune, self.observe or Observe()
+        reads_otherwise = observe.layer is not None or observe.raw or not observe.uses_model
+        if tune is not None and tune.value == "shared" and reads_otherwise:
+            raise ConfigError(
+                "act.tune reads the last layer of the model that is trained, and nothing else, but "
+                "observe asks for another layer, raw values or a table",
+                cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
+                "that the critic reads what observe says",
             )
 
     @property

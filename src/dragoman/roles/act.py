@@ -98,17 +98,15 @@ class Act:
     texts: Literal["right", "shuffled"] = "right"
     tune: Tune | None = None
 
+    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
+    """What stands in its place in an arm without a model, so that both arms know the masks."""
+
     def __post_init__(self) -> None:
         if "{action}" not in self.template:
             raise ConfigError(
                 f"act.template is {self.template!r}, which has no place for the action's text",
                 cure="write {action} where the text should stand",
             )
-
-    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
-    """What stands in its place in an arm without a model, so that both arms know the masks."""
-
-    def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ConfigError(
                 f"act.temperature is {self.temperature}", cure="choose a number above 0"

@@ -252,11 +252,12 @@ class OptionsObserver:
 
     def _named(self, info: Info) -> Sequence[str]:
         """Return what all actions are called now."""
-        if info.get("action_texts") is None:
+        texts: Sequence[str] | None = info.get("action_texts")
+        if texts is None:
             return self._described()
         # A describer may be told other words than those of the environment.
         name: Callable[[Info], Sequence[str]] | None = getattr(self.describer, "actions", None)
-        return info["action_texts"] if name is None else name(info)
+        return texts if name is None or len(texts) != self._count else name(info)
 
     def _described(self) -> tuple[str, ...]:
         """Return what the describer calls the actions, asked for once."""

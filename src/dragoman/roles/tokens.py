@@ -121,7 +121,8 @@ class OptionTokens:
         (prompt,) = self._cutter.token_ids([text])
         if not (self.settings.reads_texts and options):
             return prompt, ()
-        return prompt, self._cutter.token_ids(list(options.values()))
+        names = [self.settings.template.replace("{action}", name) for name in options.values()]
+        return prompt, self._cutter.token_ids(names)
 
     def _weigh(
         self,

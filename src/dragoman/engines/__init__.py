@@ -23,7 +23,7 @@ from dragoman.vector import EpisodeRecorder, ObserveVector, make_vector
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "record", "train"]
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "reader_of", "record", "train"]
 
 
 def train(

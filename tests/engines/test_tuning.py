@@ -24,7 +24,7 @@ from dragoman.roles.tune import Tune
 from dragoman.vector import ObserveVector, make_vector
 from tests.models import tiny
 
-SETTINGS = {"n_steps": 24, "batch_size": 64, "n_epochs": 4, "learning_rate": 0.003, "gamma": 0.9}
+SETTINGS = {"n_steps": 24, "batch_size": 192, "n_epochs": 6, "learning_rate": 0.003, "gamma": 0.9}
 SETTINGS |= {"gae_lambda": 0.9}
 RATES = {"lora": 0.003, "full": 0.001}
 POLICIES = ["head", "match", "score", "hybrid"]

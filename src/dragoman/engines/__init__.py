@@ -59,7 +59,7 @@ def train(
     try:
         observer = observer_of(experiment, recorder, model, seed)
         env = ObserveVector(recorder, observer) if observer is not None else recorder
-        algorithm = sb3.build(experiment, env, derive_seed("train", seed))
+        algorithm = sb3.build(experiment, env, derive_seed("train", seed), model)
         with RunWriter(folder, experiment, seed, compute_of(model)) as writer:
             sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget)
     finally:

@@ -49,7 +49,9 @@ class Agent:
         self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
-        self.policy: BasePolicy = sb3.build_policy(experiment, space, env.single_action_space)
+        self.policy: BasePolicy = sb3.build_policy(
+            experiment, space, env.single_action_space, model
+        )
         env.close()
         sb3.restore(self.policy, self.observer, weights)
         torch.manual_seed(derive_seed("sampled actions", seed))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
+from dragoman.describe.prompt import PromptDescriber
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -18,14 +19,21 @@ from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver, RawState
+from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
 from dragoman.types import Describer, LanguageModel, Tokenizer
 from dragoman.vector import AnyObserver
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
-    """Return the specification of the experiment's environment."""
-    return environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+    """Return the specification of the experiment's environment, with a memory if it has one."""
+    spec = environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+    steps = experiment.describe.history
+    if steps:
+        told = {"steps": steps, **_description(experiment)}
+        memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", told)
+        spec.additional_wrappers += (memory,)
+    return spec
 
 
 def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
@@ -60,14 +68,26 @@ def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
 
 def describer_of(experiment: Experiment, env: Any) -> Describer:
     """Return the describer of the experiment for one of its environments."""
-    return describe_env(
-        env,
-        precision=experiment.describe.precision,
-        limits=experiment.describe.limits,
-        observation=experiment.describe.observation,
-        actions=experiment.describe.actions,
-        exact=experiment.describe.exact,
-    )
+    return describe_env(env, **_description(experiment))
+
+
+def _description(experiment: Experiment) -> dict[str, Any]:
+    describe = experiment.describe
+    return {
+        "precision": describe.precision,
+        "limits": describe.limits,
+        "observation": describe.observation,
+        "actions": describe.actions,
+        "exact": describe.exact,
+    }
+
+
+def prompter_of(experiment: Experiment, env: Any) -> Describer:
+    """Return what writes the texts that observe and act read: with goal and history, if any."""
+    describer = describe_env(env, **_description(experiment))
+    if experiment.describe.goal is None and not experiment.describe.history:
+        return describer
+    return PromptDescriber(describer, experiment.describe.goal)
 
 
 def observer_of(
@@ -95,7 +115,7 @@ def observer_of(
         act,
         experiment.observe or Observe(),
         RawState(env.single_observation_space) if state is None else state,
-        describer_of(experiment, env),
+        prompter_of(experiment, env),
         env.single_action_space,
         model=model if isinstance(model, LanguageModel) and experiment.uses_model else None,
         tokenizer=_tokenizer_of(experiment, model) if by_table else None,
@@ -109,7 +129,7 @@ def _state_of(
     settings = experiment.observe
     if settings is None:
         return None
-    describer = describer_of(experiment, env)
+    describer = prompter_of(experiment, env)
     if settings.encoder == "embedding":
         tokenizer = _tokenizer_of(experiment, model)
         return TokenObserver(tokenizer, describer, settings, env.single_observation_space)

@@ -140,12 +140,14 @@ def _play(
         batch = agent.read([observation], [info])
         actions, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
         action = actions[0]
+        names = info.get("action_texts")
+        said = (names and names[int(action)]) or describer.action(action)
         weighed, value = weigh(agent.policy, batch, action)
         observation, reward, terminated, truncated, info = stage.env.step(action)
         steps.append(
             Step(
                 *seen,
-                action=describer.action(action),
+                action=said,
                 weighed=weighed,
                 value=value,
                 reward=float(reward),

@@ -18,6 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -25,11 +26,14 @@ from stable_baselines3.common.vec_env import VecEnv
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
 from dragoman.engines.budget import BudgetStop
+from dragoman.engines.collapse import CollapseWatch
+from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
 from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
+from dragoman.roles.observe import Observe
 from dragoman.runs import RunWriter, Tensors
 from dragoman.vector import AnyObserver, EpisodeRecorder, autoreset_mode, split_infos
 
@@ -125,8 +129,16 @@ class VecAdapter(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> BaseAlgorithm:
+def build(
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+) -> BaseAlgorithm:
     """Return the experiment's algorithm on a vector environment.
+
+    Args:
+        experiment: What to train.
+        env: What to train on.
+        seed: Seed of weights and exploration.
+        model: The language model, where the act role trains it.
 
     Raises:
         ConfigError: The algorithm cannot serve the spaces or refuses its settings.
@@ -135,36 +147,52 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
     observations = env.single_observation_space
     _check_spaces(name, observations, env.single_action_space)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
-    settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
+    settings: dict[str, Any] = {"device": _device(experiment, model)}
+    settings |= experiment.algorithm.settings
+    tune = None if experiment.act is None else experiment.act.tune
+    kind = ALGORITHMS[name] if tune is None else TUNED[name]
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
         settings.setdefault("buffer_size", BUFFER_SIZE)
     rate = settings.get("learning_rate")
     try:
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
-        return ALGORITHMS[name](
+        algorithm: BaseAlgorithm = kind(
             _policy_kind(experiment, observations),
             VecAdapter(env),
             seed=seed,
-            **{**settings, "policy_kwargs": _policy_settings(experiment, observations)},
+            **{**settings, "policy_kwargs": _policy_settings(experiment, observations, model)},
         )
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"{name} refuses the settings {dict(experiment.algorithm.settings)}: {error}",
             cure=f"see the constructor of stable_baselines3.{ALGORITHMS[name].__name__}",
         ) from error
+    if isinstance(algorithm, Tuning) and tune is not None:
+        algorithm.tune = tune
+    return algorithm
 
 
 def build_policy(
-    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    experiment: Experiment,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
+    model: Any = None,
 ) -> BasePolicy:
-    """Return the untrained policy of the experiment's algorithm, without the algorithm."""
+    """Return the untrained policy of the experiment's algorithm, without the algorithm.
+
+    Args:
+        experiment: What was trained.
+        observations: What the policy reads.
+        actions: What it chooses from.
+        model: The language model, where the act role trains it.
+    """
     kind = _policy_kind(experiment, observations)
-    settings = _policy_settings(experiment, observations)
+    settings = _policy_settings(experiment, observations, model)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = experiment.algorithm.settings["use_sde"]
-    policy: BasePolicy = kind(observations, actions, lambda progress: 0.0, **settings)
-    return policy
+    policy: BasePolicy = kind(observations, actions, lambda progress: 1.0, **settings)
+    return policy.to(_device(experiment, model))
 
 
 def learn(
@@ -194,6 +222,8 @@ def learn(
     )
     bookkeeper = _Bookkeeper(writer, recorder, observer)
     steps = experiment.steps
+    if isinstance(algorithm, OnPolicyAlgorithm):
+        callbacks = [CollapseWatch(experiment.collapse), *callbacks]
     if budget is not None:
         callbacks = [*callbacks, BudgetStop(budget, observer)]
         steps *= MOST_TIMES
@@ -211,12 +241,17 @@ def learn(
 def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
-        f"policy.{name}": tensor.detach().cpu().numpy()
+        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
         for name, tensor in policy.state_dict().items()
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
     return tensors
+
+
+def _exact(tensor: torch.Tensor) -> torch.Tensor:
+    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
@@ -259,10 +294,19 @@ def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[B
     return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
 
 
-def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> dict[str, Any]:
+def _device(experiment: Experiment, model: Any) -> Any:
+    """Return where policies compute: on the processor, unless the model is part of them."""
+    is_part = experiment.act is not None and experiment.act.tune is not None
+    return getattr(getattr(model, "model", model), "device", "cpu") if is_part else "cpu"
+
+
+def _policy_settings(
+    experiment: Experiment, observations: gym.Space[Any], model: Any
+) -> dict[str, Any]:
     own = experiment.algorithm.settings.get("policy_kwargs", {})
     if experiment.act is not None:
-        return {**own, "make": functools.partial(_make_policy, experiment)}
+        make = functools.partial(_make_policy, experiment, model)
+        return {**own, "act": experiment.act, "make": make}
     settings = {"net_arch": list(experiment.algorithm.network), **own}
     if isinstance(observations, TokenSpace):
         settings["features_extractor_class"] = TokenEmbedding
@@ -270,11 +314,21 @@ def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> di
 
 
 def _make_policy(
-    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    experiment: Experiment,
+    model: Any,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
 ) -> ActionPolicy:
     assert experiment.act is not None
     assert isinstance(observations, gym.spaces.Dict)
-    return make_policy(experiment.act, observations, actions, experiment.algorithm.network)
+    return make_policy(
+        experiment.act,
+        observations,
+        actions,
+        experiment.algorithm.network,
+        model=getattr(model, "model", model),
+        pooling=(experiment.observe or Observe()).pooling,
+    )
 
 
 def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
@@ -362,6 +416,9 @@ class _Bookkeeper(BaseCallback):
         self.logger.record("rollout/episodes", self.episodes)
         seconds = time.monotonic() - self._started_at
         self.logger.record("time/seconds", seconds)
+        shortened = getattr(self.observer, "shortened", None)
+        if shortened is not None:
+            self.logger.record("prompt/shortened", shortened)
         if self.observer is not None and self.observer.model is not None:
             cost = self.observer.model.cost
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):

@@ -5,6 +5,7 @@
     ├── SpaceError           an environment, observation or action outside its rules
     ├── ModelError           a language model that cannot be found, loaded or asked
     │   └── BudgetError      a request that could cost more than was allowed
+    ├── RewardError          a reward that fails, or gives what is no number
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -45,6 +46,10 @@ class ModelError(DragomanError):
 
 class BudgetError(ModelError):
     """A request that could cost more than was allowed; it was not sent."""
+
+
+class RewardError(DragomanError):
+    """A reward that fails, or gives what is no finite number for each text."""
 
 
 class RunError(DragomanError):

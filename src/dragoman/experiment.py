@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
@@ -15,6 +15,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.models.catalog import DType, Weights
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
+from dragoman.roles.reward import Reward
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
 
@@ -97,6 +98,7 @@ class Experiment:
         model: The language model; not loaded where no role uses it.
         describe: How observations and actions become text.
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
+        reward: What is added to the environment's own reward in training.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -111,6 +113,7 @@ class Experiment:
     model: Model = Model()
     describe: Describe = Describe()
     observe: Observe | None = Observe()
+    reward: Reward | None = None
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()
@@ -203,7 +206,10 @@ def _type_at(location: Sequence[str | int]) -> Any:
     found: Any = Experiment
     for part in location:
         if is_dataclass(found):
-            found = get_type_hints(found)[str(part)]
+            # Beside keys, a location names the alternative of a union that was tried.
+            found = get_type_hints(found).get(str(part), found)
+        elif get_origin(found) is Mapping:
+            found = get_args(found)[1]
         # Of `Observe | None` the alternative that has keys is the one that was meant.
         found = next((option for option in get_args(found) if is_dataclass(option)), found)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -42,7 +43,9 @@ class Agent:
     ) -> None:
         weights = run.weights()
         experiment = run.experiment
-        model = model if model is not None else reader_of(experiment, run.seed)
+        if model is None:
+            # The reward is a matter of the training: playing needs no model for it.
+            model = reader_of(replace(experiment, reward=None), run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)

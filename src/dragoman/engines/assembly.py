@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium.envs.registration import EnvSpec
@@ -17,6 +17,7 @@ from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observer
+from dragoman.roles.rewarding import Rewarder
 from dragoman.types import Describer, LanguageModel, Tokenizer
 
 
@@ -43,6 +44,13 @@ def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
         model.choose_threads()
     store = Store(cache_folder()) if settings.disk_cache else None
     return CachedModel(model, store=store)
+
+
+def remembering(model: LanguageModel | Tokenizer | None) -> LanguageModel | Tokenizer | None:
+    """Return a language model with a memory of its answers, and anything else as it is."""
+    if isinstance(model, CachedModel) or not hasattr(model, "encode"):
+        return model
+    return CachedModel(cast(LanguageModel, model))
 
 
 def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
@@ -114,3 +122,33 @@ def tokenizer_of(experiment: Experiment) -> Tokenizer:
     """Load the tokenizer of the experiment's language model."""
     settings = experiment.model
     return load_tokenizer(settings.name, trust_remote_code=settings.trust_remote_code)
+
+
+def rewarder_of(
+    experiment: Experiment,
+    env: VectorEnv[Any, Any, Any],
+    model: LanguageModel | Tokenizer | None,
+    *,
+    seed: int,
+    gamma: float,
+) -> Rewarder | None:
+    """Return the reward role of the experiment at work, or nothing where it has none.
+
+    Args:
+        experiment: Whose reward.
+        env: The vector environment, for its documentation and the number of its copies.
+        model: What `reader_of` returned, or any other model to use instead.
+        seed: Seed of the training.
+        gamma: The learner's own discount.
+    """
+    if experiment.reward is None:
+        return None
+    return Rewarder(
+        experiment.reward,
+        describer_of(experiment, env),
+        # By name, since before Python 3.12 isinstance would ask a server for its properties.
+        cast(LanguageModel, model) if hasattr(model, "encode") else None,
+        num_envs=env.num_envs,
+        gamma=gamma,
+        seed=seed,
+    )

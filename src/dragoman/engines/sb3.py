@@ -205,6 +205,8 @@ def learn(
         )
     )
     bookkeeper = _Bookkeeper(writer, recorder, observer, rewards)
+    # The first reset comes before the library does this, and may fail already.
+    bookkeeper.init_callback(algorithm)
     steps = experiment.steps
     if budget is not None:
         callbacks = [*callbacks, BudgetStop(budget, models_of(observer, rewards))]

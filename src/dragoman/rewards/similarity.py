@@ -13,6 +13,9 @@ from dragoman.errors import ConfigError
 from dragoman.rewards.preparing import Preparation
 from dragoman.types import FloatArray, LanguageModel, Pooling
 
+SHARED: tuple[Pooling, ...] = ("last", "mean")
+"""Poolings of the observe role by default."""
+
 MEASURED_TEXTS = 256
 """Texts of random play that a spread or a threshold is measured on."""
 
@@ -187,12 +190,26 @@ def embed(
     model: LanguageModel, texts: Sequence[str], layer: int | None, pooling: Pooling
 ) -> FloatArray:
     """Return embeddings of length one, ``(B, H)``."""
-    # A server pools as it likes, and takes no other word than the default.
-    pooled: Pooling = "last" if model.num_layers == 0 else pooling
-    vectors = model.encode(texts, layer=layer, pooling=(pooled,))
+    vectors = features(model, texts, layer, pooling)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
     return scaled
+
+
+def features(
+    model: LanguageModel, texts: Sequence[str], layer: int | None, pooling: Pooling
+) -> FloatArray:
+    """Return features ``(B, H)``, asked for as the observe role asks by default.
+
+    So a text that both roles read takes one forward.
+    """
+    if model.num_layers == 0:
+        # A server pools as it likes, and takes no other word than the default.
+        return model.encode(texts, layer=layer)
+    if pooling not in SHARED:
+        return model.encode(texts, layer=layer, pooling=(pooling,))
+    both = model.encode(texts, layer=layer, pooling=SHARED)
+    return np.split(both, len(SHARED), axis=1)[SHARED.index(pooling)]
 
 
 def _check_text(what: str, text: str) -> None:

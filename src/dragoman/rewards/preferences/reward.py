@@ -22,6 +22,7 @@ from dragoman.rewards.preferences.annotations import (
     sample_pairs,
 )
 from dragoman.rewards.preparing import Preparation
+from dragoman.rewards.similarity import features
 from dragoman.types import FloatArray, LanguageModel, Pooling
 
 
@@ -97,9 +98,9 @@ class Preferences:
         chosen = annotated(pairs, asking, preparation.model, file)
         used = list(dict.fromkeys(text for one in chosen for text in (one.first, one.second)))
         rows = {text: row for row, text in enumerate(used)}
-        features = self._features(used, preparation.model)
+        read = self._features(used, preparation.model)
         fitted = fit(
-            features,
+            read,
             np.array([(rows[one.first], rows[one.second]) for one in chosen], dtype=np.int64),
             np.array([one.label for one in chosen]),
             hidden=self.hidden,
@@ -107,7 +108,7 @@ class Preferences:
             seed=seed,
         )
         learnt = LearntReward(self, fitted.network)
-        return learnt.normalised(features), {
+        return learnt.normalised(read), {
             "texts": len(used),
             **rates(chosen),
             "pair_accuracy": fitted.accuracy,
@@ -129,9 +130,7 @@ class Preferences:
         return LearntReward(self, network, mean, std, cut)
 
     def _features(self, texts: Sequence[str], model: LanguageModel) -> FloatArray:
-        # A server pools as it likes, and takes no other word than the default.
-        pooled: Pooling = "last" if model.num_layers == 0 else self.pooling
-        return model.encode(texts, layer=self.layer, pooling=(pooled,))
+        return features(model, texts, self.layer, self.pooling)
 
 
 @dataclass(frozen=True)
@@ -157,15 +156,15 @@ class LearntReward:
         normalised = self._normalised(self.settings._features(texts, model))
         return np.where(normalised > self.cut, normalised, 0.0)
 
-    def normalised(self, features: FloatArray) -> LearntReward:
+    def normalised(self, read: FloatArray) -> LearntReward:
         """Return it with mean, spread and cut of the annotated texts, ``(B, H)``."""
         from dragoman.rewards.preferences.network import evaluate
 
-        raw = evaluate(self.network, features).astype(np.float64)
+        raw = evaluate(self.network, read).astype(np.float64)
         scaled = replace(self, mean=float(raw.mean()), std=float(max(raw.std(), 1e-8)))
         if self.settings.quantile is None:
             return scaled
-        cut = float(np.quantile(scaled._normalised(features), self.settings.quantile))
+        cut = float(np.quantile(scaled._normalised(read), self.settings.quantile))
         return replace(scaled, cut=cut)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -173,10 +172,10 @@ class LearntReward:
         network = {f"network.{name}": np.asarray(value) for name, value in self.network.items()}
         return {**network, "normalisation": np.array([self.mean, self.std, self.cut])}
 
-    def _normalised(self, features: FloatArray) -> NDArray[np.float64]:
+    def _normalised(self, read: FloatArray) -> NDArray[np.float64]:
         from dragoman.rewards.preferences.network import evaluate
 
-        raw = evaluate(self.network, features).astype(np.float64)
+        raw = evaluate(self.network, read).astype(np.float64)
         return (raw - self.mean) / self.std
 
 

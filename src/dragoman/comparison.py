@@ -63,10 +63,13 @@ class Evaluated:
     Attributes:
         episodes: Unseen episodes of each run.
         sampled: Play them again with actions drawn from the policy, beside the greedy ones.
+        env_settings: What of the environment's settings differs from the training's, such as
+            objects or missions that were held out from it.
     """
 
     episodes: int = 50
     sampled: bool = True
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

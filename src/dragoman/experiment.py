@@ -59,12 +59,15 @@ class Describe:
         limits: Say the documented limits beside the values.
         observation: Template instead of the generated sentence, with ``{feature_name}`` fields.
         actions: Action texts instead of the documented ones.
+        exact: Write the exact numbers behind a text that rounds them or leaves them out, so that
+            no two states share a text, and so an answer of the model.
     """
 
     precision: int = 3
     limits: bool = True
     observation: str | None = None
     actions: tuple[str, ...] | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.toy_text import FrozenLakeEnv
 
 from dragoman.describe import describe_env, rollout
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.testing import check_describer
+from dragoman.vector import split_infos
 
 FAMILIES = ("classic_control", "box2d", "toy_text", "mujoco")
 NEWEST = sorted(
@@ -186,3 +188,91 @@ def test_rollout_shows_episode_ends() -> None:
     assert lines[1].startswith("   > move ")
     assert any(line.endswith("(terminated)") for line in lines)
     assert "   reset: row 0, column 0 of 4 rows and 4 columns" in lines
+
+
+class Speaking(gym.Env):
+    """Says of itself what it wants said."""
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), self.info()
+
+    def step(self, action):
+        assert action != 1
+        return np.zeros(1, np.float32), 0.0, False, False, self.info()
+
+    def info(self):
+        return {
+            "text": "You are at home.",
+            "action_texts": ["stay", "", "leave"],
+            "action_mask": np.array([1, 0, 1], np.int8),
+        }
+
+
+def test_an_environment_that_speaks_is_quoted() -> None:
+    describer = describe_env(Speaking())
+    observation, info = Speaking().reset()
+    assert describer.observation(observation, info) == "You are at home."
+    assert describer.observation(observation, {}) == "value 0 0 (limits ±1)"
+    assert describer.actions(info) == ["stay", "", "leave"]
+    assert describer.actions({"action_mask": [0, 1, 1]}) == ["", "action 1", "action 2"]
+    with pytest.raises(SpaceError, match="must be finite"):
+        describer.observation(np.array([np.nan], np.float32), info)
+    exact = describe_env(Speaking(), exact=True)
+    assert exact.observation(observation, info) == "You are at home. Exactly: 0."
+
+
+def test_an_environment_in_a_vector_is_quoted() -> None:
+    envs = gym.vector.SyncVectorEnv([Speaking, Speaking])
+    describer = describe_env(envs)
+    observations, infos = envs.reset()
+    for observation, info in zip(observations, split_infos(infos, 2), strict=True):
+        assert describer.observation(observation, info) == "You are at home."
+        assert describer.actions(info) == ["stay", "", "leave"]
+
+
+def test_own_words_come_before_those_of_the_environment() -> None:
+    describer = describe_env(Speaking(), observation="It is {observation}.", actions=list("abc"))
+    observation, info = Speaking().reset()
+    assert describer.observation(observation, info) == "It is value 0 0 (limits ±1)."
+    assert describer.actions(info) == ["a", "", "c"]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda env: gym.wrappers.TransformObservation(env, lambda o: o * 0, env.observation_space),
+        lambda env: gym.wrappers.RescaleObservation(env, np.float32(0), np.float32(1)),
+        lambda env: gym.wrappers.TimeLimit(gym.wrappers.NormalizeObservation(env), 9),
+    ],
+)
+def test_a_changed_observation_is_not_given_away_by_the_environments_text(wrap) -> None:
+    env = wrap(Speaking())
+    text = describe_env(env).observation(*env.reset(seed=0))
+    assert text.startswith("value 0 ")
+    assert describe_env(gym.wrappers.TimeLimit(Speaking(), 9)).heeds
+
+
+def test_rollout_takes_and_says_admissible_actions() -> None:
+    env = Speaking()
+    lines = list(rollout(env, describe_env(env), steps=20))
+    assert lines[0] == "0: You are at home."
+    assert {line for line in lines if ">" in line} == {"   > stay", "   > leave"}
+
+
+def test_a_subclass_is_described_as_its_parent_where_its_space_is_the_same() -> None:
+    class Mine(FrozenLakeEnv):
+        pass
+
+    class Other(FrozenLakeEnv):
+        def __init__(self) -> None:
+            super().__init__()
+            self.observation_space = spaces.MultiDiscrete([4, 4])
+
+    assert describe_env(Mine()).observation(5, {}) == describe_env(FrozenLakeEnv()).observation(
+        5, {}
+    )
+    assert describe_env(Other()).observation(np.array([1, 2]), {}) == "value 0 1, value 1 2"

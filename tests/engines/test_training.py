@@ -117,6 +117,31 @@ def test_known_returns_reach_the_run_folder(tmp_path: Path) -> None:
     assert evaluate_random(experiment, 2).returns == [6.0, 6.0]
 
 
+def test_agents_are_evaluated_in_an_environment_of_other_settings(tmp_path: Path) -> None:
+    experiment = Experiment(
+        env="FrozenLake-v1",
+        env_settings={"desc": ["SF", "HH"], "is_slippery": False},
+        max_episode_steps=20,
+        steps=32,
+        num_envs=2,
+        observe=None,
+        algorithm=Algorithm(settings={"n_steps": 16, "batch_size": 32}, network=(4,)),
+    )
+    run = train(experiment, out=tmp_path / "run")
+    easy = {"desc": ["SG", "GG"]}
+    assert max(evaluate(run, 4, sampled=True).returns) == 0.0
+    assert evaluate(run, 4, sampled=True, env_settings=easy).mean > 0.0
+    assert evaluate_random(experiment, 4).mean == 0.0
+    assert evaluate_random(experiment, 4, env_settings=easy).mean > 0.0
+
+
+def test_the_random_policy_draws_from_allowed_actions() -> None:
+    # Two steps put one object away; a command that is not admissible would cost a step more.
+    experiment = Experiment(env="dragoman/TidyHouse-v0", env_settings={"num_objects": 2})
+    played = evaluate_random(experiment, 30)
+    assert {episode.length for episode in played.episodes} == {4}
+
+
 def test_one_policy_plays_the_same_alone_and_among_others(tmp_path: Path) -> None:
     experiment = Experiment(
         env="CartPole-v1", steps=64, num_envs=2, algorithm=Algorithm("ppo", SMALL)

@@ -37,17 +37,17 @@ def train(
     typer.echo(f"run folder: {run.path}")
 
 
-def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:
     """Turn ``["steps=1000", "algorithm.name=dqn"]`` into keys and YAML values."""
     parsed = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise ConfigError(f"--set {pair!r} has no '='", cure="write --set key=value")
+            raise ConfigError(f"{option} {pair!r} has no '='", cure=f"write {option} key=value")
         try:
             parsed[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(
-                f"--set {pair!r}: the value is not valid YAML: {error}", cure="quote the value"
+                f"{option} {pair!r}: the value is not valid YAML: {error}", cure="quote the value"
             ) from error
     return parsed

@@ -137,9 +137,7 @@ class _Runner:
     def _start(self, arm: str, seed: int, workers: Workers) -> None:
         if not arm:
             workers.start(
-                RandomJob(
-                    self.folder.path, self.comparison.base, self.comparison.evaluation.episodes
-                )
+                RandomJob(self.folder.path, self.comparison.base, self.comparison.evaluation)
             )
             return
         path = self.folder.run_folder(arm, seed)
@@ -156,8 +154,7 @@ class _Runner:
                 seed,
                 path,
                 self.comparison.experiment(arm).to_dict(),
-                self.comparison.evaluation.episodes,
-                self.comparison.evaluation.sampled,
+                self.comparison.evaluation,
                 budget,
                 self.threads,
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dragoman.budget import Budget
+from dragoman.comparison import Evaluated
 from dragoman.experiment import Experiment
 from dragoman.runs import Run, write_json
 
@@ -49,8 +50,7 @@ class TrainJob:
         seed: Seed of the training.
         folder: Run folder to make. One whose training has finished is only evaluated.
         experiment: What to train, as plain data.
-        episodes: Unseen episodes to evaluate on.
-        sampled: Play them again with actions drawn from the policy.
+        evaluation: How to evaluate it.
         budget: What ends the training instead of the number of steps.
         threads: Threads of this process.
     """
@@ -59,8 +59,7 @@ class TrainJob:
     seed: int
     folder: Path
     experiment: Mapping[str, Any]
-    episodes: int
-    sampled: bool
+    evaluation: Evaluated
     budget: Budget | None
     threads: int
 
@@ -91,18 +90,23 @@ class TrainJob:
 
         def play(sampled: bool) -> engines.Evaluation:
             return engines.evaluate(
-                run, self.episodes, seed=EVALUATION_SEED, sampled=sampled, model=model
+                run,
+                self.evaluation.episodes,
+                seed=EVALUATION_SEED,
+                sampled=sampled,
+                env_settings=self.evaluation.env_settings,
+                model=model,
             )
 
         greedy = play(sampled=False)
         write_json(
             self.folder / "evaluation.json",
             {
-                "episodes": self.episodes,
+                "episodes": self.evaluation.episodes,
                 "seed": EVALUATION_SEED,
                 "returns": greedy.returns,
                 "lengths": [episode.length for episode in greedy.episodes],
-                "sampled_returns": play(sampled=True).returns if self.sampled else [],
+                "sampled_returns": play(sampled=True).returns if self.evaluation.sampled else [],
             },
         )
 
@@ -114,22 +118,26 @@ class RandomJob:
     Attributes:
         folder: Folder of the comparison, for ``random.json``.
         experiment: Whose environment to play, as plain data.
-        episodes: How many episodes.
+        evaluation: Which episodes.
     """
 
     folder: Path
     experiment: Mapping[str, Any]
-    episodes: int
+    evaluation: Evaluated
 
     def run(self, tell: Tell) -> None:
         """Play, and write the returns."""
         from dragoman import engines
 
         experiment = Experiment.from_dict(self.experiment)
-        played = engines.evaluate_random(experiment, self.episodes, seed=EVALUATION_SEED)
-        write_json(
-            self.folder / "random.json", {"episodes": self.episodes, "returns": played.returns}
+        episodes = self.evaluation.episodes
+        played = engines.evaluate_random(
+            experiment,
+            episodes,
+            seed=EVALUATION_SEED,
+            env_settings=self.evaluation.env_settings,
         )
+        write_json(self.folder / "random.json", {"episodes": episodes, "returns": played.returns})
 
 
 def _telling(tell: Tell) -> BaseCallback:

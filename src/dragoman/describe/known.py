@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gymnasium as gym
+
 from dragoman.describe.features import Feature
 
 DEGREES = 180 / math.pi
@@ -66,8 +68,10 @@ DIRECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 """Words for positive and negative values, by class name and feature."""
 
 
-def _grid_cell(env: Any) -> Callable[[int], str]:
+def _grid_cell(env: Any) -> Callable[[int], str] | None:
     rows, columns = env.desc.shape if hasattr(env, "desc") else env.shape
+    if env.observation_space != gym.spaces.Discrete(rows * columns):
+        return None
 
     def write(cell: int) -> str:
         row, column = divmod(int(cell), columns)
@@ -99,10 +103,14 @@ def _blackjack(env: Any) -> Callable[[tuple[int, int, int]], str]:
     return write
 
 
-WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str]]] = {
+WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str] | None]] = {
     "BlackjackEnv": _blackjack,
     "CliffWalkingEnv": _grid_cell,
     "FrozenLakeEnv": _grid_cell,
     "TaxiEnv": _taxi,
 }
-"""Writers of whole observations by class name, made from one (unwrapped) environment."""
+"""Writers of whole observations, made from one (unwrapped) environment.
+
+By the name of its class or of one that it inherits from; nothing where a subclass has changed
+its observations. No two observations of whole numbers may have one text.
+"""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dragoman.budget import Budget
 from dragoman.engines import sb3
@@ -90,6 +90,7 @@ def evaluate(
     *,
     seed: int = 0,
     sampled: bool = False,
+    env_settings: Mapping[str, Any] | None = None,
     model: LanguageModel | Tokenizer | None = None,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
@@ -100,6 +101,8 @@ def evaluate(
         episodes: How many episodes to play.
         seed: Names the set of episode seeds, so that agents can be compared on the same ones.
         sampled: Draw actions from the policy instead of taking the likeliest.
+        env_settings: What of the environment's settings differs from the training's, such as
+            objects that were held out from it.
         model: Language model to use instead of loading the experiment's.
         on_step: Told after every step how many episodes are still running.
 
@@ -112,7 +115,7 @@ def evaluate(
     agent = Agent(run, sampled=sampled, seed=seed, model=model)
     return play(
         agent.spec,
-        run.experiment.env_settings,
+        {**run.experiment.env_settings, **(env_settings or {})},
         agent.act,
         episodes=episodes,
         seed=seed,
@@ -120,13 +123,23 @@ def evaluate(
     )
 
 
-def evaluate_random(experiment: Experiment, episodes: int = 20, *, seed: int = 0) -> Evaluation:
-    """Play the uniformly random policy on the same episodes that `evaluate` plays."""
+def evaluate_random(
+    experiment: Experiment,
+    episodes: int = 20,
+    *,
+    seed: int = 0,
+    env_settings: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Play the uniformly random policy on the same episodes that `evaluate` plays.
+
+    Where the environment masks actions, it draws from those that are allowed.
+    """
     spec = spec_of(experiment)
-    env = make_environment(spec, experiment.env_settings)
+    settings = {**experiment.env_settings, **(env_settings or {})}
+    env = make_environment(spec, settings)
     act: Act = random_actions(env.action_space, seed=seed)
     env.close()
-    return play(spec, experiment.env_settings, act, episodes=episodes, seed=seed)
+    return play(spec, settings, act, episodes=episodes, seed=seed)
 
 
 def _rewards(

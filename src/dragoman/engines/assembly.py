@@ -71,6 +71,7 @@ def describer_of(experiment: Experiment, env: Any) -> Describer:
         limits=experiment.describe.limits,
         observation=experiment.describe.observation,
         actions=experiment.describe.actions,
+        exact=experiment.describe.exact,
     )
 
 

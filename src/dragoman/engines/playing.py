@@ -129,9 +129,14 @@ def episode_seeds(episodes: int, seed: int) -> list[int]:
 
 
 def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:
-    """Return a policy that draws uniformly from an action space."""
+    """Return a policy that draws uniformly from an action space, or from what is not masked."""
     space.seed(derive_seed("random policy", seed))
-    return lambda observations, infos: [space.sample() for _ in observations]
+
+    def draw(info: Mapping[str, Any]) -> Any:
+        mask = info.get("action_mask") if isinstance(space, gym.spaces.Discrete) else None
+        return space.sample(None if mask is None else np.asarray(mask, np.int8))
+
+    return lambda observations, infos: [draw(info) for info in infos]
 
 
 def sample_texts(experiment: Experiment, describer: Describer, seed: int, steps: int) -> list[str]:
@@ -147,11 +152,11 @@ def sample_texts(experiment: Experiment, describer: Describer, seed: int, steps:
         environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps),
         experiment.env_settings,
     )
-    env.action_space.seed(derive_seed("sampled play", seed))
+    act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))
     observation, info = env.reset(seed=derive_seed("sampled start", seed))
     texts = [describer.observation(observation, info)]
     for _ in range(steps):
-        observation, _, ended, cut, info = env.step(env.action_space.sample())
+        observation, _, ended, cut, info = env.step(act([observation], [info])[0])
         texts.append(describer.observation(observation, info))
         if ended or cut:
             observation, info = env.reset()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dragoman.models.remote import RemoteModel
     from dragoman.models.scoring import score
     from dragoman.roles.observe import Observe, Observer
+    from dragoman.roles.reward import Reward
     from dragoman.runs import Run
     from dragoman.vector import ObserveEnv, ObserveVector, observe
 
@@ -42,6 +43,7 @@ _HOME = {
     "ObserveVector": "dragoman.vector",
     "Observer": "dragoman.roles.observe",
     "RemoteModel": "dragoman.models.remote",
+    "Reward": "dragoman.roles.reward",
     "Run": "dragoman.runs",
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
@@ -73,6 +75,7 @@ __all__ = [
     "ObserveVector",
     "Observer",
     "RemoteModel",
+    "Reward",
     "Run",
     "RunError",
     "Sampling",

@@ -50,6 +50,23 @@ def test_what_does_not_parse_is_an_error_of_its_text(answer: str, message: str) 
     assert caller(given, 1, "skip")[1].tolist() == [True]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("It stands well. Score: 7\nScore: 1", "It stands well. (7 of 10)"),
+        ("The answer is 7.", "The answer is 7 (7 of 10)"),
+        ("Near row 3. My score is **7** of 10", "Near row 3. My (7 of 10)"),
+    ],
+)
+def test_a_free_text_is_read_too(answer: str, said: str) -> None:
+    critic = Critic(form="text")
+    assert critic(["a text"], model=writing(answer)).tolist() == [0.7]
+    assert critic.critique("a text", model=writing(answer)) == said
+    for bad in ("It stands at row 3 of 10.", "Score: 11"):
+        with pytest.raises(ValueError, match="the model"):
+            critic(["a text"], model=writing(bad))
+
+
 def test_the_constraint_is_what_is_read() -> None:
     schema = json.loads(Critic(most=3, critique_length=9).constraint.schema)
     jsonschema.validate({"critique": "123456789", "score": 3}, schema)

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dragoman.errors import ConfigError
-from dragoman.generation import Sampling
+from dragoman.generation import Generation, Sampling
 from dragoman.models.scoring import score
 from dragoman.types import LanguageModel
 
@@ -24,7 +24,9 @@ PROMPT = (
     "Answer with 1 or 2{tie}.\nAnswer:"
 )
 CHOICES = (" 1", " 2")
-ANSWER = re.compile(r"\b(1|2|neither|tie|none|equal)\b", re.IGNORECASE)
+FIRST_LINE = re.compile(r"\W*(?:situation\s*)?([12])\W*(?:\n|$)", re.IGNORECASE)
+AT_THE_END = re.compile(r"\b([12])\W*$")
+A_TIE = re.compile(r"\b(neither|tie|none|equal|equally|identical)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,21 @@ class Asking:
             # Equal scores are a tie, which only a model without an opinion gives.
             return [0 if one[0] == one[1] else int(np.argmax(one)) + 1 for one in scores]
         written = model.generate(prompts, sampling=Sampling(max_tokens=48))  # type: ignore[attr-defined]
-        return [_parsed(one.text) for one in written]
+        return [_parsed(one) for one in written]
 
 
-def _parsed(text: str) -> int | None:
-    """Return the last choice that a text names: reasons come before answers."""
-    found = ANSWER.findall(text)
-    if not found:
-        return None
-    return int(found[-1]) if found[-1] in "12" else 0
+def _parsed(written: Generation) -> int | None:
+    """Return the choice of an answer: alone in its first line, or what its reasons end in.
+
+    Situations hold numbers of their own, so that no other 1 or 2 counts, nor the end of a text
+    that was cut off.
+    """
+    found = FIRST_LINE.match(written.text)
+    if found is None and written.finish == "stop":
+        found = AT_THE_END.search(written.text)
+    if found is not None:
+        return int(found[1])
+    return 0 if A_TIE.search(written.text) else None
 
 
 def _turn(choice: int | None) -> int | None:

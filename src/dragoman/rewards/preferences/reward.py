@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from dragoman.rewards.preferences.annotations import (
     read_annotations,
     sample_pairs,
 )
+from dragoman.rewards.preferences.words import word_features
 from dragoman.rewards.preparing import Preparation
 from dragoman.rewards.similarity import features
 from dragoman.types import FloatArray, LanguageModel, Pooling
@@ -47,6 +48,9 @@ class Preferences:
         quantile: Rewards below this quantile are 0; ``None`` cuts nothing.
         hidden: Units of the network's hidden layer; 0 is linear.
         epochs: Most epochs of the fit.
+        reads: ``hidden`` lets the network read the model's hidden states, or a server's
+            embeddings; ``words`` lets it read which words are in a text, for servers that
+            only write.
         layer: Hidden state that the network reads; ``None`` means the last.
         pooling: Which tokens it reads.
     """
@@ -60,6 +64,7 @@ class Preferences:
     quantile: float | None = 0.5
     hidden: int = 64
     epochs: int = 200
+    reads: Literal["hidden", "words"] = "hidden"
     layer: int | None = None
     pooling: Pooling = "mean"
 
@@ -130,6 +135,8 @@ class Preferences:
         return LearntReward(self, network, mean, std, cut)
 
     def _features(self, texts: Sequence[str], model: LanguageModel) -> FloatArray:
+        if self.reads == "words":
+            return word_features(texts)
         return features(model, texts, self.layer, self.pooling)
 
 

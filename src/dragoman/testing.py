@@ -230,7 +230,8 @@ def check_reward(
             "memory": [{} for _ in asked],
             "model": model,
         }
-        return caller(given, len(asked))[0].tolist()
+        values: list[float] = caller(given, len(asked))[0].tolist()
+        return values
 
     together = ask(texts)
     assert ask(texts) == together, "equal calls must give equal numbers, also with a new memory"

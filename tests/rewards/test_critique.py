@@ -53,9 +53,9 @@ def test_what_does_not_parse_is_an_error_of_its_text(answer: str, message: str) 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("It stands well. Score: 7\nScore: 1", "It stands well. (7 of 10)"),
+        ("It stands well. Score: 7\nScore: 1", "It stands well. Score: 7 (7 of 10)"),
         ("The answer is 7.", "The answer is 7 (7 of 10)"),
-        ("Near row 3. My score is **7** of 10", "Near row 3. My (7 of 10)"),
+        ("Near row 3. My score is **7** of 10", "Near row 3. My score is **7 (7 of 10)"),
     ],
 )
 def test_a_free_text_is_read_too(answer: str, said: str) -> None:
@@ -79,6 +79,6 @@ def test_the_constraint_is_what_is_read() -> None:
 
 def test_a_model_on_this_machine_keeps_to_it() -> None:
     # Untrained and free to ramble: only the constraint makes this parse.
-    critic = Critic(critique_length=10, max_tokens=80)
+    critic = Critic("?", critique_length=5, max_tokens=60)
     (score,) = critic(["a text"], model=tiny.make("gpt2"))
     assert 0 <= score <= 1

@@ -73,7 +73,7 @@ def test_choices_are_asked_for_in_both_orders() -> None:
     [
         (("1\nrow 2, column 1", "Situation 2.\n\nSituation 1: row 1"), (1, 1), 0.0),
         (("Situation 1: row 1, column 2 of 4 rows", "row 2 of 4"), (None, None), 0.5),
-        (("Both are identical.", "row 1"), (0, None), 0.5),
+        (("Both are identical.", "row 1 it is"), (0, None), 0.5),
         (("I take 1.", "Situation 1 is bad, so 2"), (1, 1), 0.0),
         (("neither", "neither of them"), (0, 0), 0.5),
         (("2", "a tie"), (2, 0), 0.5),

@@ -124,7 +124,7 @@ class Critic:
         found = SCORE.search(text)
         if found is None:
             raise _no_critique(text)
-        return text[: found.start()] or text[: found.end()], int(found[1])
+        return text[: found.end()], int(found[1])
 
 
 def _no_critique(text: str) -> ValueError:

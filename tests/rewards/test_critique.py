@@ -79,6 +79,6 @@ def test_the_constraint_is_what_is_read() -> None:
 
 def test_a_model_on_this_machine_keeps_to_it() -> None:
     # Untrained and free to ramble: only the constraint makes this parse.
-    critic = Critic("?", critique_length=5, max_tokens=60)
+    critic = Critic("?", critique_length=2, max_tokens=33)
     (score,) = critic(["a text"], model=tiny.make("gpt2"))
     assert 0 <= score <= 1

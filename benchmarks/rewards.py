@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 import dragoman
@@ -34,11 +35,6 @@ CONTROLS: dict[str, Any] = {
     "constant bonus": {**BONUS, "placebo": "constant"},
     "noise bonus": {**BONUS, "placebo": "noise"},
 }
-TEXTS = [
-    f"row {i}, column {j} of {SIZE} rows and {SIZE} columns"
-    for i in range(SIZE)
-    for j in range(SIZE)
-]
 
 
 def main() -> None:
@@ -84,11 +80,12 @@ def real_model() -> Iterator[str]:
     from scipy.stats import spearmanr
 
     model = CachedModel(dragoman.load_model())
-    yield f"{model.name}, asked of the {len(TEXTS)} states of this grid:"
+    texts = all_texts()
+    yield f"{model.name}, asked of the {len(texts)} states of this grid:"
     yield ""
     yield "| reward | rank correlation with nearness | spread | measured before the training |"
     yield "|---|---|---|---|"
-    truth = [nearness(text) for text in TEXTS]
+    truth = [nearness(text) for text in texts]
     for name, reward in real_rewards().items():
         term = Experiment.from_dict({**EXPERIMENT, "reward": reward}).reward.terms[reward["use"]]
         function = term.caller(name).function
@@ -96,14 +93,21 @@ def real_model() -> Iterator[str]:
         if hasattr(function, "prepared"):
             with tempfile.TemporaryDirectory() as folder:
                 seed = derive_seed("benchmark", name)
-                preparation = Preparation(name, model, lambda steps: TEXTS, seed, Path(folder))
+                preparation = Preparation(name, model, lambda steps: texts, seed, Path(folder))
                 function, found = function.prepared(preparation)
-        values = np.asarray(function(texts=TEXTS, model=model))
+        values = np.asarray(function(texts=texts, model=model))
         told = ", ".join(
             f"{key} {value:.2f}" for key, value in found.items() if isinstance(value, float)
         )
         rank = spearmanr(values, truth).statistic
         yield f"| {name} | {rank:.2f} | {values.std():.3f} | {told} |"
+
+
+def all_texts() -> list[str]:
+    """Return the text of each state of the grid."""
+    env = gymnasium.make(EXPERIMENT["env"], **EXPERIMENT["env_settings"])
+    describer = dragoman.describe_env(env)
+    return [describer.observation(state, {}) for state in range(SIZE**2)]
 
 
 def real_rewards() -> dict[str, dict[str, Any]]:

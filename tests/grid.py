@@ -11,8 +11,9 @@ import numpy as np
 from dragoman.testing import ScriptedModel
 
 SIZE = 12
-GOAL = f"row {SIZE - 1}, column {SIZE - 1} of {SIZE} rows and {SIZE} columns"
-START = f"row 0, column 0 of {SIZE} rows and {SIZE} columns"
+LAKE = "You stand on a frozen lake at row {}, column {}."
+GOAL = f"You stand on the goal on a frozen lake at row {SIZE - 1}, column {SIZE - 1}."
+START = LAKE.format(0, 0)
 EXPERIMENT = {
     "env": "FrozenLake-v1",
     "env_settings": {
@@ -82,7 +83,7 @@ REWARDS = {
     "goal-baseline": {"use": "goal-similarity", "goal": GOAL, "baseline": START},
     "goal-reached": {
         "use": "goal-reached",
-        "goals": [f"row {i}, column {i} of {SIZE} rows and {SIZE} columns" for i in range(1, SIZE)],
+        "goals": [*(LAKE.format(i, i) for i in range(1, SIZE - 1)), GOAL],
         "threshold": 0.9999,
         "shaping": "bonus",
         "weight": 0.3,

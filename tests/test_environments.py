@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import gymnasium as gym
 import pytest
 
-from dragoman.environments import environment_spec, make_environment
+from dragoman.environments import (
+    environment_spec,
+    make_environment,
+    refuse_endless,
+    render_without_display,
+)
 from dragoman.errors import ConfigError
 
 OWN = '''
@@ -66,6 +74,9 @@ def test_class_in_a_module() -> None:
         ("no_such_module_here:Env", "no module named 'no_such_module_here'"),
         ("no_such_file.py:Env", "there is no file no_such_file.py"),
         ("tests.counting:Countin", "did you mean 'Counting'"),
+        ("Taxi-v3", f"'Taxi-v3' is not in Gymnasium {gym.__version__}, which has 'Taxi-v4'"),
+        ("gymnasium:Taxi-v3", "which has 'Taxi-v4'"),
+        ("Blackjack-v0", "which has 'Blackjack-v1'"),
     ],
 )
 def test_what_cannot_be_found_says_so(name: str, message: str) -> None:
@@ -77,3 +88,89 @@ def test_what_cannot_be_found_says_so(name: str, message: str) -> None:
 def test_refused_settings_name_them() -> None:
     with pytest.raises(ConfigError, match=r"'CartPole-v1' refuses the settings \{'wind': 3\}"):
         make_environment(environment_spec("CartPole-v1"), {"wind": 3})
+
+
+def test_what_moved_elsewhere_names_its_newest_version() -> None:
+    with pytest.raises(ConfigError, match=r"'Ant-v3' cannot be imported: .*moved") as error:
+        make_environment(environment_spec("Ant-v3"))
+    assert error.value.cure == "use 'Ant-v5'"
+
+
+def test_a_missing_import_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "wants.py"
+    file.write_text(OWN.replace("self.size = size", "import no_such_package_here"))
+    with pytest.raises(ConfigError, match="No module named 'no_such_package_here'") as error:
+        make_environment(environment_spec(f"{file}:Mine"))
+    assert error.value.cure == "install the package it names"
+
+
+@pytest.mark.parametrize("env_id", ["CliffWalking-v1", "CliffWalkingSlippery-v1"])
+def test_what_may_never_end_needs_a_time_limit(env_id: str) -> None:
+    with pytest.raises(ConfigError, match=f"{env_id}' has no time limit") as error:
+        refuse_endless(environment_spec(env_id))
+    assert error.value.cure == "set max_episode_steps: 200 in the experiment"
+    refuse_endless(environment_spec(env_id, max_episode_steps=200))
+
+
+def test_what_ends_by_itself_needs_no_time_limit(own: Path) -> None:
+    for name in ("Blackjack-v1", "FrozenLake-v1", f"{own}:Mine"):
+        refuse_endless(environment_spec(name))
+
+
+def robot_arm(monkeypatch: pytest.MonkeyPatch, package: str) -> gym.envs.registration.EnvSpec:
+    """Register what fails as gymnasium-robotics' FetchReach-v4 does beside MuJoCo 4."""
+
+    class Fetch(gym.Env):
+        def __init__(self) -> None:
+            # Of gymnasium_robotics.utils.mujoco_utils.set_joint_qpos: no message.
+            raise AssertionError
+
+    module = ModuleType(f"{package}.envs.fetch.reach")
+    module.MujocoFetchReachEnv = Fetch
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return gym.envs.registration.EnvSpec(
+        "FetchReach-v4", f"{module.__name__}:MujocoFetchReachEnv", max_episode_steps=50
+    )
+
+
+@pytest.mark.parametrize(
+    ("mujoco", "package", "expected"),
+    [
+        ("4.0.0", "gymnasium_robotics", ConfigError),
+        ("3.3.0", "gymnasium_robotics", AssertionError),
+        ("4.0.0", "another_package", AssertionError),
+    ],
+)
+def test_robot_arms_that_mujoco_4_broke_name_the_versions(
+    mujoco: str, package: str, expected: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = robot_arm(monkeypatch, package)
+    versions = {"mujoco": mujoco, "gymnasium-robotics": "1.4.3"}
+    monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
+    with pytest.raises(expected) as error:
+        make_environment(spec)
+    if expected is ConfigError:
+        assert "gymnasium-robotics 1.4.3 does not work with MuJoCo 4.0.0" in str(error.value)
+        assert "mujoco<4" in error.value.cure
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({}, "egl"),
+        ({"DISPLAY": ":0"}, None),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, None),
+        ({"MUJOCO_GL": "osmesa"}, "osmesa"),
+    ],
+)
+def test_mujoco_draws_without_a_screen_unless_told_how(
+    given: dict, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        # Set first, so that what the call sets is undone as well.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    render_without_display()
+    assert os.environ.get("MUJOCO_GL") == (chosen if sys.platform == "linux" else None)

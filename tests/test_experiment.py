@@ -16,7 +16,7 @@ FULL = Experiment(
     steps=5,
     algorithm=Algorithm("dqn", {"learning_rate": 0.1}, (8,)),
     model=Model("gpt2", "bfloat16", weights="random", seed=3),
-    describe=Describe(2, False, "x {cart_position}", ("left", "right")),
+    describe=Describe(2, False, "x {cart_position}", ("left", "right"), exact=True),
     observe=Observe(4, ("mean",), True, False, 10, "embedding", 8, 32),
 )
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from dragoman.models.catalog import load_model
     from dragoman.models.remote import RemoteModel
     from dragoman.models.scoring import score
+    from dragoman.roles.act import Act
     from dragoman.roles.observe import Observe, Observer
     from dragoman.roles.reward import Reward
     from dragoman.runs import Run
     from dragoman.vector import ObserveEnv, ObserveVector, observe
 
 _HOME = {
+    "Act": "dragoman.roles.act",
     "CachedModel": "dragoman.models.cache",
     "Choice": "dragoman.generation",
     "Comparison": "dragoman.comparison",
@@ -60,6 +62,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Act",
     "CachedModel",
     "Choice",
     "Comparison",

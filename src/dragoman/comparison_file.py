@@ -138,7 +138,10 @@ def all_arms(
         if controls is True or (controls and control.name in controls):
             # Two roles may call a control alike, though each means its own.
             name = control.name if control.name not in found else f"{role}-{control.name}"
-            _add(found, name, _as_arm(control, role, arm))
+            added = _as_arm(control, role, arm, base)
+            # Roles that share the model share its placebos: one training serves them all.
+            if all(added.overrides != other.overrides for other in found.values()):
+                _add(found, name, added)
     return found
 
 
@@ -185,21 +188,31 @@ def _no_model(first: Arm, users: Mapping[str, Any]) -> Arm:
         )
     # Settings below a role that is off would have nowhere to go.
     kept = {key: value for key, value in first.overrides.items() if key.split(".")[0] not in users}
+    replaced = {
+        role: getattr(settings, "without_model", None) for role, (_, settings) in users.items()
+    }
     return Arm(
         kind="baseline",
         about="the same training without a language model",
         prior="none: the environment's own observations",
-        overrides={**kept, **dict.fromkeys(users)},
+        overrides={**kept, **replaced},
     )
 
 
-def _as_arm(control: Control, role: str, arm: Arm) -> Arm:
+def _as_arm(control: Control, role: str, arm: Arm, base: Experiment) -> Arm:
+    experiment = base.replaced(arm.overrides)
+    # Settings below a role that is off would have nowhere to go.
+    applicable = {
+        key: value
+        for key, value in control.overrides.items()
+        if getattr(experiment, key.split(".")[0]) is not None
+    }
     return Arm(
         kind="control",
         role=role,
         about=control.about,
         prior=control.prior,
-        overrides={**arm.overrides, **control.overrides},
+        overrides={**arm.overrides, **applicable},
     )
 
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 import inspect
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvCreator, EnvSpec
+from gymnasium.envs.registration import EnvCreator, EnvSpec, parse_env_id
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.importing import import_module
 
 _OWN = "dragoman/"
 """Namespace of the built-in tasks, which are registered when their package is imported."""
+
+_ENDLESS = ("CliffWalkingEnv", "CliffWalkingJaxEnv")
+"""Classes whose episodes end only where the agent finds the end.
+
+Others without a registered limit end by themselves, such as games of cards and MiniGrid's tasks.
+"""
+
+_BEFORE_MUJOCO_4 = "gymnasium_robotics."
+"""Package whose robot arms and hands ask MuJoCo for addresses as before its version 4."""
 
 
 def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvSpec:
@@ -42,6 +54,7 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
                 entry_point=cast(EnvCreator, found),
                 max_episode_steps=max_episode_steps,
             )
+    _refuse_replaced(attribute if separator else name)
     try:
         # A copy, because Gymnasium hands out the registry's own object.
         spec = copy.deepcopy(gym.spec(attribute if separator else name))
@@ -62,6 +75,20 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
     return spec
 
 
+def refuse_endless(spec: EnvSpec) -> None:
+    """Refuse to train where an episode may go on for ever.
+
+    Raises:
+        ConfigError: The environment is known to end only at its goal, and has no time limit.
+    """
+    if spec.max_episode_steps is None and _class_name(spec) in _ENDLESS:
+        raise ConfigError(
+            f"an episode of {spec.id!r} has no time limit: an agent that never finds the goal "
+            "never begins another",
+            cure="set max_episode_steps: 200 in the experiment",
+        )
+
+
 def make_environment(
     spec: EnvSpec,
     settings: Mapping[str, Any] | None = None,
@@ -73,7 +100,8 @@ def make_environment(
         settings: Keyword arguments of the environment's constructor.
 
     Raises:
-        ConfigError: The environment refuses the settings or needs a package that is missing.
+        ConfigError: The environment refuses the settings, needs a package that is missing, or
+            does not work with the version of one that is installed.
     """
     try:
         return gym.make(spec, **dict(settings or {}))
@@ -87,3 +115,64 @@ def make_environment(
             f"environment {spec.id!r} refuses the settings {dict(settings or {})}: {error}",
             cure="give env_settings only what the environment's constructor takes",
         ) from error
+    except ImportError as error:
+        newest = _newest(spec.id)
+        raise ConfigError(
+            f"environment {spec.id!r} cannot be imported: {error}",
+            cure=f"use {newest!r}" if newest != spec.id else "install the package it names",
+        ) from error
+    except AssertionError as error:
+        if not str(spec.entry_point).startswith(_BEFORE_MUJOCO_4) or _mujoco() < (4,):
+            raise
+        raise ConfigError(
+            f"environment {spec.id!r} of gymnasium-robotics {_version('gymnasium-robotics')} does "
+            f"not work with MuJoCo {_version('mujoco')}: it looks up joints as before MuJoCo 4",
+            cure="install 'mujoco<4', in an environment of its own if others need MuJoCo 4",
+        ) from error
+
+
+def render_without_display() -> None:
+    """Let MuJoCo draw with EGL where there is no screen and nothing else has been chosen."""
+    has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform == "linux" and not has_display:
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+def _refuse_replaced(name: str) -> None:
+    """Refuse a version that Gymnasium has replaced, before it warns of it and refuses it too."""
+    newest = _newest(name)
+    if name not in gym.registry and newest != name:
+        raise ConfigError(
+            f"environment {name!r} is not in Gymnasium {gym.__version__}, which has {newest!r}",
+            cure=f"use {newest!r}",
+        )
+
+
+def _newest(name: str) -> str:
+    """Return the id of the newest version of an environment, or the name if there is none."""
+    try:
+        namespace, plain, version = parse_env_id(name)
+    except gym.error.Error:
+        return name
+    versions = [
+        spec
+        for spec in gym.registry.values()
+        if (spec.namespace, spec.name) == (namespace, plain) and version is not None
+    ]
+    return max(versions, key=lambda spec: spec.version or 0).id if versions else name
+
+
+def _class_name(spec: EnvSpec) -> str:
+    entry = spec.entry_point
+    return entry.rpartition(":")[2] if isinstance(entry, str) else getattr(entry, "__name__", "")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(unknown version)"
+
+
+def _mujoco() -> tuple[int, ...]:
+    return tuple(int(part) for part in _version("mujoco").split(".")[:1] if part.isdigit())

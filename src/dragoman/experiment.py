@@ -13,11 +13,15 @@ import yaml
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.models.catalog import DType, Weights
+from dragoman.roles.act import Act
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
 from dragoman.roles.reward import Reward
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
+
+POLICY_GRADIENT = ("ppo", "a2c")
+"""Algorithms that take a policy of the act role."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Experiment:
         model: The language model; not loaded where no role uses it.
         describe: How observations and actions become text.
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
+        act: What the model has to do with the choice of actions; ``None`` leaves that to the
+            algorithm's own network, which knows neither masks nor texts of actions.
         reward: What is added to the environment's own reward in training.
     """
 
@@ -116,6 +122,7 @@ class Experiment:
     model: Model = Model()
     describe: Describe = Describe()
     observe: Observe | None = Observe()
+    act: Act | None = None
     reward: Reward | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +140,11 @@ class Experiment:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
+        if self.act is not None and self.algorithm.name not in POLICY_GRADIENT:
+            raise ConfigError(
+                f"act is set, but {self.algorithm.name!r} trains no policy over given actions",
+                cure=f"use {' or '.join(POLICY_GRADIENT)}, or leave 'act' out",
+            )
 
     @property
     def uses_model(self) -> bool:

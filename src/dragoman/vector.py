@@ -19,7 +19,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space, iterate
+from gymnasium.vector.utils import batch_space, create_empty_array, iterate
 from numpy.typing import NDArray
 
 from dragoman.describe import describe_env
@@ -29,9 +29,11 @@ from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import load_model
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
+from dragoman.roles.options import OptionsObserver
 from dragoman.types import BoolArray, Describer, FloatArray, LanguageModel
 
 Step = tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
+AnyObserver = Observer | TokenObserver | OptionsObserver
 
 
 def make_vector(
@@ -80,7 +82,9 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
 
 
 class ObserveVector(VectorWrapper):
-    """A vector environment whose observations are the features of a language model.
+    """A vector environment whose observations are what an observer makes of them.
+
+    That is an array of features, or a dictionary of arrays.
 
     Works in all three autoreset modes. One forward serves a whole step: under ``SAME_STEP`` the
     final observations of ended episodes are encoded beside the new ones and replace
@@ -91,19 +95,17 @@ class ObserveVector(VectorWrapper):
         observer: Observations to features.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], observer: Observer | TokenObserver) -> None:
+    def __init__(self, env: VectorEnv[Any, Any, Any], observer: AnyObserver) -> None:
         super().__init__(env)
         self.observer = observer
         self._mode = autoreset_mode(env)
         self.single_observation_space = observer.feature_space
         self.observation_space = batch_space(observer.feature_space, self.num_envs)
-        self._features: FloatArray = np.zeros(
-            (self.num_envs, *observer.feature_space.shape), np.float32
-        )
+        self._features: Any = create_empty_array(observer.feature_space, self.num_envs)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[FloatArray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Reset (the masked) sub-environments and return features ``(N, D)``."""
         which = np.arange(self.num_envs)
         if options is not None and "reset_mask" in options:
@@ -112,8 +114,7 @@ class ObserveVector(VectorWrapper):
         rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
         # The others were described when they stepped, and report no info now.
         features = self.observer([rows[i] for i in which], [row_infos[i] for i in which])
-        self._features = self._features.copy()
-        self._features[which] = features
+        self._features = _replaced(self._features, which, features)
         return self._features, infos
 
     def step(self, actions: Any) -> Step:
@@ -130,14 +131,30 @@ class ObserveVector(VectorWrapper):
         row_infos += [row_infos[i]["final_info"] for i in ended]
         features = self.observer(rows, row_infos)
         final = np.full(self.num_envs, None, dtype=object)
-        for i, feature in zip(ended, features[self.num_envs :], strict=True):
-            final[i] = feature
+        for row, i in enumerate(ended, start=self.num_envs):
+            final[i] = _rows_of(features, row)
         infos = {**infos, "final_obs": final}
-        self._features = features[: self.num_envs]
+        self._features = _rows_of(features, slice(self.num_envs))
         return self._features, rewards, terminations, truncations, infos
 
     def _rows(self, observations: Any) -> list[Any]:
         return list(iterate(self.env.observation_space, observations))
+
+
+def _rows_of(features: Any, which: int | slice) -> Any:
+    """Return rows of an array, or of every array of a dictionary."""
+    if isinstance(features, dict):
+        return {key: value[which] for key, value in features.items()}
+    return features[which]
+
+
+def _replaced(features: Any, which: NDArray[np.int64], rows: Any) -> Any:
+    """Return features in which some rows are others."""
+    if isinstance(features, dict):
+        return {key: _replaced(value, which, rows[key]) for key, value in features.items()}
+    changed = features.copy()
+    changed[which] = rows
+    return changed
 
 
 class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):

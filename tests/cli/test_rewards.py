@@ -64,5 +64,5 @@ def test_mistakes_say_what_to_do(folder: Path) -> None:
     assert "there is no 'fra' in 'my_rewards.py' (did you mean 'far'?)" in str(missing.exception)
     broken = train("reward.use=my_rewards.py:broken")
     assert isinstance(broken.exception, RewardError)
-    assert "the reward 'broken' gave nan for the text 'row 0" in str(broken.exception)
+    assert "the reward 'broken' gave nan for the text 'You stand" in str(broken.exception)
     assert Run("run").status == "failed"

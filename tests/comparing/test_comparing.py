@@ -185,3 +185,13 @@ def test_bad_requests_are_refused_before_anything_runs(
     with pytest.raises(ConfigError, match=r"evaluation.episodes was 4 and is 9"):
         compare(changed, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == before
+
+
+def test_what_may_never_end_is_not_compared_on(tmp_path: Path, tiny_gpt2_path: Path) -> None:
+    comparison = make_comparison(tmp_path, tiny_gpt2_path, BROKEN)
+    endless = replace(
+        comparison, base={**comparison.base, "env": "CliffWalking-v1", "env_settings": {}}
+    )
+    with pytest.raises(ConfigError, match="has no time limit"):
+        compare(endless, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

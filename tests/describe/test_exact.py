@@ -96,6 +96,12 @@ def test_what_equals_nothing_has_no_key(value: list) -> None:
         key_writer(spaces.Box(-1, 1, (2,)))(np.array(value))
 
 
+def test_parts_do_not_run_into_each_other() -> None:
+    space = spaces.Tuple([spaces.Text(6), spaces.Text(6)])
+    for write in (key_writer(space), exact_writer(space)):
+        assert write(("a", "ba")) != write(("ab", "a"))
+
+
 def test_unknown_spaces_are_named() -> None:
     class Odd(spaces.Space):
         pass
@@ -122,6 +128,8 @@ def test_exact_texts_add_nothing_where_a_sentence_says_everything() -> None:
         assert describe_env(env, exact=True).observation(*seen) == describe_env(env).observation(
             *seen
         )
+    quoted = describe_env(gym.make("FrozenLake-v1"), exact=True)
+    assert quoted.observation(3, {"text": "On ice."}) == "On ice. Exactly: 3."
     template = describe_env(gym.make("FrozenLake-v1"), observation="on ice", exact=True)
     assert [template.observation(state, {}) for state in (0, 1)] == [
         "on ice Exactly: 0.",

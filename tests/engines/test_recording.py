@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -247,3 +250,22 @@ def test_a_learned_embedding_reads_the_text_too(tmp_path: Path, tiny_gpt2_path: 
     assert step.text is not None
     assert step.text.startswith("cart position")
     assert sum(step.weighed[0].weights) == pytest.approx(1)
+
+
+def test_mujoco_is_drawn_without_a_screen(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", "Reacher-v5", observe=None, max_episode_steps=2)
+    script = (
+        "import sys; from dragoman.engines import record; from dragoman.runs import Run; "
+        "made = record(Run(sys.argv[1])); "
+        "print(made.note, type(made.episodes[0].steps[0].frame).__name__)"
+    )
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    # In a process of its own, since MuJoCo chooses how to draw only once.
+    played = subprocess.run(
+        [sys.executable, "-c", script, str(run.path)],
+        env={key: value for key, value in os.environ.items() if key not in hidden},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert played.stdout.split() == ["bytes"], played.stdout

@@ -17,7 +17,7 @@ from dragoman.report.replay import replay_page
 from dragoman.roles.rewarding import BonusWarning
 from dragoman.runs import Run
 from dragoman.testing import ScriptedModel
-from tests.grid import EXPERIMENT, REWARDS, direction, knowing_model, nearness
+from tests.grid import EXPERIMENT, REWARDS, START, direction, knowing_model, nearness
 
 COUNTING = "tests.counting:Counting"
 SMALL = {"name": "ppo", "settings": {"n_steps": 16, "batch_size": 32, "n_epochs": 1}}
@@ -38,6 +38,10 @@ def solved(run: Run, last: int = 50) -> float:
 # Rewards of this module, named by import path.
 def near_the_goal(texts, scale=1.0):
     return [scale * nearness(text) for text in texts]
+
+
+def hardly_different(texts, slope=1e-3):
+    return [0.9 + slope * nearness(text) for text in texts]
 
 
 def bad_beyond(texts, how="nan"):
@@ -105,7 +109,7 @@ def test_terms_and_weights_reach_tensorboard(tmp_path: Path) -> None:
         "terms": {
             "near": {"use": f"{__name__}:near_the_goal", "scale": 2.0,
                      "weight": {"start": 1.0, "end": 0.0, "steps": 100}},
-            "same": {"use": "goal-similarity", "goal": "row 1, column 1 of 12 rows"},
+            "same": {"use": "goal-similarity", "goal": START},
         },
         "env_weight": 0.5,
     }  # fmt: skip
@@ -124,9 +128,12 @@ def test_terms_and_weights_reach_tensorboard(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("raise", "raised LookupError: no such place for the text 'row 0, column 2 of 12"),
-        ("nan", "gave nan for the text 'row 0, column 2 of 12"),
-        ("inf", "gave inf for the text 'row 0, column 2 of 12"),
+        (
+            "raise",
+            "raised LookupError: no such place for the text 'You stand on a frozen lake at row",
+        ),
+        ("nan", "gave nan for the text 'You stand on a frozen lake at row"),
+        ("inf", "gave inf for the text 'You stand on a frozen lake at row"),
         ("string", "which is no number"),
         ("shape", r"gave an array of shape \(0,\) instead of \(1,\)"),
     ],
@@ -266,3 +273,33 @@ def test_learnt_preferences_are_saved_with_the_run(tmp_path: Path) -> None:
 def test_a_bonus_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(BonusWarning, match="'goal-reached' is a plain bonus"):
         train(short(REWARDS["goal-reached"]), out=tmp_path / "run", model=knowing_model())
+
+
+def test_a_reward_that_hardly_differs_can_be_rescaled(tmp_path: Path) -> None:
+    reward = {"use": f"{__name__}:hardly_different", "rescale": True}
+    run = train(short(reward), out=tmp_path / "run")
+    found = run.rewards()["hardly-different"]
+    low, high = found["low"], found["high"]
+    assert 0.9 <= low < high <= 0.901
+    recording = record(run, 1, most_steps=4)
+    steps = recording.episodes[0].steps
+    potentials = [(hardly_different([step.text or text_of(step)])[0] - low) / (high - low)
+                  for step in steps]  # fmt: skip
+    for step, before, after in zip(steps[:-1], potentials[:-1], potentials[1:], strict=True):
+        assert step.terms["hardly-different"] == pytest.approx(0.99 * after - before, abs=1e-6)
+
+
+def text_of(step) -> str:
+    return f"row {int(step.observation) // 12}, column {int(step.observation) % 12}"
+
+
+def test_what_is_the_same_everywhere_cannot_be_rescaled(tmp_path: Path) -> None:
+    reward = {"use": f"{__name__}:hardly_different", "slope": 0.0, "rescale": True}
+    with pytest.raises(ConfigError, match=r"says 0.9 of nearly all of \d+ texts of random play"):
+        train(short(reward), out=tmp_path / "run")
+    memory = {"use": "goal-reached", "goals": ["a"], "shaping": "bonus", "rescale": True}
+    with (
+        pytest.warns(BonusWarning),
+        pytest.raises(ConfigError, match="it is no function of the text"),
+    ):
+        train(short(memory), out=tmp_path / "other", model=knowing_model())

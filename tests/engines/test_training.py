@@ -82,6 +82,31 @@ def test_every_algorithm_trains_and_evaluates(
     assert bool(observe) == any(key.startswith("observer.") for key in run.weights())
 
 
+def test_what_may_never_end_is_not_trained_on(tmp_path: Path) -> None:
+    experiment = Experiment(env="CliffWalking-v1", steps=16, num_envs=2)
+    with pytest.raises(ConfigError, match="has no time limit") as error:
+        train(experiment, out=tmp_path / "run", model=model())
+    assert "max_episode_steps: 200" in error.value.cure
+    assert not (tmp_path / "run").exists()
+    limited = experiment.replaced({"max_episode_steps": 200, "algorithm.settings": SMALL})
+    assert train(limited, out=tmp_path / "run", model=model()).status == "finished"
+
+
+def test_exact_texts_reach_the_model(tmp_path: Path) -> None:
+    experiment = Experiment(
+        env="CartPole-v1",
+        steps=16,
+        num_envs=2,
+        algorithm=Algorithm("ppo", SMALL),
+        describe=Describe(exact=True),
+    )
+    reader = ScriptedModel(lambda text: [float(len(text))])
+    train(experiment, out=tmp_path / "run", model=reader)
+    texts = [text for call in reader.calls for text in call if text.startswith("cart position")]
+    assert len(texts) >= 16
+    assert all(" Exactly: " in text for text in texts)
+
+
 def test_learns_cartpole_from_text(tmp_path: Path) -> None:
     settings = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gae_lambda": 0.8}
     settings |= {"gamma": 0.98, "learning_rate": 0.001}

@@ -81,7 +81,7 @@ def test_a_server_that_fails_is_named_with_reward_and_text(fault: str, tmp_path:
     with StubServer(knowing) as stub:
         stub.faults = [fault] * 100
         with pytest.raises(RewardError, match=r"reward 'critique' raised ModelError: the server "
-                           r"http://127.0.0.1.* for the text 'row 0, column 0"):  # fmt: skip
+                           r"http://127.0.0.1.* for the text 'You stand on"):  # fmt: skip
             dragoman.train(experiment("critique", stub.url, on_error="stop"), out=tmp_path / "run")
         assert Run(tmp_path / "run").status == "failed"
         stub.faults = [fault] * 1000

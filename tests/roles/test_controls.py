@@ -21,7 +21,12 @@ class Hint:
 
     controls: ClassVar[tuple[Control, ...]] = (
         Control("constant-hint", "always one hint", "nothing", {"hint.text": "constant"}),
-        Control("random-weights", "no training", "nothing", {"model.weights": "random"}),
+        Control(
+            "random-weights",
+            "no training",
+            "nothing",
+            {"model.weights": "random", "hint.text": "drawn"},
+        ),
     )
     prior: ClassVar[str] = "hints of the model"
 

@@ -49,7 +49,7 @@ def read(observer: TokenObserver, *texts: str) -> np.ndarray:
 
 def test_tokens_take_rows_in_the_order_they_are_met() -> None:
     observer = make()
-    assert isinstance(observer.tokenizer, Tokenizer)
+    assert isinstance(observer.rows.tokenizer, Tokenizer)
     got = read(observer, "row 0 column 1", "row 1")
     np.testing.assert_array_equal(got, [[1, 2, 3, 4], [1, 4, PAD, PAD]])
     assert all(observer.feature_space.contains(row) for row in got)
@@ -77,7 +77,7 @@ def test_a_full_table_puts_the_others_into_row_0(monkeypatch: pytest.MonkeyPatch
 
 def test_saved_state_finds_the_same_rows() -> None:
     trained, loaded = make(), make()
-    loaded.tokenizer = trained.tokenizer
+    loaded.rows.tokenizer = trained.rows.tokenizer
     read(trained, "a b c")
     loaded.load_state(trained.state())
     loaded.learning = False

@@ -16,6 +16,7 @@ from dragoman.comparing.jobs import Job, RandomJob, TrainJob
 from dragoman.comparing.results import write_results
 from dragoman.comparing.workers import Report, Workers
 from dragoman.comparison import Comparison, ComparisonFolder, keep
+from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, RunError
 from dragoman.runs import Run, write_text
 
@@ -73,7 +74,10 @@ def compare(
     if jobs < 1:
         raise ConfigError(f"jobs is {jobs}, but must be at least 1", cure="raise it")
     for arm in comparison.arms:
-        comparison.experiment(arm)
+        experiment = comparison.experiment(arm)
+        refuse_endless(
+            environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+        )
     path = Path(out)
     path.mkdir(parents=True, exist_ok=True)
     try:

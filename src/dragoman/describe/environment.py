@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 
 from dragoman.describe import known
-from dragoman.describe.documentation import Documentation, read_documentation
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
-from dragoman.describe.features import Feature, feature_texts, vector_writer
+from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
+from dragoman.describe.knowledge import Knowledge, changes_observations, parts_of
 from dragoman.describe.spaces import Writer, checked, space_writer
+from dragoman.describe.words import Words
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
-from dragoman.types import Describer, Info
-
-_T = TypeVar("_T")
+from dragoman.types import Info
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,8 @@ class EnvDescriber:
         write_action: One action to text.
         heeds: Say what the environment itself says in ``info["text"]``, where it does.
         heeds_actions: Likewise for ``info["action_texts"]``.
-        add_exact: One observation to what is written behind its text, so that no two have one.
+        write_exact: One observation to numbers that only it has, to stand behind its text.
+        says_all: Whether ``write_observation`` says everything, so that these add nothing to it.
     """
 
     space: gym.Space[Any]
@@ -44,7 +43,8 @@ class EnvDescriber:
     write_action: Writer
     heeds: bool = False
     heeds_actions: bool = False
-    add_exact: Writer | None = None
+    write_exact: Writer | None = None
+    says_all: bool = False
 
     def observation(self, observation: Any, info: Info) -> str:
         """Return what a language model reads of one observation.
@@ -54,10 +54,13 @@ class EnvDescriber:
         """
         text = info.get("text") if self.heeds else None
         # The writer also tells a rounded bound from an observation that is really outside.
-        if not isinstance(text, str) or not self.space.contains(observation):
+        is_quoted = isinstance(text, str)
+        if not is_quoted or not self.space.contains(observation):
             written = self.write_observation(observation)
-            text = text if isinstance(text, str) else written
-        return text if self.add_exact is None else text + self.add_exact(observation)
+            text = text if is_quoted else written
+        if self.write_exact is None or (self.says_all and not is_quoted):
+            return str(text)
+        return f"{text} Exactly: {self.write_exact(observation)}."
 
     def state_key(self, observation: Any) -> bytes:
         """Return bytes that two observations share only if they are equal, number for number.
@@ -141,8 +144,8 @@ def describe_env(
     Raises:
         ConfigError: The template has an unknown field, or the number of action texts is wrong.
     """
-    inner, observation_space, action_space = _parts_of(env)
-    knowledge = _Knowledge.of(env, inner)
+    inner, observation_space, action_space = parts_of(env)
+    knowledge = Knowledge.of(env, inner)
     sentence = _sentence(observation_space, knowledge, precision=precision, limits=limits)
     heeds = observation is None and knowledge.knows_observation
     return EnvDescriber(
@@ -150,132 +153,11 @@ def describe_env(
         action_space,
         sentence.write if observation is None else _template_writer(observation, sentence),
         _action_writer(action_space, knowledge, actions, precision=precision),
-        heeds=heeds and not _changes_observations(env),
+        heeds=heeds and not changes_observations(env),
         heeds_actions=actions is None and knowledge.knows_action,
-        add_exact=_exact_writer(observation_space, observation is not None) if exact else None,
+        write_exact=exact_writer(observation_space) if exact else None,
+        says_all=observation is None and not rounds(observation_space),
     )
-
-
-def _exact_writer(space: gym.Space[Any], is_template: bool) -> Writer | None:
-    """Return what writes the exact numbers, or nothing where a sentence has them already."""
-    if not rounds(space) and not is_template:
-        return None
-    write = exact_writer(space)
-    return lambda value: f" Exactly: {write(value)}."
-
-
-def rollout(
-    env: gym.Env[Any, Any], describer: Describer, *, steps: int, seed: int = 0
-) -> Iterator[str]:
-    """Yield, line by line, what a model would read of a random episode.
-
-    Actions are drawn where ``info["action_mask"]`` is 1 and written as in
-    ``info["action_texts"]``, where the environment reports these.
-    """
-    env.action_space.seed(seed)
-    observation, info = env.reset(seed=seed)
-    yield f"0: {describer.observation(observation, info)}"
-    for step in range(1, steps + 1):
-        action = _allowed_action(env.action_space, info)
-        yield f"   > {_action_text(describer, action, info)}"
-        observation, reward, terminated, truncated, info = env.step(action)
-        ending = " (terminated)" if terminated else " (truncated)" if truncated else ""
-        yield f"{step}: {describer.observation(observation, info)} [reward {reward:g}]{ending}"
-        if terminated or truncated:
-            observation, info = env.reset()
-            yield f"   reset: {describer.observation(observation, info)}"
-
-
-def _allowed_action(space: gym.Space[Any], info: Info) -> Any:
-    """Return a random action, one that the mask of this moment allows where there is one."""
-    if isinstance(space, gym.spaces.Discrete) and "action_mask" in info:
-        return space.sample(mask=np.asarray(info["action_mask"], dtype=np.int8))
-    return space.sample()
-
-
-def _action_text(describer: Describer, action: Any, info: Info) -> str:
-    return ("action_texts" in info and info["action_texts"][action]) or describer.action(action)
-
-
-@dataclass(frozen=True)
-class _Knowledge:
-    """What is known of an environment's class, as far as wrappers have left it true.
-
-    Attributes:
-        names: The names of the class and of those it inherits from, nearest first.
-    """
-
-    names: tuple[str, ...]
-    documentation: Documentation
-    env: Any
-    knows_observation: bool
-    knows_action: bool
-
-    @classmethod
-    def of(cls, env: Any, inner: gym.Env[Any, Any] | None) -> _Knowledge:
-        if inner is not None:
-            plain = inner.unwrapped
-            _, observation_space, action_space = _parts_of(env)
-            return cls(
-                names=_names(type(plain)),
-                documentation=_documentation(type(plain), inner.spec),
-                env=plain,
-                knows_observation=observation_space == plain.observation_space,
-                knows_action=action_space == plain.action_space,
-            )
-        # The environments live in other processes: only their specification is here.
-        spec = env.spec
-        creator = None if spec is None or spec.entry_point is None else spec.entry_point
-        if isinstance(creator, str):
-            creator = load_env_creator(creator)
-        if not isinstance(creator, type):
-            return cls((), Documentation(), None, False, False)
-        return cls(_names(creator), _documentation(creator, spec), None, True, True)
-
-    def of_class(self, table: Mapping[str, _T]) -> _T | None:
-        """Return the entry of a table by class name that is nearest in the class's ancestry."""
-        return next((table[name] for name in self.names if name in table), None)
-
-
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(base.__name__ for base in kind.__mro__)
-
-
-def _changes_observations(env: Any) -> bool:
-    """Whether a wrapper is made to change observations, even within their space."""
-    while isinstance(env, gym.Wrapper | gym.vector.VectorWrapper):
-        if isinstance(env, gym.ObservationWrapper | gym.vector.VectorObservationWrapper):
-            return True
-        env = env.env
-    copies = getattr(env, "envs", ())
-    return len(copies) > 0 and _changes_observations(copies[0])
-
-
-def _parts_of(env: Any) -> tuple[gym.Env[Any, Any] | None, gym.Space[Any], gym.Space[Any]]:
-    """Return one environment if there is one in this process, and its two spaces."""
-    if isinstance(env, gym.vector.VectorEnv):
-        copies = getattr(env.unwrapped, "envs", None)
-        inner = copies[0] if copies else None
-        return inner, env.single_observation_space, env.single_action_space
-    return env, env.observation_space, env.action_space
-
-
-def _documentation(environment: type, spec: Any) -> Documentation:
-    """Return the documentation of a class, or of its newest version where it has none."""
-    found = read_documentation(environment)
-    if found != Documentation() or spec is None:
-        return found
-    versions = [
-        other
-        for other in gym.registry.values()
-        if (other.namespace, other.name) == (spec.namespace, spec.name)
-        and isinstance(other.entry_point, str)
-    ]
-    if not versions:
-        return found
-    newest = max(versions, key=lambda other: other.version or 0)
-    creator = load_env_creator(str(newest.entry_point))
-    return read_documentation(creator) if isinstance(creator, type) else found
 
 
 @dataclass(frozen=True)
@@ -288,25 +170,38 @@ class _Sentence:
 
 
 def _sentence(
-    space: gym.Space[Any], knowledge: _Knowledge, *, precision: int, limits: bool
+    space: gym.Space[Any], knowledge: Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
     if knowledge.knows_observation:
         make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
         write = None if make is None else make(knowledge.env)
         if write is not None:
-            return _Sentence(checked(space, write))
+            return _Sentence(checked(space, write), *_fields(knowledge))
         features = _observation_features(space, knowledge)
         if features and isinstance(space, gym.spaces.Box):
+            told = knowledge.of_class(known.SENTENCES)
+            if told is not None and len(features) in told.sizes:
+                read, tell = numbers_reader(space, features), told.make(Words.of(precision, limits))
+                write = lambda value: tell(read(value))  # noqa: E731
+            else:
+                write = vector_writer(space, features, precision=precision, limits=limits)
             return _Sentence(
-                vector_writer(space, features, precision=precision, limits=limits),
+                write,
                 tuple(re.sub(r"\W+", "_", feature.name).strip("_") for feature in features),
                 feature_texts(space, features, precision=precision, limits=limits),
             )
     return _Sentence(space_writer(space, precision=precision, limits=limits))
 
 
+def _fields(knowledge: Knowledge) -> tuple[tuple[str, ...], Callable[[Any], list[str]]]:
+    """Return the names of the fields of a whole text, and what writes them."""
+    make = knowledge.of_class(known.FIELDS)
+    found = (make and make(knowledge.env)) or {}
+    return tuple(found), lambda value: [write(value) for write in found.values()]
+
+
 def _observation_features(
-    space: gym.Space[Any], knowledge: _Knowledge
+    space: gym.Space[Any], knowledge: Knowledge
 ) -> tuple[Feature, ...] | None:
     if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
         return None
@@ -346,7 +241,7 @@ def _template_writer(template: str, sentence: _Sentence) -> Writer:
 
 
 def _action_writer(
-    space: gym.Space[Any], knowledge: _Knowledge, texts: Sequence[str] | None, *, precision: int
+    space: gym.Space[Any], knowledge: Knowledge, texts: Sequence[str] | None, *, precision: int
 ) -> Writer:
     if texts is not None:
         if not isinstance(space, gym.spaces.Discrete) or len(set(texts)) != space.n:

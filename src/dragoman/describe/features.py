@@ -52,28 +52,18 @@ def feature_texts(
             or lies outside the box; the message names the feature.
     """
     write = number_writer(precision)
-    low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
-    rows = []
-    for feature, least, most in zip(features, low, high, strict=True):
-        slack = [TOLERANCE * max(1.0, abs(bound)) for bound in (least, most)]
-        ending = _limits(feature, least, most, write) if limits else ""
-        rows.append((feature, least - slack[0], most + slack[1], ending))
-    shape, integral = space.shape, space.dtype is not None and space.dtype.kind in "iub"
+    read = numbers_reader(space, features)
+    integral = space.dtype is not None and space.dtype.kind in "iub"
+    endings = [
+        _limits(feature, least, most, write) if limits else ""
+        for feature, least, most in zip(
+            features, space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True
+        )
+    ]
 
     def texts(value: Any) -> list[str]:
-        array = np.asarray(value)
-        if array.shape != shape or array.dtype.kind not in "fiub":
-            raise SpaceError(
-                f"got an array of shape {array.shape} and type {array.dtype}, "
-                f"but the space is {space}",
-                cure="return what the environment's declared space contains",
-            )
         parts = []
-        for number, (feature, least, most, ending) in zip(
-            array.ravel().tolist(), rows, strict=True
-        ):
-            if not least <= number <= most or not math.isfinite(number):
-                raise _outside(feature, number, least, most)
+        for number, feature, ending in zip(read(value), features, endings, strict=True):
             scaled = number * feature.scale
             if feature.positive:
                 word = feature.positive if scaled > 0 else feature.negative if scaled < 0 else ""
@@ -85,6 +75,42 @@ def feature_texts(
         return parts
 
     return texts
+
+
+def numbers_reader(
+    space: gym.spaces.Box, features: Sequence[Feature]
+) -> Callable[[Any], list[float]]:
+    """Return a function from one vector to its numbers, which refuses what is not in the box.
+
+    Raises:
+        SpaceError: (from the returned function) As in `feature_texts`.
+    """
+
+    def slack(bound: float) -> float:
+        return TOLERANCE * max(1.0, abs(bound))
+
+    low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
+    rows = [
+        (feature, least, most, least - slack(least), most + slack(most))
+        for feature, least, most in zip(features, low, high, strict=True)
+    ]
+    shape = space.shape
+
+    def read(value: Any) -> list[float]:
+        array = np.asarray(value)
+        if array.shape != shape or array.dtype.kind not in "fiub":
+            raise SpaceError(
+                f"got an array of shape {array.shape} and type {array.dtype}, "
+                f"but the space is {space}",
+                cure="return what the environment's declared space contains",
+            )
+        numbers: list[float] = array.ravel().tolist()
+        for number, (feature, least, most, lowest, highest) in zip(numbers, rows, strict=True):
+            if not lowest <= number <= highest or not math.isfinite(number):
+                raise _outside(feature, number, least, most)
+        return numbers
+
+    return read
 
 
 def vector_writer(

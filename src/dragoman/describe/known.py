@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import gymnasium as gym
-
+from dragoman.describe import classic_control, mujoco, toy_text
 from dragoman.describe.features import Feature
-
-DEGREES = 180 / math.pi
+from dragoman.describe.words import DEGREES, Teller, Words
 
 
 def _legs(*templates: tuple[str, str, float]) -> tuple[Feature, ...]:
@@ -68,49 +66,53 @@ DIRECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 """Words for positive and negative values, by class name and feature."""
 
 
-def _grid_cell(env: Any) -> Callable[[int], str] | None:
-    rows, columns = env.desc.shape if hasattr(env, "desc") else env.shape
-    if env.observation_space != gym.spaces.Discrete(rows * columns):
-        return None
-
-    def write(cell: int) -> str:
-        row, column = divmod(int(cell), columns)
-        return f"row {row}, column {column} of {rows} rows and {columns} columns"
-
-    return write
-
-
-def _taxi(env: Any) -> Callable[[int], str]:
-    stops = ("the red stop", "the green stop", "the yellow stop", "the blue stop")
-
-    def write(state: int) -> str:
-        row, column, passenger, destination = env.decode(int(state))
-        where = "in the taxi" if passenger == len(stops) else f"at {stops[passenger]}"
-        return (
-            f"taxi at row {row}, column {column} of 5 rows and 5 columns, "
-            f"passenger {where}, destination {stops[destination]}"
-        )
-
-    return write
-
-
-def _blackjack(env: Any) -> Callable[[tuple[int, int, int]], str]:
-    def write(hand: tuple[int, int, int]) -> str:
-        total, dealer, usable = hand
-        ace = "a usable ace" if usable else "no usable ace"
-        return f"player's sum {int(total)}, dealer shows {int(dealer)}, {ace}"
-
-    return write
-
-
 WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str] | None]] = {
-    "BlackjackEnv": _blackjack,
-    "CliffWalkingEnv": _grid_cell,
-    "FrozenLakeEnv": _grid_cell,
-    "TaxiEnv": _taxi,
+    "BlackjackEnv": toy_text.blackjack,
+    "CliffWalkingEnv": toy_text.cliff_walking,
+    "FrozenLakeEnv": toy_text.frozen_lake,
+    "TaxiEnv": toy_text.taxi,
 }
 """Writers of whole observations, made from one (unwrapped) environment.
 
 By the name of its class or of one that it inherits from; nothing where a subclass has changed
 its observations. No two observations of whole numbers may have one text.
 """
+
+FIELDS: Mapping[str, Callable[[Any], Mapping[str, Callable[[Any], str]] | None]] = {
+    "CliffWalkingEnv": toy_text.grid_fields,
+    "FrozenLakeEnv": toy_text.grid_fields,
+}
+"""Fields of templates beside the whole text that a writer of `WRITERS` makes."""
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """What tells of an observation that is a vector of numbers.
+
+    Attributes:
+        sizes: The numbers of numbers that it understands; wrappers and settings change them.
+        make: Makes it for a way to write numbers.
+    """
+
+    sizes: tuple[int, ...]
+    make: Callable[[Words], Teller]
+
+
+SENTENCES: Mapping[str, Sentences] = {
+    "AcrobotEnv": Sentences((6,), classic_control.acrobot),
+    "AntEnv": Sentences((27, 105), mujoco.ant),
+    "Continuous_MountainCarEnv": Sentences((2,), classic_control.mountain_car(0.45)),
+    "HalfCheetahEnv": Sentences((17,), mujoco.runner(mujoco.CHEETAH, relative=True)),
+    "HopperEnv": Sentences((11,), mujoco.runner(mujoco.HOPPER)),
+    "InvertedPendulumEnv": Sentences((4,), mujoco.inverted_pendulum),
+    "MountainCarEnv": Sentences((2,), classic_control.mountain_car(0.5)),
+    "PendulumEnv": Sentences((3,), classic_control.pendulum),
+    "PusherEnv": Sentences((23,), mujoco.pusher),
+    "ReacherEnv": Sentences((10,), mujoco.reacher),
+    "SwimmerEnv": Sentences((8,), mujoco.swimmer),
+    "Walker2dEnv": Sentences((17,), mujoco.runner(mujoco.WALKER)),
+}
+"""Sentences instead of a list of named numbers, by class name."""
+
+PACKAGES = ("gymnasium", "minigrid")
+"""Whose class names the tables of this module mean: others may have classes of the same name."""

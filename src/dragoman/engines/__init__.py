@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from dragoman.engines.assembly import (
 )
 from dragoman.engines.playing import Act, Evaluation, play, random_actions, sample_texts
 from dragoman.engines.recording import record
-from dragoman.environments import make_environment
+from dragoman.environments import make_environment, refuse_endless
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -61,13 +62,14 @@ def train(
         RunError: The run folder is taken.
     """
     spec = spec_of(experiment)
+    refuse_endless(spec)
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
-        if experiment.reward is not None and experiment.observe and experiment.observe.uses_model:
-            model = remembering(model)  # one memory for both roles
-        observer = observer_of(experiment, recorder, model)
+        if experiment.reward is not None:
+            model = remembering(experiment, model)
+        observer = observer_of(replace(experiment, reward=None), recorder, model, seed)
         rewards = _rewards(experiment, recorder, model, seed)
         rewarded = rewards if rewards is not None else recorder
         env = ObserveVector(rewarded, observer) if observer is not None else rewarded

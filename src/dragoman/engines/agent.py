@@ -15,7 +15,7 @@ from dragoman.engines.assembly import observer_of, reader_of, spec_of
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
 from dragoman.types import LanguageModel, Tokenizer
-from dragoman.vector import make_vector
+from dragoman.vector import AnyObserver, make_vector
 
 
 class Agent:
@@ -42,14 +42,13 @@ class Agent:
         model: LanguageModel | Tokenizer | None = None,
     ) -> None:
         weights = run.weights()
-        experiment = run.experiment
-        if model is None:
-            # The reward is a matter of the training: playing needs no model for it.
-            model = reader_of(replace(experiment, reward=None), run.seed)
+        # The reward is a matter of the training: playing needs no model for it.
+        experiment = replace(run.experiment, reward=None)
+        model = model if model is not None else reader_of(experiment, run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)
-        self.observer: sb3.AnyObserver | None = observer_of(experiment, env, model)
+        self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
         self.policy: BasePolicy = sb3.build_policy(experiment, space, env.single_action_space)

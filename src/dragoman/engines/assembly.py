@@ -11,14 +11,17 @@ from gymnasium.vector import VectorEnv
 from dragoman.describe import describe_env
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
+from dragoman.maths.seeding import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import cache_folder, load_model, load_tokenizer
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.embedding import TokenObserver
-from dragoman.roles.observe import Observer
+from dragoman.roles.observe import Observe, Observer
+from dragoman.roles.options import OptionsObserver, RawState
 from dragoman.roles.rewarding import Rewarder
 from dragoman.types import Describer, LanguageModel, Tokenizer
+from dragoman.vector import AnyObserver
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
@@ -46,11 +49,21 @@ def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     return CachedModel(model, store=store)
 
 
-def remembering(model: LanguageModel | Tokenizer | None) -> LanguageModel | Tokenizer | None:
-    """Return a language model with a memory of its answers, and anything else as it is."""
-    if isinstance(model, CachedModel) or not hasattr(model, "encode"):
+def remembering(
+    experiment: Experiment, model: LanguageModel | Tokenizer | None
+) -> LanguageModel | Tokenizer | None:
+    """Return a language model with one memory for all roles that ask it, else what was given."""
+    if isinstance(model, CachedModel) or not hasattr(model, "encode") or _by_table(experiment):
         return model
     return CachedModel(cast(LanguageModel, model))
+
+
+def _by_table(experiment: Experiment) -> bool:
+    """Return whether a role looks the tokens of its texts up in a table."""
+    return any(
+        role is not None and role.encoder == "embedding"
+        for role in (experiment.observe, experiment.act)
+    )
 
 
 def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
@@ -76,30 +89,55 @@ def describer_of(experiment: Experiment, env: Any) -> Describer:
 
 
 def observer_of(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | Tokenizer | None
-) -> Observer | TokenObserver | None:
-    """Return the observe role of the experiment, or nothing where it has none.
+    experiment: Experiment,
+    env: VectorEnv[Any, Any, Any],
+    model: LanguageModel | Tokenizer | None,
+    seed: int = 0,
+) -> AnyObserver | None:
+    """Return what the experiment's agent sees with, or nothing where it sees what is there.
 
     Args:
         experiment: What to observe with.
         env: The vector environment, for its spaces and its documentation.
         model: What `reader_of` returned, or any other model to use instead.
+        seed: Seed of the training, which draws what is drawn for the controls of the act role.
     """
+    if isinstance(model, LanguageModel) and not isinstance(model, CachedModel):
+        model = CachedModel(model)
+    state = _state_of(experiment, env, model)
+    act = experiment.act
+    if act is None:
+        return state
+    by_table = act.reads_texts and act.encoder == "embedding"
+    return OptionsObserver(
+        act,
+        experiment.observe or Observe(),
+        RawState(env.single_observation_space) if state is None else state,
+        describer_of(experiment, env),
+        env.single_action_space,
+        model=model if isinstance(model, LanguageModel) and experiment.uses_model else None,
+        tokenizer=_tokenizer_of(experiment, model) if by_table else None,
+        seed=derive_seed("shuffled texts", seed),
+    )
+
+
+def _state_of(
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | Tokenizer | None
+) -> Observer | TokenObserver | None:
     settings = experiment.observe
     if settings is None:
         return None
     describer = describer_of(experiment, env)
     if settings.encoder == "embedding":
-        tokenizer = model if isinstance(model, Tokenizer) else tokenizer_of(experiment)
+        tokenizer = _tokenizer_of(experiment, model)
         return TokenObserver(tokenizer, describer, settings, env.single_observation_space)
     if not isinstance(model, LanguageModel):
         return None
-    return Observer(
-        model if isinstance(model, CachedModel) else CachedModel(model),
-        describer,
-        settings,
-        env.single_observation_space,
-    )
+    return Observer(model, describer, settings, env.single_observation_space)
+
+
+def _tokenizer_of(experiment: Experiment, model: LanguageModel | Tokenizer | None) -> Tokenizer:
+    return model if isinstance(model, Tokenizer) else tokenizer_of(experiment)
 
 
 def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenizer | None:
@@ -113,8 +151,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenize
     """
     if experiment.model.threads is not None:
         torch.set_num_threads(experiment.model.threads)
-    observes = experiment.observe
-    if observes is not None and observes.encoder == "embedding" and not experiment.uses_model:
+    if _by_table(experiment) and not experiment.uses_model:
         return tokenizer_of(experiment)
     return _model_of(experiment, seed)
 

@@ -18,7 +18,7 @@ from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec
 from dragoman.engines.frames import encode_frame
 from dragoman.engines.inspection import parts_of, weigh, weighing_of
 from dragoman.engines.playing import episode_seeds
-from dragoman.environments import make_environment
+from dragoman.environments import make_environment, render_without_display
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.recording import (
@@ -180,6 +180,8 @@ def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
         stage = _Stage(plain, f"No pictures: {spec.id} renders neither pictures nor text.")
     else:
         plain.close()
+        if mode == "rgb_array":
+            render_without_display()
         settings = {**experiment.env_settings, "render_mode": mode}
         stage = _Stage(make_environment(spec, settings), "")
     try:
@@ -234,8 +236,8 @@ def _seen(
         if not isinstance(observation, dict | tuple)
         else str(observation)
     )
-    text = None if agent.observer is None else agent.observer.texts([observation], [info])[0]
-    return stage.frame(), numbers, text
+    text = "" if agent.observer is None else agent.observer.texts([observation], [info])[0]
+    return stage.frame(), numbers, text or None
 
 
 def _about(run: Run, sampled: bool) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -23,16 +24,17 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.budget import MOST_TIMES, Budget
+from dragoman.engines.acting import ActPolicy
 from dragoman.engines.budget import BudgetStop, total_cost
-from dragoman.engines.embedding import TokenEmbedding
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
-from dragoman.roles.embedding import TokenObserver, TokenSpace
-from dragoman.roles.observe import Observer
+from dragoman.policies.acting import ActionPolicy, make_policy
+from dragoman.policies.embedding import TokenEmbedding
+from dragoman.roles.embedding import TokenSpace
 from dragoman.roles.rewarding import Rewarder
 from dragoman.runs import RunWriter, Tensors
 from dragoman.types import LanguageModel
-from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
+from dragoman.vector import AnyObserver, EpisodeRecorder, autoreset_mode, split_infos
 from dragoman.vector_reward import RewardVector
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
@@ -60,8 +62,6 @@ RETURN_WINDOW = 100
 BUFFER_SIZE = 100_000
 """Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
 CHECKPOINT_SECONDS = 30.0
-
-AnyObserver: TypeAlias = Observer | TokenObserver
 
 
 class VecAdapter(VecEnv):
@@ -147,7 +147,7 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
         return ALGORITHMS[name](
-            _policy_name(observations),
+            _policy_kind(experiment, observations),
             VecAdapter(env),
             seed=seed,
             **{**settings, "policy_kwargs": _policy_settings(experiment, observations)},
@@ -169,7 +169,7 @@ def build_policy(
     experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
 ) -> BasePolicy:
     """Return the untrained policy of the experiment's algorithm, without the algorithm."""
-    kind = ALGORITHMS[experiment.algorithm.name].policy_aliases[_policy_name(observations)]
+    kind = _policy_kind(experiment, observations)
     settings = _policy_settings(experiment, observations)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = experiment.algorithm.settings["use_sde"]
@@ -278,16 +278,29 @@ def below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
     }
 
 
-def _policy_name(observations: gym.Space[Any]) -> str:
-    return "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
+def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
+    if experiment.act is not None:
+        return ActPolicy
+    name = "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
+    return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
 
 
 def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> dict[str, Any]:
     own = experiment.algorithm.settings.get("policy_kwargs", {})
+    if experiment.act is not None:
+        return {**own, "make": functools.partial(_make_policy, experiment)}
     settings = {"net_arch": list(experiment.algorithm.network), **own}
     if isinstance(observations, TokenSpace):
         settings["features_extractor_class"] = TokenEmbedding
     return settings
+
+
+def _make_policy(
+    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+) -> ActionPolicy:
+    assert experiment.act is not None
+    assert isinstance(observations, gym.spaces.Dict)
+    return make_policy(experiment.act, observations, actions, experiment.algorithm.network)
 
 
 def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,21 @@ class Control:
 
 @runtime_checkable
 class Role(Protocol):
-    """Settings of one role.
+    """Settings of one role, or constants of its class where settings make no difference.
 
-    Attributes:
-        controls: Its placebos: a gain that one of them shows too is not the model's.
-        prior: One line of what prior knowledge the role hands to the agent.
-        uses_model: Whether these settings ask a language model.
+    A role that is more than a way to the model may say in ``without_model`` with which settings
+    it stays in an arm without a model; others are left out there.
     """
 
-    controls: ClassVar[tuple[Control, ...]]
-    prior: ClassVar[str]
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Its placebos: a gain that one of them shows too is not the model's."""
+        ...
+
+    @property
+    def prior(self) -> str:
+        """One line of what prior knowledge the role hands to the agent."""
+        ...
 
     @property
     def uses_model(self) -> bool:

@@ -48,11 +48,75 @@ class TokenSpace(gym.spaces.Box):
         self.raw = raw
 
 
-class TokenObserver:
-    """Observations and infos in, rows of a table for the tokens of their texts out.
+class OptionTokenSpace(gym.spaces.Box):
+    """Rows of the table for the tokens of several texts, one text a row.
+
+    Args:
+        count: Number of texts ``K``.
+        each: The space of one text's rows.
+    """
+
+    def __init__(self, count: int, each: TokenSpace) -> None:
+        super().__init__(PAD, ROWS - 1, (count, each.length), np.float32)
+        self.each = each
+
+
+class TokenRows:
+    """Texts in, rows of a table for their tokens out.
 
     Tokens take rows in the order in which they are met; beyond the table's size, and beyond
     what the training has met, they share row 0.
+
+    Args:
+        tokenizer: Cuts texts as the language model would.
+
+    Attributes:
+        learning: Whether tokens not met before get a row of their own.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.learning = True
+        self._rows: dict[int, int] = {}
+
+    @property
+    def width(self) -> int:
+        """Width of the model that the tokenizer belongs to."""
+        return self.tokenizer.hidden_size
+
+    def padded(self, texts: Sequence[str], length: int, setting: str) -> FloatArray:
+        """Return rows of ``B`` texts with `PAD` behind them, float32 ``(B, length)``.
+
+        Raises:
+            ConfigError: A text has more tokens than the setting of this name allows.
+        """
+        found = np.full((len(texts), length), PAD, np.float32)
+        for i, ids in enumerate(self.tokenizer.token_ids(texts)):
+            if len(ids) > length:
+                raise ConfigError(
+                    f"a text has {len(ids)} tokens, but {setting} is {length}: "
+                    f"{texts[i][:60]!r}...",
+                    cure=f"raise {setting}, or describe less",
+                )
+            found[i, : len(ids)] = [self._row(token) for token in ids]
+        return found
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to find the same rows again."""
+        return {"tokens": np.array(list(self._rows), np.int64)}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned."""
+        self._rows = {int(token): row for row, token in enumerate(state["tokens"], start=1)}
+
+    def _row(self, token: int) -> int:
+        if self.learning and token not in self._rows and len(self._rows) < ROWS - 1:
+            self._rows[token] = len(self._rows) + 1
+        return self._rows.get(token, 0)
+
+
+class TokenObserver:
+    """Observations and infos in, rows of a table for the tokens of their texts out.
 
     Args:
         tokenizer: Cuts texts as the language model would.
@@ -62,7 +126,7 @@ class TokenObserver:
 
     Attributes:
         feature_space: What a call returns for each observation.
-        learning: Whether tokens not met before get a row of their own.
+        rows: Finds the rows.
         model: There is none, so there is no cost of one.
     """
 
@@ -76,7 +140,7 @@ class TokenObserver:
         space: gym.Space[Any],
     ) -> None:
         check_raw(settings, space)
-        self.tokenizer = tokenizer
+        self.rows = TokenRows(tokenizer)
         self.describer = describer
         self.settings = settings
         self.space = space
@@ -86,8 +150,15 @@ class TokenObserver:
             settings.pooling,
             flatdim(space) if settings.raw else 0,
         )
-        self.learning = True
-        self._rows: dict[int, int] = {}
+
+    @property
+    def learning(self) -> bool:
+        """Whether tokens not met before get a row of their own."""
+        return self.rows.learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self.rows.learning = on
 
     def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
         """Return the text of each observation."""
@@ -102,27 +173,15 @@ class TokenObserver:
         texts = self.texts(observations, infos)
         length = self.feature_space.length
         features = np.full((len(texts), *self.feature_space.shape), PAD, np.float32)
-        for i, ids in enumerate(self.tokenizer.token_ids(texts)):
-            if len(ids) > length:
-                raise ConfigError(
-                    f"a text has {len(ids)} tokens, but observe.max_tokens is {length}: "
-                    f"{texts[i][:60]!r}...",
-                    cure="raise observe.max_tokens, or describe less",
-                )
-            features[i, : len(ids)] = [self._row(token) for token in ids]
-            if self.settings.raw:
-                features[i, length:] = np.asarray(flatten(self.space, observations[i]))
+        features[:, :length] = self.rows.padded(texts, length, "observe.max_tokens")
+        for i, observation in enumerate(observations if self.settings.raw else ()):
+            features[i, length:] = np.asarray(flatten(self.space, observation))
         return features
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to find the same rows again."""
-        return {"tokens": np.array(list(self._rows), np.int64)}
+        return self.rows.state()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned."""
-        self._rows = {int(token): row for row, token in enumerate(state["tokens"], start=1)}
-
-    def _row(self, token: int) -> int:
-        if self.learning and token not in self._rows and len(self._rows) < ROWS - 1:
-            self._rows[token] = len(self._rows) + 1
-        return self._rows.get(token, 0)
+        self.rows.load_state(state)

@@ -52,6 +52,9 @@ class Term:
             ``skip``: count it and give 0.
         count_power: A bonus is divided by the number of times that its text was met in the
             episode, to this power.
+        rescale: Shift and scale what it says of a state so that 0 and 1 are the 5 % and 95 %
+            quantiles over the texts of random play. What a model says often hardly differs between
+            the states of one environment.
         model: The model that it asks, instead of the experiment's.
     """
 
@@ -61,6 +64,7 @@ class Term:
     shaping: Literal["potential", "bonus"] = "potential"
     on_error: OnError = "stop"
     count_power: float = 0.0
+    rescale: bool = False
     model: Asked | None = None
 
     def __post_init__(self) -> None:

@@ -21,6 +21,9 @@ from dragoman.roles.reward import Reward, Term
 from dragoman.roles.running import RunningTerm, States, Steps, weight_at
 from dragoman.types import BoolArray, Describer, Info, LanguageModel
 
+SAMPLED_STEPS = 512
+"""Steps of random play over whose texts a reward is rescaled."""
+
 
 class BonusWarning(UserWarning):
     """A reward that may change which policy is best."""
@@ -98,6 +101,10 @@ class Rewarder:
                 prepared, self.found[name] = reward.prepared(asked)
                 term.caller = Caller.of(name, prepared)
                 term.term.check_potential(term.caller)
+            if term.term.rescale:
+                term.measure_range(list(dict.fromkeys(sample(SAMPLED_STEPS))))
+                measured = {"low": term.low, "high": term.low + term.span}
+                self.found[name] = {**self.found.get(name, {}), **measured}
 
     def begin(self, envs: NDArray[np.int64], observations: Sequence[Any], infos: Any) -> None:
         """Begin an episode in each of some environments."""
@@ -155,8 +162,10 @@ class Rewarder:
         return {
             f"{name}.{key}": value
             for name, term in self.terms.items()
-            if hasattr(term.caller.function, "state")
-            for key, value in term.caller.function.state().items()
+            for key, value in {
+                **(term.caller.function.state() if hasattr(term.caller.function, "state") else {}),
+                "range": np.array([term.low, term.span]),
+            }.items()
         }
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -168,17 +177,18 @@ class Rewarder:
         if self.settings.placebo is not None:
             return
         for name, term in self.terms.items():
+            own = {
+                key.removeprefix(f"{name}."): value
+                for key, value in state.items()
+                if key.startswith(f"{name}.")
+            }
+            if not own:
+                raise RunError(
+                    f"what the reward {name!r} has learnt was not saved with the run",
+                    cure="train again",
+                )
+            term.low, term.span = own.pop("range").tolist()
             if hasattr(term.caller.function, "restored"):
-                own = {
-                    key.removeprefix(f"{name}."): value
-                    for key, value in state.items()
-                    if key.startswith(f"{name}.")
-                }
-                if not own:
-                    raise RunError(
-                        f"what the reward {name!r} has learnt was not saved with the run",
-                        cure="train again",
-                    )
                 term.caller = Caller.of(name, term.caller.function.restored(own))
 
     def keep_critiques(self, keep: Callable[[dict[str, Any]], None]) -> None:

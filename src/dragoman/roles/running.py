@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.errors import ConfigError
 from dragoman.maths.shaping import Schedule, shaping
 from dragoman.rewards.calling import Caller
 from dragoman.roles.reward import Term
 from dragoman.types import BoolArray, Describer, Info, LanguageModel
+
+QUANTILES = (0.05, 0.95)
 
 REMEMBERED = 200_000
 """Most texts whose potential is remembered."""
@@ -85,6 +88,8 @@ class RunningTerm:
 
     Attributes:
         skipped: How many numbers it failed to give and were counted as 0.
+        low: What it says of a state is shifted down by this, and
+        span: divided by this.
         said: Its critiques of texts, where it gives any.
         on_said: Told of each new critique.
     """
@@ -105,6 +110,7 @@ class RunningTerm:
         self.gamma = gamma
         self.skipped = 0
         self.step = 0
+        self.low, self.span = 0.0, 1.0
         self.said: dict[str, str] = {}
         self.on_said: Callable[[dict[str, Any]], None] = lambda row: None
         self._known: OrderedDict[str, float] = OrderedDict()
@@ -123,6 +129,27 @@ class RunningTerm:
     def weight(self) -> float:
         """Its weight at the moment."""
         return weight_at(self.term.weight, self.step)
+
+    def measure_range(self, texts: Sequence[str]) -> None:
+        """Set ``low`` and ``span`` to the 5 % quantile and the distance to the 95 % quantile.
+
+        Raises:
+            ConfigError: It is no function of the text, or says the same of nearly all of them.
+        """
+        if not self.caller.is_potential or "observations" in self.caller.takes:
+            raise ConfigError(
+                f"rescale of the reward {self.name!r} is on, but it is no function of the text",
+                cure="set rescale to false",
+            )
+        values = self._called({"texts": texts, "model": self.model}, len(texts))
+        low, high = np.quantile(values, QUANTILES).tolist()
+        if high == low:
+            raise ConfigError(
+                f"the reward {self.name!r} says {low:.6g} of nearly all of {len(texts)} texts of "
+                "random play, which no scale tells apart",
+                cure="ask for something in which states differ, or set rescale to false",
+            )
+        self.low, self.span = low, high - low
 
     def recall(self, text: str, value: float, said: str) -> None:
         """Take over what was said of a text before."""
@@ -177,6 +204,7 @@ class RunningTerm:
 
     def _called(self, given: Mapping[str, Any], count: int) -> NDArray[np.float64]:
         values, is_failed = self.caller(given, count, self.term.on_error)
+        values = np.where(is_failed, 0.0, (values - self.low) / self.span)
         self.skipped += int(is_failed.sum())
         if hasattr(self.caller.function, "critique"):
             for text, value, failed in zip(given["texts"], values, is_failed, strict=True):

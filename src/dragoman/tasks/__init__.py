@@ -1,4 +1,4 @@
-"""Built-in environments with their reference policies, in pure Python and NumPy.
+"""Built-in environments with their reference policies.
 
 Importing this package registers them; it is light, and loads neither torch nor pydantic. Gymnasium
 dropped its entry points for plugins in 1.0, so name the package where nothing has imported it:
@@ -15,9 +15,12 @@ from __future__ import annotations
 from gymnasium.envs.registration import register, registry
 
 ENVIRONMENTS = (
-    # Id, class, most steps of an episode: for the first two above the longest there can be.
+    # Id, class, most steps of an episode: 1000 is above the longest there can be.
     ("dragoman/CVRP-v0", "dragoman.tasks.routing:RoutingEnv", 1000),
+    ("dragoman/Inventory-v0", "dragoman.tasks.inventory:InventoryEnv", 1000),
     ("dragoman/JobShop-v0", "dragoman.tasks.job_shop:JobShopEnv", 1000),
+    ("dragoman/Knapsack-v0", "dragoman.tasks.knapsack:KnapsackEnv", 1000),
+    ("dragoman/TextWorld-v0", "dragoman.tasks.textworld:TextWorldEnv", 50),
     ("dragoman/TidyHouse-v0", "dragoman.tasks.tidy_house:TidyHouse", 40),
 )
 

@@ -1,15 +1,14 @@
-"""A table of token embeddings as the first layer of a Stable-Baselines3 policy."""
+"""A table of token embeddings as the first layer of a policy."""
 
 from __future__ import annotations
 
 import torch
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from dragoman.roles.embedding import ROWS, TokenSpace
 
 
-class TokenEmbedding(BaseFeaturesExtractor):
+class TokenEmbedding(nn.Module):
     """Rows of a learned table, weighted by learned places, pooled over the tokens of a text.
 
     The mean over tokens alone would read "row 0, column 1" and "row 1, column 0" as one text. So
@@ -20,14 +19,19 @@ class TokenEmbedding(BaseFeaturesExtractor):
 
     Args:
         observation_space: What a `dragoman.roles.embedding.TokenObserver` returns.
+        rows: A table to share with another reader, instead of a new one.
+
+    Attributes:
+        features_dim: Number of features ``D``, as Stable-Baselines3 calls it.
     """
 
-    def __init__(self, observation_space: TokenSpace) -> None:
+    def __init__(self, observation_space: TokenSpace, rows: nn.Embedding | None = None) -> None:
+        super().__init__()
         space = observation_space
-        super().__init__(space, len(space.pooling) * space.width + space.raw)
+        self.features_dim = len(space.pooling) * space.width + space.raw
         self.length = space.length
         self.pooling = space.pooling
-        self.rows = nn.Embedding(ROWS, space.width)
+        self.rows = nn.Embedding(ROWS, space.width) if rows is None else rows
         self.places = nn.Embedding(space.length, space.width)
 
     def forward(self, observations: Tensor) -> Tensor:

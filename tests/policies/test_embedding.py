@@ -10,9 +10,9 @@ import torch
 
 import dragoman
 from dragoman.engines import evaluate, train
-from dragoman.engines.embedding import TokenEmbedding
 from dragoman.errors import ConfigError
-from dragoman.experiment import Algorithm, Experiment, Model
+from dragoman.experiment import Algorithm, Describe, Experiment, Model
+from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import PAD, TokenSpace
 from dragoman.roles.observe import Observe
 
@@ -59,6 +59,7 @@ def experiment(tiny_gpt2_path: Path) -> Experiment:
         env_settings={"is_slippery": False, "desc": ["SFF", "HFH", "HFG"]},
         steps=2048,
         num_envs=8,
+        describe=Describe(observation="row {row}, column {column} of {rows} rows"),
         algorithm=Algorithm("ppo", settings, (32,)),
         model=Model(str(tiny_gpt2_path), threads=1),
         observe=Observe(encoder="embedding"),

@@ -1,0 +1,126 @@
+"""The act role: pi(a_t|s_t) = g(f(o_t)), the language model as a part of the policy.
+
+The observe role says what the state s_t = f(o_t) is; this one says what is made of it.
+
+head      an MLP on the state, one output an action, as without this role, but with masks
+match     the state beside f of each action's text: actions are chosen by what they are called
+score     how likely the model finds each action's text after the observation's
+hybrid    head or match, on top of the model's scores as a prior
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from dragoman.maths.likelihood import Normalisation
+from dragoman.roles.controls import Control
+from dragoman.types import Pooling
+
+PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
+
+RANDOM_WEIGHTS = Control(
+    name="random-weights",
+    about="the same architecture and tokenizer with random initial weights, drawn by seed",
+    prior="the wording of observations and actions; no pre-training",
+    overrides={"model.weights": "random"},
+)
+UNIFORM_PRIOR = Control(
+    name="uniform-prior",
+    about="every admissible action gets the same score",
+    prior="which actions are admissible",
+    overrides={"act.scores": "uniform"},
+)
+SHUFFLED_TEXTS = Control(
+    name="shuffled-texts",
+    about="every action is read under the text of another one, by a rule drawn by seed",
+    prior="the language model's pre-training; wrong action texts",
+    overrides={"act.texts": "shuffled"},
+)
+LEARNED_EMBEDDING = Control(
+    name="learned-embedding",
+    about="the same texts through an embedding of their tokens that is trained by rewards alone",
+    prior="the wording of observations and actions; no pre-training",
+    overrides={"act.encoder": "embedding", "observe.encoder": "embedding"},
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """What the language model has to do with the choice of actions.
+
+    Attributes:
+        policy: How actions are chosen: ``head``, ``match``, ``score`` or ``hybrid``.
+        pooling: Which real tokens of an action's text become its features (match).
+        interaction: How a state meets an action (match): ``concat`` puts their features side by
+            side into one MLP; ``dot`` gives each an MLP of its own and takes the inner product
+            (the DRRN of He et al. 2016).
+        normalisation: By what a text's log-prob is divided (score, hybrid): nothing (``sum``),
+            its tokens or its words.
+        question: What stands between an observation's text and an action's (score, hybrid).
+        domain: Subtract the scores after this prompt, which only names the domain: what is left
+            is how much more likely an action is here than anywhere (score, hybrid).
+        temperature: What scores are divided by before the softmax (score, hybrid).
+        learn_temperature: Train the temperature, from that value on. Of a frozen model it is all
+            that rewards can change in the score policy: they make it surer or less sure.
+        base: What the hybrid trains on top of the prior: a ``head`` or a ``match``.
+        weight: Factor of the prior's log-probs (hybrid).
+        encoder: ``model`` reads action texts with the language model; ``embedding`` through a
+            table that the rewards train (match): a control.
+        max_tokens: Most tokens of an action's text that the table reads.
+        scores: ``uniform`` gives every action the same score: a control.
+        texts: ``shuffled`` reads every action under the text of another one: a control.
+    """
+
+    policy: PolicyName = "head"
+    pooling: tuple[Pooling, ...] = ("mean",)
+    interaction: Literal["concat", "dot"] = "concat"
+    normalisation: Normalisation = "token"
+    question: str = "Next action:"
+    domain: str | None = None
+    temperature: float = 1.0
+    learn_temperature: bool = True
+    base: Literal["head", "match"] = "head"
+    weight: float = 1.0
+    encoder: Literal["model", "embedding"] = "model"
+    max_tokens: int = 24
+    scores: Literal["model", "uniform"] = "model"
+    texts: Literal["right", "shuffled"] = "right"
+
+    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
+    """What stands in its place in an arm without a model, so that both arms know the masks."""
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the model's scores of action texts enter the policy."""
+        return self.policy in ("score", "hybrid")
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether features of action texts enter the policy."""
+        return self.policy == "match" or (self.policy == "hybrid" and self.base == "match")
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether action texts are read by the language model."""
+        scored = self.reads_scores and self.scores == "model"
+        return scored or (self.reads_texts and self.encoder == "model")
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Placebos of this policy; a head has those of the observe role only."""
+        if self.policy == "head":
+            return ()
+        return (
+            RANDOM_WEIGHTS,
+            SHUFFLED_TEXTS,
+            *((UNIFORM_PRIOR,) if self.reads_scores else ()),
+            *((LEARNED_EMBEDDING,) if self.reads_texts else ()),
+        )
+
+    @property
+    def prior(self) -> str:
+        """One line of what prior knowledge the role hands to the agent."""
+        if self.policy == "head":
+            return "which actions are admissible, where the environment says so"
+        return "the language model's pre-training; the wording of observations and actions"

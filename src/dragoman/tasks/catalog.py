@@ -1,0 +1,169 @@
+"""The tasks that Dragoman knows: what each stands for, what it needs, and its reference policy.
+
+`reference.json` beside this file holds what the uniformly random policy and the reference earn;
+``benchmarks/references.py`` measures and writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module, resources
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+
+Policy = Callable[[gym.Env[Any, Any]], Any]
+"""Chooses an action of an environment, into which it may look: it is a yardstick, no agent."""
+
+PACKAGES = {
+    "atari": "ale_py",
+    "boards": "pyspiel",
+    "envs": "mujoco",
+    "minigrid": "minigrid",
+    "operations": "or_gymnasium",
+    "textworld": "textworld",
+}
+"""Extra of this package to the module that shows whether it is installed."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.
+
+    Attributes:
+        id: Environment, by its registered id.
+        application: What it stands for.
+        reference: Name of the reference policy.
+        policy: Where that is, as ``module:function`` below `dragoman.tasks`.
+        extra: Extra of this package that installs what it needs.
+        settings: Keyword arguments of the environment's constructor.
+        max_episode_steps: Time limit, where the environment has none of its own.
+        episodes: Episodes that the scores are measured on.
+    """
+
+    id: str
+    application: str
+    reference: str
+    policy: str
+    extra: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    max_episode_steps: int | None = None
+    episodes: int = 100
+
+    @property
+    def name(self) -> str:
+        """Its id, and its settings where it has any."""
+        settings = ", ".join(f"{key}={value}" for key, value in self.settings.items())
+        return f"{self.id} ({settings})" if settings else self.id
+
+    @property
+    def cure(self) -> str:
+        """How to install what it lacks, or nothing."""
+        if self.extra is None or find_spec(PACKAGES[self.extra]) is not None:
+            return ""
+        return f"pip install 'dragoman[{self.extra}]'"
+
+    def load_policy(self) -> Policy:
+        """Return the reference policy."""
+        module, _, function = self.policy.partition(":")
+        policy: Policy = getattr(import_module(f"dragoman.tasks.{module}"), function)
+        return policy
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean return of a policy, undiscounted.
+
+    Attributes:
+        mean: Over the episodes.
+        low: Lower limit of its 95 % bootstrap interval.
+        high: Upper limit.
+        episodes: How many, with seeds from 0 on.
+    """
+
+    mean: float
+    low: float
+    high: float
+    episodes: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+TASKS: tuple[Task, ...] = (
+    Task("CartPole-v1", "classic control", "linear feedback", "controllers:cart_pole"),
+    Task("MountainCar-v0", "classic control", "energy pumping", "controllers:mountain_car"),
+    Task("FrozenLake-v1", "toy text", "value iteration", "planning:optimal", episodes=1000),
+    Task(
+        "CliffWalking-v1",
+        "toy text",
+        "value iteration",
+        "planning:optimal",
+        max_episode_steps=200,
+    ),
+    Task("Taxi-v4", "toy text", "value iteration", "planning:optimal", episodes=300),
+    Task("Pendulum-v1", "robot control", "energy control", "controllers:pendulum"),
+    Task("Reacher-v5", "robot control", "Jacobian transpose", "controllers:reacher", "envs"),
+    Task(
+        "HalfCheetah-v5",
+        "robot control",
+        "open-loop gait",
+        "controllers:half_cheetah",
+        "envs",
+        episodes=20,
+    ),
+    Task(
+        "dragoman/JobShop-v0",
+        "production",
+        "most operations remaining",
+        "dispatching:most_operations_remaining",
+    ),
+    Task(
+        "dragoman/JobShop-v0",
+        "production",
+        "most operations remaining",
+        "dispatching:most_operations_remaining",
+        settings={"instance": "ft06"},
+    ),
+    Task("dragoman/CVRP-v0", "logistics", "savings", "tours:savings"),
+    Task(
+        "dragoman/Inventory-v0",
+        "inventory",
+        "base stock to the end",
+        "stocking:echelon_base_stock_to_the_end",
+        "operations",
+    ),
+    Task(
+        "dragoman/Knapsack-v0",
+        "allocation",
+        "dynamic programming",
+        "packing:exact",
+        "operations",
+    ),
+    Task("dragoman/TidyHouse-v0", "text world", "oracle", "tidy_house:oracle"),
+    Task("dragoman/TextWorld-v0", "text world", "oracle", "textworld:oracle", "textworld"),
+)
+
+
+@cache
+def _scores() -> dict[str, dict[str, Score]]:
+    file = resources.files(__package__) / "reference.json"
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        name: {policy: Score(**row[policy]) for policy in ("random", "reference")}
+        for name, row in rows.items()
+    }
+
+
+def scores_of(task: Task) -> tuple[Score, Score]:
+    """Return what the random and the reference policy of a task earn.
+
+    Raises:
+        KeyError: The task was added without measuring it: run ``benchmarks/references.py``.
+    """
+    found = _scores()[task.name]
+    return found["random"], found["reference"]

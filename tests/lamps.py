@@ -1,0 +1,66 @@
+"""Two toy tasks in text: a bandit whose actions change every step, and one that needs memory."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+COLOURS = ("red", "green", "blue", "white")
+
+
+class Lamps(gym.Env[str, int]):
+    """Press the button that has the colour of the lamp; the buttons lie anew every step.
+
+    Of ``A`` actions ``buttons`` are admissible; pressing another is an error, so that a policy
+    that ignores masks is found out. Right is worth 1, wrong nothing; random earns 1 / buttons.
+    An episode has one step, or ``length``.
+    """
+
+    def __init__(self, buttons: int = 3, size: int = 4, length: int = 1) -> None:
+        self.observation_space = gym.spaces.Text(100, charset=string.ascii_lowercase + " ")
+        self.action_space = gym.spaces.Discrete(size)
+        self.buttons, self.length = buttons, length
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.left = self.length
+        return self._deal()
+
+    def step(self, action: int) -> Any:
+        assert self.texts[action], "an inadmissible action was taken"
+        reward = float(self.texts[action] == f"press {self.lamp}")
+        self.left -= 1
+        if self.left:
+            text, info = self._deal()
+        else:
+            self.texts = [""] * len(self.texts)
+            text, info = "over", self._info()
+        return text, reward, not self.left, False, info
+
+    def _deal(self) -> Any:
+        size = int(self.action_space.n)
+        places = self.np_random.choice(size, self.buttons, replace=False)
+        colours = self.np_random.choice(COLOURS, self.buttons, replace=False)
+        self.texts = [""] * size
+        for place, colour in zip(places, colours, strict=True):
+            self.texts[place] = f"press {colour}"
+        self.lamp = str(colours[0])
+        return f"lamp {self.lamp}", self._info()
+
+    def _info(self) -> dict[str, Any]:
+        mask = np.array([bool(text) for text in self.texts], np.int8)
+        return {"action_mask": mask, "action_texts": list(self.texts)}
+
+
+def bag_of_words(text: str) -> np.ndarray:
+    """Return which colours a text names, and how many words it has."""
+    words = text.split()
+    return np.array([*(words.count(colour) for colour in COLOURS), len(words)], np.float32)
+
+
+def says_the_colour(prompt: str, candidate: str) -> list[float]:
+    """Score a button by one log-prob of 0 if the prompt names its colour, of -2 otherwise."""
+    return [0.0 if candidate.split()[-1] in prompt.split() else -2.0]

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import importlib.metadata
 import inspect
+import io
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvCreator, EnvSpec, parse_env_id
+from gymnasium.envs.registration import EnvCreator, EnvSpec, WrapperSpec, parse_env_id
 
-from dragoman.errors import ConfigError, did_you_mean
+from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
 from dragoman.importing import import_module
 
 _OWN = "dragoman/"
 """Namespace of the built-in tasks, which are registered when their package is imported."""
+_BABYAI = "BabyAI-"
+_MINIGRID = (_BABYAI, "MiniGrid-")
+"""Beginnings of the ids that are registered when the package minigrid is imported."""
 
 _ENDLESS = ("CliffWalkingEnv", "CliffWalkingJaxEnv")
 """Classes whose episodes end only where the agent finds the end.
@@ -41,9 +46,9 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
 
     Raises:
         ConfigError: There is no such environment, module, file or class.
+        MissingExtraError: The package that has this environment is not installed.
     """
-    if name.startswith(_OWN):
-        importlib.import_module("dragoman.tasks")
+    _register(name)
     source, separator, attribute = name.rpartition(":")
     if separator:
         module = import_module(source, name)
@@ -72,6 +77,9 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
         ) from error
     if max_episode_steps is not None:
         spec.max_episode_steps = max_episode_steps
+    if name.startswith(_BABYAI):
+        quiet = WrapperSpec("QuietReset", f"{__name__}:QuietReset", {})
+        spec.additional_wrappers = (*spec.additional_wrappers, quiet)
     return spec
 
 
@@ -87,6 +95,24 @@ def refuse_endless(spec: EnvSpec) -> None:
             "never begins another",
             cure="set max_episode_steps: 200 in the experiment",
         )
+
+
+class QuietReset(
+    gym.Wrapper[Any, Any, Any, Any],
+    gym.utils.RecordConstructorArgs,
+):
+    """Keeps from standard output what BabyAI's levels print while they draw a mission."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset without a word."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().reset(seed=seed, options=options)
 
 
 def make_environment(
@@ -176,3 +202,14 @@ def _version(package: str) -> str:
 
 def _mujoco() -> tuple[int, ...]:
     return tuple(int(part) for part in _version("mujoco").split(".")[:1] if part.isdigit())
+
+
+def _register(name: str) -> None:
+    """Import the package that registers an id, where the id's beginning tells it."""
+    if name.startswith(_OWN):
+        importlib.import_module("dragoman.tasks")
+    if name.startswith(_MINIGRID):
+        try:
+            importlib.import_module("minigrid")
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error

@@ -5,6 +5,7 @@
     ├── SpaceError           an environment, observation or action outside its rules
     ├── ModelError           a language model that cannot be found, loaded or asked
     │   └── BudgetError      a request that could cost more than was allowed
+    ├── ProgramError         a program that a language model wrote and that cannot be used
     ├── RewardError          a reward that fails, or gives what is no number
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
@@ -48,6 +49,15 @@ class BudgetError(ModelError):
     """A request that could cost more than was allowed; it was not sent."""
 
 
+class ProgramError(DragomanError):
+    """A program that a language model wrote and that cannot be used.
+
+    Args:
+        problem: What is wrong with it, with the line where that is known.
+        cure: What to write instead. Both are told to the model that wrote it.
+    """
+
+
 class RewardError(DragomanError):
     """A reward that fails, or gives what is no finite number for each text."""
 
@@ -62,12 +72,13 @@ class MissingExtraError(DragomanError):
     Args:
         package: The package that could not be imported.
         extra: The extra of Dragoman that brings it.
+        note: What one should know before installing it.
     """
 
-    def __init__(self, package: str, *, extra: str) -> None:
+    def __init__(self, package: str, *, extra: str, note: str | None = None) -> None:
         super().__init__(
             f"the package {package!r} is not installed",
-            cure=f"pip install 'dragoman[{extra}]'",
+            cure=f"pip install 'dragoman[{extra}]'" + (f" ({note})" if note else ""),
         )
 
 

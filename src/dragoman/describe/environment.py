@@ -160,6 +160,20 @@ def describe_env(
     )
 
 
+def observation_features(env: gym.Env[Any, Any]) -> tuple[Feature, ...] | None:
+    """Return the documented features of an environment's vector observation, if there are any."""
+    inner, space, _ = parts_of(env)
+    knowledge = Knowledge.of(env, inner)
+    return _observation_features(space, knowledge) if knowledge.knows_observation else None
+
+
+def action_features(env: gym.Env[Any, Any]) -> tuple[Feature, ...] | None:
+    """Return the documented features of an environment's vector action, if there are any."""
+    inner, _, space = parts_of(env)
+    knowledge = Knowledge.of(env, inner)
+    return _action_features(space, knowledge)
+
+
 @dataclass(frozen=True)
 class _Sentence:
     """A writer of whole observations, and of their features one by one for templates."""
@@ -173,6 +187,9 @@ def _sentence(
     space: gym.Space[Any], knowledge: Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
     if knowledge.knows_observation:
+        family = knowledge.of_class(known.FAMILIES)
+        if family is not None and family.reads(space):
+            return _Sentence(family.write)
         make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
         write = None if make is None else make(knowledge.env)
         if write is not None:
@@ -251,18 +268,27 @@ def _action_writer(
             )
         return _choice_writer(space, list(texts))
     if knowledge.knows_action and isinstance(space, gym.spaces.Discrete):
+        family = knowledge.of_class(known.FAMILIES)
+        if family is not None and space.n <= len(family.actions):
+            return _choice_writer(space, list(family.actions[: int(space.n)]))
         choices = knowledge.documentation.action_features(int(space.n))
         if choices:
             return _choice_writer(space, [choice.name for choice in choices])
-    if knowledge.knows_action and isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
-        size = space.shape[0]
-        features = knowledge.of_class(known.ACTIONS)
-        if features is None or len(features) != size:
-            features = knowledge.documentation.action_features(size)
-        if features:
-            return vector_writer(space, features, precision=precision, limits=False)
+    features = _action_features(space, knowledge)
+    if features and isinstance(space, gym.spaces.Box):
+        return vector_writer(space, features, precision=precision, limits=False)
     write = space_writer(space, precision=precision, limits=False)
     return lambda value: f"action {write(value)}"
+
+
+def _action_features(space: gym.Space[Any], knowledge: Knowledge) -> tuple[Feature, ...] | None:
+    is_vector = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+    if not knowledge.knows_action or not is_vector or space.shape is None:
+        return None
+    features = knowledge.of_class(known.ACTIONS)
+    if features is None or len(features) != space.shape[0]:
+        features = knowledge.documentation.action_features(space.shape[0])
+    return features
 
 
 def _choice_writer(space: gym.spaces.Discrete, texts: list[str]) -> Writer:

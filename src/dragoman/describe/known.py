@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dragoman.describe import classic_control, mujoco, toy_text
+import gymnasium as gym
+
+from dragoman.describe import atari, classic_control, minigrid, mujoco, toy_text
 from dragoman.describe.features import Feature
 from dragoman.describe.words import DEGREES, Teller, Words
 
@@ -67,6 +69,7 @@ DIRECTIONS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 
 WRITERS: Mapping[str, Callable[[Any], Callable[[Any], str] | None]] = {
+    "AtariEnv": atari.ram_writer,
     "BlackjackEnv": toy_text.blackjack,
     "CliffWalkingEnv": toy_text.cliff_walking,
     "FrozenLakeEnv": toy_text.frozen_lake,
@@ -114,5 +117,34 @@ SENTENCES: Mapping[str, Sentences] = {
 }
 """Sentences instead of a list of named numbers, by class name."""
 
-PACKAGES = ("gymnasium", "minigrid")
+PACKAGES = ("ale_py", "gymnasium", "minigrid")
 """Whose class names the tables of this module mean: others may have classes of the same name."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Environments that share a base class and speak for themselves by their observations.
+
+    Attributes:
+        needed: The parts of an observation that are read.
+        write: Writer of whole observations.
+        actions: Texts of discrete actions; a member may have only the first ones.
+    """
+
+    needed: frozenset[str]
+    write: Callable[[Any], str]
+    actions: tuple[str, ...]
+
+    def reads(self, space: gym.Space[Any]) -> bool:
+        """Return whether observations of a space have what is needed: a member may have its own."""
+        return isinstance(space, gym.spaces.Dict) and self.needed <= space.keys()
+
+
+FAMILIES: Mapping[str, Family] = {
+    "MiniGridEnv": Family(
+        minigrid.NEEDED,
+        lambda observation: minigrid.MiniGridDescriber().observation(observation, {}),
+        minigrid.ACTIONS,
+    ),
+}
+"""Families by the name of their base class, so that describing needs none of their packages."""

@@ -33,7 +33,7 @@ from dragoman.vector_reward import RewardVector
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "record", "train"]
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "reader_of", "record", "train"]
 
 
 def train(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.roles.controls import Control
 from dragoman.types import Pooling
@@ -52,6 +53,8 @@ class Act:
     Attributes:
         policy: How actions are chosen: ``head``, ``match``, ``score`` or ``hybrid``.
         pooling: Which real tokens of an action's text become its features (match).
+        template: What an action's text is read in (match): a sentence around ``{action}`` tells
+            the model what the command is about.
         interaction: How a state meets an action (match): ``concat`` puts their features side by
             side into one MLP; ``dot`` gives each an MLP of its own and takes the inner product
             (the DRRN of He et al. 2016).
@@ -74,6 +77,7 @@ class Act:
 
     policy: PolicyName = "head"
     pooling: tuple[Pooling, ...] = ("mean",)
+    template: str = "{action}"
     interaction: Literal["concat", "dot"] = "concat"
     normalisation: Normalisation = "token"
     question: str = "Next action:"
@@ -86,6 +90,13 @@ class Act:
     max_tokens: int = 24
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
+
+    def __post_init__(self) -> None:
+        if "{action}" not in self.template:
+            raise ConfigError(
+                f"act.template is {self.template!r}, which has no place for the action's text",
+                cure="write {action} where the text should stand",
+            )
 
     without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
     """What stands in its place in an arm without a model, so that both arms know the masks."""

@@ -283,7 +283,11 @@ class OptionsObserver:
         if self._rows is not None:
             return self._rows.padded(texts, self.settings.max_tokens, "act.max_tokens")
         assert self.model is not None
-        features = self.model.encode(texts, layer=self.observe.layer, pooling=self.settings.pooling)
+        features = self.model.encode(
+            [self.settings.template.replace("{action}", text) for text in texts],
+            layer=self.observe.layer,
+            pooling=self.settings.pooling,
+        )
         if not self.observe.standardise:
             return features
         # Each text counts once, whenever it comes: how often an action is offered says nothing

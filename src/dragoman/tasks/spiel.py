@@ -1,0 +1,237 @@
+"""Games of the OpenSpiel library as environments for one player.
+
+`SpielEnv` plays the agent's side of a game: it draws chance, lets an opponent answer, and returns
+when the agent is to move again or the game is over. The games lie in `dragoman.tasks.boards`.
+
+OpenSpiel: Lanctot et al., OpenSpiel: a framework for reinforcement learning in games,
+arXiv:1908.09453; the package ``open_spiel`` comes with the extra ``boards``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.errors import SpaceError
+from dragoman.tasks import drawing, masks, opponents
+from dragoman.tasks.masks import Mask, WhenMasked
+from dragoman.types import FloatArray
+
+if TYPE_CHECKING:
+    from dragoman.tasks.opponents import Opponent, State
+
+Side: TypeAlias = Literal["first", "second", "random"]
+
+
+class SpielEnv(gym.Env[FloatArray, np.int64]):
+    """One side of a game; subclasses name the game and put it into words and pictures.
+
+    The reward of a step is what the agent's return has grown by, so rewards sum to the game's own
+    return. ``info`` holds:
+
+    * ``text``: what the agent may know, in words;
+    * ``action_mask``: int8 ``(A,)``, 1 for the legal actions, none after the end;
+    * ``action_texts``: ``A`` texts, empty where an action is not legal;
+    * ``success``: whether the game is over and won (with a positive return).
+
+    Args:
+        opponent: ``"random"`` for a uniformly random legal action, ``"mcts"`` for tree search, or a
+            function ``(observation, info) -> action``, such as a past self, which gets what the
+            agent would get on the other side. A game for one player has none.
+        side: Whether the agent moves ``"first"``, ``"second"``, or either by a coin (``"random"``).
+        simulations: Simulations of the tree search for each move.
+        when_masked: What an illegal action becomes, see `dragoman.tasks.masks`.
+        render_mode: ``"ansi"`` for the text, ``"rgb_array"`` for a picture.
+
+    Raises:
+        ConfigError: An argument is outside its range.
+        MissingExtraError: The package ``open_spiel`` is not installed.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 1,
+    }
+    game_name: ClassVar[str]
+    """The game and its parameters, as OpenSpiel writes them."""
+    num_players: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        opponent: Literal["random", "mcts"] | Opponent = "random",
+        *,
+        side: Side = "random",
+        simulations: int = 100,
+        when_masked: WhenMasked = "next",
+        render_mode: Literal["ansi", "rgb_array"] | None = None,
+    ) -> None:
+        opponents.check(opponent)
+        masks.one_of("side", side, Side)
+        masks.one_of("when_masked", when_masked, WhenMasked)
+        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        self.opponent = opponent
+        self.side: Side = side
+        self.simulations = masks.whole_number("simulations", simulations, 1, 1_000_000)
+        self.when_masked: WhenMasked = when_masked
+        self.render_mode = render_mode
+        self.game = opponents.load_game(self.game_name)
+        self.action_space = gym.spaces.Discrete(self.game.num_distinct_actions())
+        self.state: State = self.game.new_initial_state()
+        self.player = self.first = self._first_player()
+        tensor = self.tensor(self.state, self.player)
+        self.observation_space = gym.spaces.Box(0, self.highest, tensor.shape, np.float32)
+        self._texts: dict[int, str] = {}
+        self._bot: Any = None
+
+    highest: ClassVar[float] = 1.0
+    """Upper bound of the numbers of an observation; the lower is 0."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        """Begin a new game; ``options`` has no effect."""
+        super().reset(seed=seed)
+        self.state = self.game.new_initial_state()
+        coin = self.np_random.integers(2) if self.side == "random" else self.side == "second"
+        self.player = (self.first + int(coin)) % self.num_players
+        if self.opponent == "mcts":
+            seed = int(self.np_random.integers(2**31))
+            self._bot = opponents.search(self.game, self.simulations, seed)
+        self._play_on()
+        return self.tensor(self.state, self.player), self._info(self.player)
+
+    def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+        """Make a move, and let chance and the opponent answer.
+
+        Raises:
+            SpaceError: The game is over, the action lies outside the space, or it is illegal and
+                ``when_masked`` is ``"refuse"``.
+        """
+        masks.refuse_the_past(self.state.is_terminal())
+        chosen = masks.allowed_action(action, self.action_masks(), self.when_masked)
+        before = self.state.returns()[self.player]
+        self.state.apply_action(chosen)
+        self._play_on()
+        reward = self.state.returns()[self.player] - before
+        observation = self.tensor(self.state, self.player)
+        return observation, reward, self.state.is_terminal(), False, self._info(self.player)
+
+    def text(self) -> str:
+        """Return the game in words, as far as the agent may know it."""
+        return self.words(self.state, self.player)
+
+    def action_masks(self) -> Mask:
+        """Return int8 ``(A,)``, 1 for the legal actions."""
+        mask = np.zeros(int(self.action_space.n), dtype=np.int8)  # type: ignore[attr-defined]
+        mask[list(self._texts)] = 1
+        return mask
+
+    def action_text(self, action: Any) -> str:
+        """Return a legal action in words.
+
+        Raises:
+            SpaceError: The action is not legal now.
+        """
+        if action not in self._texts:
+            raise SpaceError(
+                f"action {action} is not legal now",
+                cure="choose where info['action_mask'] is 1",
+            )
+        return self._texts[action]
+
+    def action_of(self, text: str) -> int:
+        """Return the action of a legal text; the inverse of `action_text`.
+
+        Raises:
+            SpaceError: The text is not that of a legal action.
+        """
+        actions = list(self._texts)
+        if not actions:
+            raise SpaceError("the game is over", cure="call reset() before the next action")
+        return actions[masks.action_of(text, list(self._texts.values()))]
+
+    def render(self) -> Any:
+        """Return the text (``ansi``) or a picture, uint8 ``(256, 256, 3)`` (``rgb_array``)."""
+        if self.render_mode == "ansi":
+            return self.text()
+        if self.render_mode == "rgb_array":
+            return self.picture(self.state, self.player)
+        return None
+
+    def words(self, state: State, player: int) -> str:
+        """Return what a player may know, in words."""
+        raise NotImplementedError
+
+    def move_words(self, state: State, action: int) -> str:
+        """Return a legal action of the player to move, in words."""
+        return str(state.action_to_string(action))
+
+    def tensor(self, state: State, player: int) -> FloatArray:
+        """Return what a player may know, as float32 numbers."""
+        shape = self.game.observation_tensor_shape()
+        return np.asarray(state.observation_tensor(player), dtype=np.float32).reshape(shape)
+
+    def picture(self, state: State, player: int) -> drawing.Image:
+        """Return what a player may know, as an image."""
+        raise NotImplementedError
+
+    def _first_player(self) -> int:
+        state = self.game.new_initial_state()
+        while state.is_chance_node():
+            state.apply_action(state.legal_actions()[0])
+        return int(state.current_player())
+
+    def _play_on(self) -> None:
+        """Draw chance and let the opponent move until the agent is to move or the game ends."""
+        while not self.state.is_terminal():
+            if self.state.is_chance_node():
+                actions, chances = zip(*self.state.chance_outcomes(), strict=True)
+                action = actions[self.np_random.choice(len(actions), p=chances)]
+            elif self.state.current_player() == self.player:
+                break
+            else:
+                action = self._answer()
+            self.state.apply_action(action)
+        self._texts = self._legal_texts()
+
+    def _answer(self) -> int:
+        """Return the opponent's action."""
+        if self._bot is not None:
+            return int(self._bot.step(self.state))
+        if callable(self.opponent):
+            player = self.state.current_player()
+            self._texts = self._legal_texts()
+            action = self.opponent(self.tensor(self.state, player), self._info(player))
+            return masks.allowed_action(action, self.action_masks(), self.when_masked)
+        actions = self.state.legal_actions()
+        return int(actions[self.np_random.integers(len(actions))])
+
+    def _legal_texts(self) -> dict[int, str]:
+        """Return the legal actions of whoever is to move, with their words."""
+        if self.state.is_terminal():
+            return {}
+        return {
+            action: self.move_words(self.state, action) for action in self.state.legal_actions()
+        }
+
+    def _info(self, player: int) -> dict[str, Any]:
+        texts = [""] * int(self.action_space.n)  # type: ignore[attr-defined]
+        for action, text in self._texts.items():
+            texts[action] = text
+        is_over = self.state.is_terminal()
+        return {
+            "text": self.words(self.state, player),
+            "action_mask": self.action_masks(),
+            "action_texts": texts,
+            "success": bool(is_over and self.state.returns()[player] > 0),
+        }
+
+
+def outcome(state: State, player: int) -> str:
+    """Return who has won a finished game, from one player's side, else whose turn it is."""
+    if not state.is_terminal():
+        return "You are to move." if state.current_player() == player else "They are to move."
+    result = state.returns()[player]
+    return "You have won." if result > 0 else "You have lost." if result < 0 else "It is a draw."

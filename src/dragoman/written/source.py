@@ -1,0 +1,114 @@
+"""The text of a program as a syntax tree, and errors that quote its lines."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from dataclasses import dataclass
+
+from dragoman.errors import ProgramError
+
+MOST_CHARACTERS = 10_000
+MOST_DEPTH = 60
+"""Deepest nesting of the syntax tree: a sum of fifty terms still fits."""
+
+QUOTED = 80
+"""Characters of a line that an error shows."""
+
+WRITE_PLAINLY = (
+    "use numbers, the named quantities, if, for over range() or over the quantities, "
+    "and functions of math"
+)
+
+# An answer that was cut off has no closing fence.
+FENCED = re.compile(r"^```[^\n`]*\n(.*?)(?:^```|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program that has been read, but neither checked nor run.
+
+    Attributes:
+        text: The program.
+        tree: Its syntax tree.
+    """
+
+    text: str
+    tree: ast.Module
+
+    @classmethod
+    def read(cls, text: str) -> Source:
+        """Read a program within limits that keep the reading itself harmless.
+
+        Raises:
+            ProgramError: The text is too long, too deeply nested or no Python.
+        """
+        if len(text) > MOST_CHARACTERS:
+            raise ProgramError(
+                f"the program has {len(text):,} characters, but may have {MOST_CHARACTERS:,}",
+                cure="write a shorter program",
+            )
+        too_deep = ProgramError(
+            f"the program is nested more than {MOST_DEPTH} levels deep",
+            cure="give intermediate results a name",
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                tree = ast.parse(text)
+        except (MemoryError, RecursionError):
+            raise too_deep from None
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None)
+            place = "" if line is None else f" in line {line}{quoted(text, line)}"
+            what = getattr(error, "msg", None) or "it holds characters that are no text"
+            raise ProgramError(
+                f"the program is no valid Python{place}: {what}", cure="mend the syntax"
+            ) from None
+        if _depth(tree) > MOST_DEPTH:
+            raise too_deep
+        return cls(text, tree)
+
+    def refuse(self, node: ast.AST, problem: str, cure: str = WRITE_PLAINLY) -> ProgramError:
+        """Return the error that a node of the tree is not allowed."""
+        return self.refuse_line(getattr(node, "lineno", 1), problem, cure)
+
+    def refuse_line(self, line: int, problem: str, cure: str) -> ProgramError:
+        """Return an error about a line."""
+        return ProgramError(f"line {line}{quoted(self.text, line)}: {problem}", cure=cure)
+
+
+def quoted(text: str, line: int) -> str:
+    """Return `` 'x = 1'``, the text of a line by its number from 1, or nothing."""
+    lines = text.splitlines()
+    if not 1 <= line <= len(lines):
+        return ""
+    shown = lines[line - 1].strip()
+    return f" {shown if len(shown) <= QUOTED else shown[: QUOTED - 3] + '...'!r}"
+
+
+def code_of(answer: str) -> str:
+    """Return the program in a language model's answer: its fenced blocks, or all of it.
+
+    Raises:
+        ProgramError: The answer holds no function.
+    """
+    blocks = [block for block in FENCED.findall(answer) if "def " in block]
+    code = "\n".join(blocks) if blocks else answer
+    if "def " not in code:
+        raise ProgramError(
+            f"the answer holds no function: {answer[:QUOTED]!r}",
+            cure="answer with one block of Python between ```python and ```",
+        )
+    return code
+
+
+def _depth(tree: ast.AST) -> int:
+    """Return how deeply a tree is nested, without recursion."""
+    depth, level = 0, [tree]
+    while level:
+        depth += 1
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth

@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    reward.count = 1
+    return reward.count

@@ -1,0 +1,3 @@
+import time
+def reward(state, action, next_state):
+    return time.time()

@@ -1,0 +1,3 @@
+@open
+def reward(state, action, next_state):
+    return 'CANARY'

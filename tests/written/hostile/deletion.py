@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    del state['pole_angle']
+    return action

@@ -1,0 +1,3 @@
+import itertools
+def reward(state, action, next_state):
+    return sum(itertools.count())

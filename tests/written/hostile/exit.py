@@ -1,0 +1,3 @@
+raise SystemExit
+def reward(state, action, next_state):
+    return state['pole_angle']

@@ -1,0 +1,3 @@
+import math
+def reward(state, action, next_state):
+    return math.factorial(10**8)

@@ -1,0 +1,3 @@
+from . import program
+def reward(state, action, next_state):
+    return state['pole_angle']

@@ -1,0 +1,4 @@
+def reward(state, action, next_state):
+    kept = []
+    while True:
+        kept.append('a' * 10**6)

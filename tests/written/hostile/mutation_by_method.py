@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    next_state.clear()
+    return action

@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    while True:
+        print('a' * 10**6)

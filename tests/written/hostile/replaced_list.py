@@ -1,0 +1,4 @@
+class list:
+    pass
+def reward(state, action, next_state):
+    return list()

@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    if action:
+        return 1

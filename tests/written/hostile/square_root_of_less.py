@@ -1,0 +1,3 @@
+import math
+def reward(state, action, next_state):
+    return math.sqrt(state['cart_velocity'])

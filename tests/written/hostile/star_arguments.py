@@ -1,0 +1,2 @@
+def reward(*everything):
+    return 1

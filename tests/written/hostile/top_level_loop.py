@@ -1,0 +1,4 @@
+while True:
+    pass
+def reward(state, action, next_state):
+    return state['pole_angle']

@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    return state['pole_angle'] # ‮ }
+    return 0 +‮ 1

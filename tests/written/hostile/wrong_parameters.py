@@ -1,0 +1,2 @@
+def reward(env):
+    return env.unwrapped.state

@@ -59,7 +59,8 @@ def evaluate(
         run.experiment, episodes, seed=seed, env_settings=settings
     )
     table = Table(
-        title=f"{run.experiment.env}: return over {episodes} unseen episodes, {run.steps:,} steps"
+        title=f"{run.experiment.env}: return over {episodes} unseen episodes",
+        caption=f"trained for {run.steps:,} steps",
     )
     for column in ("policy", "mean", "std", "min", "max"):
         table.add_column(column, justify="left" if column == "policy" else "right")

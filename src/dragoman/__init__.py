@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dragoman.models.scoring import score
     from dragoman.roles.act import Act
     from dragoman.roles.observe import Observe, Observer
+    from dragoman.roles.reward import Reward
     from dragoman.roles.tune import Tune
     from dragoman.runs import Run
     from dragoman.vector import ObserveEnv, ObserveVector, observe
@@ -46,6 +47,7 @@ _HOME = {
     "ObserveVector": "dragoman.vector",
     "Observer": "dragoman.roles.observe",
     "RemoteModel": "dragoman.models.remote",
+    "Reward": "dragoman.roles.reward",
     "Run": "dragoman.runs",
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
@@ -80,6 +82,7 @@ __all__ = [
     "ObserveVector",
     "Observer",
     "RemoteModel",
+    "Reward",
     "Run",
     "RunError",
     "Sampling",

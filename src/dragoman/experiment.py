@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
@@ -17,6 +17,7 @@ from dragoman.models.catalog import DType, Weights
 from dragoman.roles.act import Act
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
+from dragoman.roles.reward import Reward
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
 
@@ -113,6 +114,7 @@ class Experiment:
         act: What the model has to do with the choice of actions; ``None`` leaves that to the
             algorithm's own network, which knows neither masks nor texts of actions.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
+        reward: What is added to the environment's own reward in training.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -129,6 +131,7 @@ class Experiment:
     observe: Observe | None = Observe()
     act: Act | None = None
     collapse: Collapse = Collapse()
+    reward: Reward | None = None
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()
@@ -241,7 +244,10 @@ def _type_at(location: Sequence[str | int]) -> Any:
     found: Any = Experiment
     for part in location:
         if is_dataclass(found):
-            found = get_type_hints(found)[str(part)]
+            # Beside keys, a location names the alternative of a union that was tried.
+            found = get_type_hints(found).get(str(part), found)
+        elif get_origin(found) is Mapping:
+            found = get_args(found)[1]
         # Of `Observe | None` the alternative that has keys is the one that was meant.
         found = next((option for option in get_args(found) if is_dataclass(option)), found)
     return found

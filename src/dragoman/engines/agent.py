@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,7 +42,8 @@ class Agent:
         model: LanguageModel | Tokenizer | None = None,
     ) -> None:
         weights = run.weights()
-        experiment = run.experiment
+        # The reward is a matter of the training: playing needs no model for it.
+        experiment = replace(run.experiment, reward=None)
         model = model if model is not None else reader_of(experiment, run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)

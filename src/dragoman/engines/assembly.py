@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
@@ -21,6 +21,7 @@ from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
 from dragoman.roles.options import OptionsObserver
 from dragoman.roles.raw import RawState
+from dragoman.roles.rewarding import Rewarder
 from dragoman.types import Describer, LanguageModel, Tokenizer
 from dragoman.vector import AnyObserver
 
@@ -54,6 +55,23 @@ def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
         model.choose_threads()
     store = Store(cache_folder()) if settings.disk_cache else None
     return CachedModel(model, store=store)
+
+
+def remembering(
+    experiment: Experiment, model: LanguageModel | Tokenizer | None
+) -> LanguageModel | Tokenizer | None:
+    """Return a language model with one memory for all roles that ask it, else what was given."""
+    if isinstance(model, CachedModel) or not hasattr(model, "encode") or _by_table(experiment):
+        return model
+    return CachedModel(cast(LanguageModel, model))
+
+
+def _by_table(experiment: Experiment) -> bool:
+    """Return whether a role looks the tokens of its texts up in a table."""
+    return any(
+        role is not None and role.encoder == "embedding"
+        for role in (experiment.observe, experiment.act)
+    )
 
 
 def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
@@ -153,11 +171,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenize
     """
     if experiment.model.threads is not None:
         torch.set_num_threads(experiment.model.threads)
-    by_table = any(
-        role is not None and role.encoder == "embedding"
-        for role in (experiment.observe, experiment.act)
-    )
-    if by_table and not experiment.uses_model:
+    if _by_table(experiment) and not experiment.uses_model:
         return tokenizer_of(experiment)
     return _model_of(experiment, seed)
 
@@ -166,3 +180,33 @@ def tokenizer_of(experiment: Experiment) -> Tokenizer:
     """Load the tokenizer of the experiment's language model."""
     settings = experiment.model
     return load_tokenizer(settings.name, trust_remote_code=settings.trust_remote_code)
+
+
+def rewarder_of(
+    experiment: Experiment,
+    env: VectorEnv[Any, Any, Any],
+    model: LanguageModel | Tokenizer | None,
+    *,
+    seed: int,
+    gamma: float,
+) -> Rewarder | None:
+    """Return the reward role of the experiment at work, or nothing where it has none.
+
+    Args:
+        experiment: Whose reward.
+        env: The vector environment, for its documentation and the number of its copies.
+        model: What `reader_of` returned, or any other model to use instead.
+        seed: Seed of the training.
+        gamma: The learner's own discount.
+    """
+    if experiment.reward is None:
+        return None
+    return Rewarder(
+        experiment.reward,
+        describer_of(experiment, env),
+        # By name, since before Python 3.12 isinstance would ask a server for its properties.
+        cast(LanguageModel, model) if hasattr(model, "encode") else None,
+        num_envs=env.num_envs,
+        gamma=gamma,
+        seed=seed,
+    )

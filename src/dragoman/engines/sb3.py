@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
-from dragoman.engines.budget import BudgetStop
+from dragoman.engines.budget import BudgetStop, total_cost
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.errors import ConfigError, RunError
@@ -34,8 +35,11 @@ from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
 from dragoman.roles.observe import Observe
+from dragoman.roles.rewarding import Rewarder
 from dragoman.runs import RunWriter, Tensors
+from dragoman.types import LanguageModel
 from dragoman.vector import AnyObserver, EpisodeRecorder, autoreset_mode, split_infos
+from dragoman.vector_reward import RewardVector
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "a2c": A2C,
@@ -173,6 +177,12 @@ def build(
     return algorithm
 
 
+def gamma_of(experiment: Experiment) -> float:
+    """Return the discount that the experiment's algorithm learns with."""
+    default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
+    return float(experiment.algorithm.settings.get("gamma", default))
+
+
 def build_policy(
     experiment: Experiment,
     observations: gym.Space[Any],
@@ -203,6 +213,7 @@ def learn(
     observer: AnyObserver | None,
     callbacks: Sequence[BaseCallback] = (),
     budget: Budget | None = None,
+    rewards: RewardVector | None = None,
 ) -> None:
     """Train, writing metrics, episodes and weights as it goes; saves on Ctrl-C too.
 
@@ -214,18 +225,21 @@ def learn(
         observer: The observe role, if any.
         callbacks: More callbacks of Stable-Baselines3.
         budget: What ends the training instead of the number of steps.
+        rewards: The reward role beneath the algorithm, if any.
     """
     algorithm.set_logger(
         Logger(
             str(writer.path), [_MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))]
         )
     )
-    bookkeeper = _Bookkeeper(writer, recorder, observer)
+    bookkeeper = _Bookkeeper(writer, recorder, observer, rewards)
+    # The first reset comes before the library does this, and may fail already.
+    bookkeeper.init_callback(algorithm)
     steps = experiment.steps
     if isinstance(algorithm, OnPolicyAlgorithm):
         callbacks = [CollapseWatch(experiment.collapse), *callbacks]
     if budget is not None:
-        callbacks = [*callbacks, BudgetStop(budget, observer)]
+        callbacks = [*callbacks, BudgetStop(budget, models_of(observer, rewards))]
         steps *= MOST_TIMES
     try:
         algorithm.learn(steps, callback=[bookkeeper, *callbacks], log_interval=1)
@@ -238,7 +252,16 @@ def learn(
         bookkeeper.save()
 
 
-def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
+def models_of(observer: AnyObserver | None, rewards: RewardVector | None) -> list[LanguageModel]:
+    """Return the different language models that the roles ask."""
+    found = [] if observer is None or observer.model is None else [observer.model]
+    found += [] if rewards is None else rewards.rewarder.models
+    return list({id(model): model for model in found}.values())
+
+
+def tensors_of(
+    policy: BasePolicy, observer: AnyObserver | None, rewarder: Rewarder | None = None
+) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
         f"policy.{name}": _exact(tensor).detach().cpu().numpy()
@@ -246,6 +269,8 @@ def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
+    if rewarder is not None:
+        tensors |= {f"reward.{name}": value for name, value in rewarder.state().items()}
     return tensors
 
 
@@ -260,7 +285,7 @@ def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) 
     Raises:
         RunError: The tensors belong to another network.
     """
-    state = {key: torch.as_tensor(value) for key, value in _below("policy.", tensors).items()}
+    state = {key: torch.as_tensor(value) for key, value in below("policy.", tensors).items()}
     try:
         policy.load_state_dict(state)
     except RuntimeError as error:
@@ -269,7 +294,7 @@ def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) 
             cure="keep config.yaml as the training wrote it",
         ) from error
     if observer is not None:
-        observer.load_state(_below("observer.", tensors))
+        observer.load_state(below("observer.", tensors))
 
 
 def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
@@ -279,7 +304,8 @@ def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
     return np.stack(observations)
 
 
-def _below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+def below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    """Return the tensors whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -369,12 +395,19 @@ class _Bookkeeper(BaseCallback):
     """Writes episodes and checkpoints, and adds our own columns to the metrics."""
 
     def __init__(
-        self, writer: RunWriter, recorder: EpisodeRecorder, observer: AnyObserver | None
+        self,
+        writer: RunWriter,
+        recorder: EpisodeRecorder,
+        observer: AnyObserver | None,
+        rewards: RewardVector | None,
     ) -> None:
         super().__init__()
         self.writer = writer
         self.recorder = recorder
         self.observer = observer
+        self.rewards = rewards
+        self.models = models_of(observer, rewards)
+        self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
         self.episodes = 0
         self._saved_at = time.monotonic()
@@ -382,14 +415,19 @@ class _Bookkeeper(BaseCallback):
 
     def save(self) -> None:
         """Write the weights as they are now."""
+        rewarder = None if self.rewards is None else self.rewards.rewarder
         self.writer.save_weights(
-            tensors_of(self.model.policy, self.observer), steps=self.model.num_timesteps
+            tensors_of(self.model.policy, self.observer, rewarder), steps=self.model.num_timesteps
         )
         self._saved_at = time.monotonic()
 
     def _on_step(self) -> bool:
-        for episode in self.recorder.drain():
+        finished = list(self.recorder.drain())
+        # Both count the same episodes, in the same order.
+        terms = [{}] * len(finished) if self.rewards is None else list(self.rewards.drain())
+        for episode, own in zip(finished, terms, strict=True):
             self.episodes += 1
+            self.terms.append(own)
             self.returns.append(episode.episode_return)
             self.writer.episode(
                 {
@@ -399,6 +437,7 @@ class _Bookkeeper(BaseCallback):
                     "length": episode.length,
                     "terminated": episode.terminated,
                     "truncated": episode.truncated,
+                    **{f"reward/{name}": value for name, value in own.items()},
                 }
             )
             self.record()
@@ -419,10 +458,22 @@ class _Bookkeeper(BaseCallback):
         shortened = getattr(self.observer, "shortened", None)
         if shortened is not None:
             self.logger.record("prompt/shortened", shortened)
-        if self.observer is not None and self.observer.model is not None:
-            cost = self.observer.model.cost
+        if self.rewards is not None:
+            self._record_rewards(self.rewards.rewarder)
+        if self.models:
+            cost = total_cost(self.models)
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
                 self.logger.record(f"model/{name}", getattr(cost, name))
             self.logger.record("model/gigaflops", cost.flops / 1e9)
             self.logger.record("time/model_seconds", cost.seconds)
             self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))
+
+    def _record_rewards(self, rewarder: Rewarder) -> None:
+        """Record means of the terms over the last episodes, their weights and their failures."""
+        for name in self.terms[-1] if self.terms else ():
+            mean = float(np.mean([terms[name] for terms in self.terms]))
+            self.logger.record(f"reward/{name}", mean)
+        self.logger.record("reward_weight/env", rewarder.env_weight)
+        for name, term in rewarder.terms.items():
+            self.logger.record(f"reward_weight/{name}", term.weight)
+            self.logger.record(f"reward_skipped/{name}", term.skipped)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dragoman.errors import ConfigError, ModelError
+from dragoman.models.rows import Row, grow_tree
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import Text, TunedModel
 from tests.models import tiny
@@ -119,6 +120,16 @@ def test_the_trunk_is_computed_once_for_all_epochs() -> None:
     for _ in range(3):
         tuned(texts)
     assert (tuned.trunk.rows_computed, tuned.trunk.rows_reused) == (3, 9)
+    before = model.cost.flops
+    tuned([texts[1]])
+    again = model.cost.flops - before
+    tuned.trunk.clear()
+    tuned([texts[1]])
+    whole = model.cost.flops - before - again
+    # One block of three, and the same head.
+    head = 2 * model.transformer.get_output_embeddings().weight.numel()
+    logits = head * len(Row(texts[1].prompt, grow_tree(texts[1].candidates)).predicting)
+    assert whole - logits == pytest.approx(3 * (again - logits))
 
 
 def test_what_cannot_be_trained_says_so() -> None:

@@ -167,7 +167,8 @@ class TunedModel(nn.Module):
 
     def _run(self, rows: Sequence[Row]) -> Tensor:
         assert self.trunk is not None
-        self._meter.blocks(sum(map(len, rows)), sum(row.contexts(0) for row in rows))
+        for row in rows:
+            self._meter.blocks(len(row), row.contexts(0), self.trunk.depth(row))
         return self.trunk.run(rows)
 
     def _packed(self, hidden: Tensor, rows: Sequence[Row]) -> Tensor:

@@ -211,7 +211,8 @@ def check_reward(
     A potential must also say the same of a text whatever stands beside it.
 
     Args:
-        reward: The reward to check. Of what it may take, observations are not given.
+        reward: The reward to check. Of what it may take, observations and raw actions are not
+            given.
         texts: At least two different texts of states.
         model: The language model, if it takes one.
 

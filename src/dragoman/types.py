@@ -34,13 +34,16 @@ It takes by name what it needs, and nothing else:
 * ``model``: the language model;
 * ``actions``: ``B`` texts of the actions that led there;
 * ``previous``: ``B`` texts of the states that they were taken in;
+* ``raw_actions``, ``previous_observations``: both as the environment takes and gives them;
 * ``memory``: ``B`` dictionaries, each of which belongs to its episode and starts empty.
+
+One whose arguments hang on its settings names them in an attribute ``takes`` instead.
 
 What takes only the first three is a function of the state alone, a `Potential`.
 """
 
 Potential: TypeAlias = RewardFunction
-"""A reward function of the state alone, deterministic: it takes no actions, previous or memory."""
+"""A reward function of the state alone, deterministic: it takes only the first three."""
 
 
 @runtime_checkable

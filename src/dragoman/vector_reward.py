@@ -92,6 +92,11 @@ class RewardVector(VectorWrapper):
         self._keep(terms, ended)
         return observations, total, terminations, truncations, infos
 
+    def close(self, **settings: Any) -> None:
+        """Close the environment, and what the terms run in."""
+        self.rewarder.close()
+        self.env.close(**settings)
+
     def _noted(
         self, terms: dict[str, NDArray[np.float64]], has_acted: BoolArray
     ) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines.written import WrittenVector, sb3_trainer
+from dragoman.engines.written import FeaturesVector, WrittenTerms, sb3_trainer
 from dragoman.errors import ConfigError, ProgramError
 from dragoman.experiment import Experiment
+from dragoman.maths.shaping import shaping
 from dragoman.testing import ScriptedModel
 from dragoman.written import Program, Search, Writer, sample_transitions, schema_of
 
@@ -43,14 +45,17 @@ def program(*functions: str, source: str = SOURCE) -> Program:
 
 
 def vector(written: Program, *, num_envs: int = 2, limit: int = 12, weight: float = 2.0):
+    """Return a vector environment with the program's terms on its rewards."""
     inner = SyncVectorEnv(
         [lambda: gym.make("CartPole-v1", max_episode_steps=limit) for _ in range(num_envs)],
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
-    return WrittenVector(inner, written, weight=weight, gamma=0.9)
+    terms = WrittenTerms(written)
+    rewards = terms.added(inner, weight, 0.9) if terms.made else inner
+    return FeaturesVector(rewards, written)
 
 
-def steps(env: WrittenVector, count: int):
+def steps(env: FeaturesVector, count: int):
     """Yield what each step gave, with the states before it, under one fixed policy."""
     observations, _ = env.reset(seed=5)
     for step in range(count):
@@ -70,29 +75,38 @@ def test_terms_are_added_to_the_reward_across_resets() -> None:
         np.testing.assert_allclose(rewards, 1 + 2.0 * (moved + 0.5 * actions), atol=1e-6)
         endings += ended.sum()
     assert endings >= 4
-    assert {len(curve) for curve in env.curves.values()} == {endings}
-    assert env.curves["environment return"] == env.curves["episode length"]
-    # The first sub-environment always pushes right.
-    rights, lengths = env.curves["right"], env.curves["episode length"]
-    assert any(2 * right == length for right, length in zip(rights, lengths, strict=True))
+    finished = list(env.env.drain())
+    assert len(finished) == endings
+    # The first sub-environment always pushes right: 2 * 0.5 a step, as much as CartPole gives.
+    assert any(own["reward-1"] == own["env"] for own in finished)
+
+
+def test_the_program_runs_once_a_step() -> None:
+    written = program("reward")
+    asked = []
+    runner = written.functions["reward"]
+
+    class Counting:
+        terms = runner.terms
+
+        def __call__(self, rows, *, compare=False):
+            asked.append(len(rows))
+            return runner(rows, compare=compare)
+
+    counted = replace(written, functions={"reward": Counting()})
+    assert sum(1 for _ in steps(vector(counted), 20)) == 20
+    assert asked == [2] * 20
 
 
 def test_a_potential_is_zero_in_terminal_states_only() -> None:
-    env = vector(program("potential"), limit=6, weight=1.0)
     seen = set()
-    for before, _, rewards, terminated, following, ended in steps(env, 30):
-        after = np.where(terminated, 0.0, 3 + following[:, 2])
-        np.testing.assert_allclose(rewards, 1 + 0.9 * after - (3 + before[:, 2]), atol=1e-6)
-        seen |= set(zip(terminated.tolist(), ended.tolist(), strict=True))
-    assert (False, True) in seen
-    long = vector(program("potential"), limit=100, weight=1.0)
-    ends = [
-        (1 - (3 + before[i, 2]), rewards[i])
-        for before, _, rewards, terminated, _, _ in steps(long, 30)
-        for i in np.flatnonzero(terminated)
-    ]
-    assert ends
-    np.testing.assert_allclose(*zip(*ends, strict=True), atol=1e-6)
+    for limit in (6, 100):
+        env = vector(program("potential"), limit=limit, weight=1.0)
+        for before, _, rewards, terminated, following, ended in steps(env, 30):
+            added = shaping(3 + before[:, 2], 3 + following[:, 2], terminated, 0.9)
+            np.testing.assert_allclose(rewards, 1 + added, atol=1e-6)
+            seen |= set(zip(terminated.tolist(), ended.tolist(), strict=True))
+    assert seen == {(False, False), (False, True), (True, True)}
 
 
 def test_features_stand_behind_the_observation() -> None:
@@ -107,7 +121,7 @@ def test_features_stand_behind_the_observation() -> None:
 def test_other_modes_and_spaces_are_refused() -> None:
     inner = SyncVectorEnv([lambda: gym.make("CartPole-v1")])
     with pytest.raises(ConfigError, match="resets in mode NEXT_STEP"):
-        WrittenVector(inner, program("reward"), weight=1.0, gamma=0.9)
+        FeaturesVector(inner, program("features"))
     lake = SyncVectorEnv(
         [lambda: gym.make("FrozenLake-v1")], autoreset_mode=AutoresetMode.SAME_STEP
     )
@@ -117,7 +131,7 @@ def test_other_modes_and_spaces_are_refused() -> None:
         ["features"],
     )
     with pytest.raises(ConfigError, match="cannot stand behind observations in Discrete"):
-        WrittenVector(lake, written, weight=1.0, gamma=0.9)
+        FeaturesVector(lake, written)
 
 
 def test_a_training_gives_the_environments_own_return() -> None:
@@ -129,6 +143,10 @@ def test_a_training_gives_the_environments_own_return() -> None:
     again = train(program("reward", "features"), 1)
     assert again == result
     assert train(program("reward", "features"), 2).curves != result.curves
+    # The curves are the program's own numbers, whatever their weight.
+    assert max(result.curves["right"]) <= 0.5 * 12
+    with pytest.raises(ConfigError, match="weight is 0"):
+        sb3_trainer(EXPERIMENT, weight=0.0)
 
 
 def test_a_program_that_fails_later_ends_the_training() -> None:

@@ -160,14 +160,18 @@ def describe_env(
     )
 
 
-def observation_features(env: gym.Env[Any, Any]) -> tuple[Feature, ...] | None:
+def observation_features(
+    env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any],
+) -> tuple[Feature, ...] | None:
     """Return the documented features of an environment's vector observation, if there are any."""
     inner, space, _ = parts_of(env)
     knowledge = Knowledge.of(env, inner)
     return _observation_features(space, knowledge) if knowledge.knows_observation else None
 
 
-def action_features(env: gym.Env[Any, Any]) -> tuple[Feature, ...] | None:
+def action_features(
+    env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any],
+) -> tuple[Feature, ...] | None:
     """Return the documented features of an environment's vector action, if there are any."""
     inner, _, space = parts_of(env)
     knowledge = Knowledge.of(env, inner)

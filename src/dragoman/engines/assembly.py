@@ -209,4 +209,5 @@ def rewarder_of(
         num_envs=env.num_envs,
         gamma=gamma,
         seed=seed,
+        env=env,
     )

@@ -21,6 +21,7 @@ KNOWN = {
     "judge": "dragoman.rewards.judge:Judge",
     "critique": "dragoman.rewards.critique:Critic",
     "preferences": "dragoman.rewards.preferences.reward:Preferences",
+    "written": "dragoman.rewards.written:Written",
 }
 """Short names of the rewards that come with Dragoman, and where they are."""
 

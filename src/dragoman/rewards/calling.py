@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from dragoman.errors import ConfigError, ModelError, RewardError, did_you_mean
 from dragoman.types import BoolArray, RewardFunction
 
-GIVEN = ("texts", "observations", "model", "actions", "previous", "memory")
+GIVEN = (
+    "texts",
+    "observations",
+    "model",
+    "actions",
+    "previous",
+    "raw_actions",
+    "previous_observations",
+    "memory",
+)
 """What a reward function may take, see `dragoman.types.RewardFunction`."""
 
 OF_THE_STATE = frozenset({"texts", "observations", "model"})
@@ -26,7 +35,9 @@ QUOTED = 200
 
 
 def names_of(function: Callable[..., Any]) -> frozenset[str]:
-    """Return which of `GIVEN` a function takes by name."""
+    """Return which of `GIVEN` a function takes by name: those of its ``takes``, if it has it."""
+    if hasattr(function, "takes") and not inspect.isclass(function):
+        return frozenset(function.takes)
     return frozenset(inspect.signature(function).parameters) & frozenset(GIVEN)
 
 
@@ -51,6 +62,8 @@ class Caller:
         Raises:
             ConfigError: It needs an argument that nobody gives.
         """
+        if hasattr(function, "takes"):
+            return cls(name, function, names_of(function))
         for one in inspect.signature(function).parameters.values():
             by_name = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
             is_needed = one.default is one.empty and one.kind not in (

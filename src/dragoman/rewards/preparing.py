@@ -39,6 +39,15 @@ class Preparation:
 
 
 @runtime_checkable
+class Fits(Protocol):
+    """A reward that must know the environment, such as the names of its numbers."""
+
+    def fitted(self, env: Any) -> RewardFunction:
+        """Return the reward for an environment or a vector environment."""
+        ...
+
+
+@runtime_checkable
 class Prepares(Protocol):
     """A reward that wants to measure, ask or learn something before the training."""
 

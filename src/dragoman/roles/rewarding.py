@@ -6,6 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from dragoman.errors import ConfigError, RunError
 from dragoman.maths.seeding import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.rewards.calling import Caller
-from dragoman.rewards.preparing import Preparation, Prepares
+from dragoman.rewards.preparing import Fits, Preparation, Prepares
 from dragoman.roles.reward import Reward, Term
 from dragoman.roles.running import RunningTerm, States, Steps, weight_at
-from dragoman.types import BoolArray, Describer, Info, LanguageModel
+from dragoman.types import BoolArray, Describer, Info, LanguageModel, RewardFunction
 
 SAMPLED_STEPS = 512
 """Steps of random play over whose texts a reward is rescaled."""
@@ -39,6 +40,8 @@ class Rewarder:
         num_envs: ``N``.
         gamma: The learner's own discount.
         seed: Seed of the training.
+        env: What rewards are fitted to that must know the environment.
+        made: Rewards that need not be made from their settings, by name of the term.
 
     Raises:
         ConfigError: The role names another discount, or a term cannot work.
@@ -57,6 +60,8 @@ class Rewarder:
         num_envs: int,
         gamma: float,
         seed: int,
+        env: Any = None,
+        made: Mapping[str, RewardFunction] = MappingProxyType({}),
     ) -> None:
         if settings.gamma is not None and settings.gamma != gamma:
             raise ConfigError(
@@ -67,6 +72,8 @@ class Rewarder:
         self.settings = settings
         self.describer = describer
         self.seed = seed
+        self.env = env
+        self.made = made
         self.found: dict[str, Mapping[str, Any]] = {}
         self.terms = {
             name: self._term(name, term, model, num_envs, gamma)
@@ -157,6 +164,12 @@ class Rewarder:
                 self._infos[i] = info
         return found
 
+    def close(self) -> None:
+        """Give back what the terms run in, as the sandbox of a written program."""
+        for term in self.terms.values():
+            if hasattr(term.caller.function, "close"):
+                term.caller.function.close()
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what terms have learnt before the training, by name."""
         return {
@@ -211,7 +224,7 @@ class Rewarder:
         self, name: str, term: Term, model: LanguageModel | None, num_envs: int, gamma: float
     ) -> RunningTerm:
         placebo = self.settings.placebo
-        caller = term.caller(name) if placebo is None else self._placebo(name, placebo)
+        caller = self._caller(name, term) if placebo is None else self._placebo(name, placebo)
         if term.shaping == "bonus":
             warnings.warn(
                 f"the reward {name!r} is a plain bonus: the best policy for it may not be the "
@@ -229,6 +242,13 @@ class Rewarder:
                 )
             asked = asked if isinstance(asked, CachedModel) else CachedModel(asked)
         return RunningTerm(name, term, caller, asked, num_envs, gamma)
+
+    def _caller(self, name: str, term: Term) -> Caller:
+        caller = Caller.of(name, self.made[name]) if name in self.made else term.caller(name)
+        if isinstance(caller.function, Fits):
+            caller = Caller.of(name, caller.function.fitted(self.env))
+        term.check_potential(caller)
+        return caller
 
     def _placebo(self, name: str, placebo: str) -> Caller:
         seed = self.seed

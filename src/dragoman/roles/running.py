@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -117,6 +118,7 @@ class RunningTerm:
         # Potentials of the states that the episodes are in, times their weight at that moment.
         self._here = np.zeros(num_envs)
         self._previous: list[str] = [""] * num_envs
+        self._previous_observations: list[Any] = [None] * num_envs
         self._memory: list[dict[str, Any]] = [{} for _ in range(num_envs)]
         self._counts: list[Counter[str]] = [Counter() for _ in range(num_envs)]
 
@@ -228,14 +230,14 @@ class RunningTerm:
             values = self._of_steps(steps, action_texts)
         if self.term.count_power:
             values = values / self._visits(steps) ** self.term.count_power
-        if self.needs_texts:
-            for i, text in zip(steps.envs, steps.reached.texts, strict=True):
-                self._previous[i] = text
+        self._remember(steps.envs, steps.reached)
         return values
 
     def _of_steps(self, steps: Steps, action_texts: Callable[[], Any]) -> NDArray[np.float64]:
         given = self._given(steps.reached)
         given["previous"] = [self._previous[i] for i in steps.envs]
+        given["previous_observations"] = [self._previous_observations[i] for i in steps.envs]
+        given["raw_actions"] = list(steps.actions)
         given["memory"] = [self._memory[i] for i in steps.envs]
         if "actions" in self.caller.takes:
             given["actions"] = action_texts()
@@ -254,7 +256,17 @@ class RunningTerm:
         for i, text in zip(begun, texts, strict=True):
             self._memory[i] = {}
             self._counts[i] = Counter([text])
-            self._previous[i] = text
+        self._remember(begun, fresh)
+
+    def _remember(self, envs: NDArray[np.int64], states: States) -> None:
+        """Keep the states that the next actions are taken in."""
+        if self.needs_texts:
+            for i, text in zip(envs, states.texts, strict=True):
+                self._previous[i] = text
+        if "previous_observations" in self.caller.takes:
+            for i, observation in zip(envs, states.observations, strict=True):
+                # Some environments write into the array that they have given.
+                self._previous_observations[i] = copy.deepcopy(observation)
 
 
 def weight_at(weight: float | Schedule, step: int) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from dragoman.describe.environment import action_features, describe_env, observation_features
 from dragoman.describe.features import Feature
+from dragoman.describe.knowledge import parts_of
 from dragoman.errors import SpaceError
 
 MOST_QUANTITIES = 256
@@ -96,7 +97,7 @@ class Schema:
         return "\n".join(lines)
 
 
-def schema_of(env: gym.Env[Any, Any]) -> Schema:
+def schema_of(env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any]) -> Schema:
     """Return the schema of an environment, from its spaces and its documentation.
 
     >>> print(schema_of(gym.make("CartPole-v1")).text().splitlines()[3])
@@ -105,12 +106,12 @@ def schema_of(env: gym.Env[Any, Any]) -> Schema:
     Raises:
         SpaceError: Observations or actions are not a moderate number of numbers.
     """
-    state, read_state = _numbers(env.observation_space, "value", observation_features(env))
-    if isinstance(env.observation_space, gym.spaces.Discrete):
+    _, observations, spaces = parts_of(env)
+    state, read_state = _numbers(observations, "value", observation_features(env))
+    if isinstance(observations, gym.spaces.Discrete):
         write, ends = describe_env(env).observation, (int(state[0].low), int(state[0].high))
         meanings = (f"{end} means {write(end, {})}" for end in ends)
         state = [replace(state[0], about="; ".join(meanings))]
-    spaces = env.action_space
     if isinstance(spaces, gym.spaces.Discrete):
         describer = describe_env(env)
         first = int(spaces.start)

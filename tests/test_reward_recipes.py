@@ -1,0 +1,89 @@
+"""Every comparison of rewards is loaded, completed by its controls and trained for one update."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dragoman.comparison_file import read_comparison
+from dragoman.engines import train
+from dragoman.errors import ConfigError
+from dragoman.testing import ScriptedModel
+
+ROOT = Path(__file__).parent.parent
+COMPARISONS = sorted((ROOT / "recipes/comparisons").glob("rewards-*.yaml"))
+ONE_UPDATE = {"steps": 1}
+
+POTENTIAL = """
+def potential(state):
+    row, column = state["value"] // 8, state["value"] % 8
+    return (row + column) / 14
+"""
+
+
+PLACE = re.compile(r"row (\d), column (\d) of")
+
+
+def place(text: str) -> list[float]:
+    """Return the last row and column that a text names; the middle where it names none."""
+    found = PLACE.findall(text)
+    return [float(number) for number in found[-1]] if found else [3.5, 3.5]
+
+
+def log_prob(prompt: str, candidate: str) -> float:
+    """Return a log-prob by which the answer depends on the place, whatever is asked."""
+    return -1.0 - abs(sum(place(prompt)) - len(candidate))
+
+
+def scripted(answer: str = '{"critique": "Near.", "score": 5}') -> ScriptedModel:
+    return ScriptedModel(
+        lambda text: [1.0, *place(text)],
+        hidden_size=3,
+        num_layers=30,
+        log_probs=lambda prompt, candidate: [log_prob(prompt, candidate)],
+        write=lambda prompt, seed: answer,
+    )
+
+
+def write_potential() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "recipes/write_potential.py"))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder in which a scripted model has written a potential."""
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "runs/written-frozenlake"
+    found = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=16)
+    assert found.counts["trained"] == 2
+    return out / "best.py"
+
+
+@pytest.mark.parametrize("file", COMPARISONS, ids=lambda file: file.stem)
+def test_every_comparison_of_rewards_trains_for_one_update(
+    file: Path, written: Path, tmp_path: Path
+) -> None:
+    comparison = read_comparison(file, overrides=ONE_UPDATE)
+    first, *others = comparison.arms
+    assert others == ["no-model", "constant-reward", "noise-reward"]
+    assert len(comparison.seeds) >= 5
+    for arm in comparison.arms:
+        experiment = comparison.experiment(arm)
+        assert (experiment.observe, experiment.reward is None) == (None, arm == "no-model")
+        run = train(experiment, out=tmp_path / arm, model=scripted())
+        assert len(run.metrics()) >= 1
+        assert any(key == f"reward/{first}" for key in run.metrics()[-1]) == (arm != "no-model")
+
+
+def test_a_program_from_a_search_reaches_the_comparison(written: Path) -> None:
+    assert "// 8" in written.read_text()
+
+
+def test_a_model_that_writes_no_program_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none of 2 programs could be trained"):
+        write_potential()["write"](scripted("I would walk to the goal."), tmp_path, steps=16)
+    assert not (tmp_path / "best.py").exists()

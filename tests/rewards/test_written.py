@@ -108,6 +108,19 @@ def test_a_reward_is_given_states_and_actions_as_they_are(
         assert found == pytest.approx(2 * worth(before, action, after), abs=1e-5)
 
 
+def test_a_state_is_kept_though_the_environment_writes_into_its_array(tmp_path: Path) -> None:
+    file = program_file(tmp_path, PROGRAMS["CartPole-v1"][0])
+    settings = {"function": "reward", "shaping": "bonus"}
+    with pytest.warns(BonusWarning):
+        env = rewarded("CartPole-v1", 9, AutoresetMode.SAME_STEP, program=file, **settings)
+    rewarder, array, first = env.rewarder, np.full(4, 0.5), np.zeros(1, np.int64)
+    rewarder.begin(first, [array], [{}])
+    array[:] = 2.0
+    steps = rewarder.steps(first, [array], [{}], [1], np.zeros(1, np.bool_))
+    found = rewarder.advance(steps, np.zeros(0, np.int64), [], [])
+    assert found["written"].tolist() == [1 + 2.0 - 2 * 0.5]
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [

@@ -25,7 +25,7 @@ def potential(state):
 """
 
 
-PLACE = re.compile(r"row (\d), column (\d) of")
+PLACE = re.compile(r"row (\d+), column (\d+) of")
 
 
 def place(text: str) -> list[float]:

@@ -225,7 +225,13 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         return np.concatenate([jobs.ravel(), self.machine_free / self.bound]).astype(np.float32)
 
     def _info(self) -> dict[str, Any]:
-        return {"action_mask": self.action_masks(), "makespan": self.makespan}
+        mask = self.action_masks()
+        return {
+            "text": self.text(),
+            "action_mask": mask,
+            "action_texts": masks.admissible_texts(self._action_texts(), mask),
+            "makespan": self.makespan,
+        }
 
 
 def _range_of(durations: Any) -> tuple[int, int]:

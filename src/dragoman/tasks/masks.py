@@ -81,6 +81,11 @@ def action_of(text: str, texts: list[str]) -> int:
     return texts.index(text)
 
 
+def admissible_texts(texts: list[str], mask: Mask) -> list[str]:
+    """Return the texts with ``""`` in place of those that the mask forbids."""
+    return [text if allowed else "" for text, allowed in zip(texts, mask, strict=True)]
+
+
 def uniform(env: gym.Env[Any, Any]) -> int:
     """Return an allowed action, uniformly at random.
 

@@ -191,7 +191,13 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         return np.concatenate([truck, table.ravel()]).astype(np.float32)
 
     def _info(self) -> dict[str, Any]:
-        return {"action_mask": self.action_masks(), "distance": self.distance}
+        mask = self.action_masks()
+        return {
+            "text": self.text(),
+            "action_mask": mask,
+            "action_texts": masks.admissible_texts(self._action_texts(), mask),
+            "distance": self.distance,
+        }
 
 
 def _way(east: float, north: float) -> str:

@@ -27,7 +27,7 @@ OTHERS = (
 )
 """Tasks that the catalogue does not have."""
 
-SHARE = 0.1
+SHARE = 0.05
 """Of a training's episodes: what the running mean is taken over."""
 MODEL, TWIN, GREY = "#C24E00", "#0072B2", "#5c5c5c"
 
@@ -46,7 +46,8 @@ def main(folder: str, *names: str) -> None:
             labels.append((means[-1], arm_label(run.experiment), colour))
         for level, label, style in ((random, "random", "--"), (reference, task.reference, ":")):
             axes.axhline(level, color=GREY, linewidth=1.2, linestyle=style)
-            labels.append((level, f"{label}, {level:.3g}", GREY))
+            number = f"{level:,.0f}" if abs(level) >= 100 else f"{level:.3g}"
+            labels.append((level, f"{label}, {number}", GREY))
         place(axes, labels)
         axes.set(
             title=f"{task.application}: {task.id}",
@@ -77,13 +78,16 @@ def yardsticks(experiment: Experiment) -> tuple[Task, float, float]:
 
 
 def running_mean(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and mean returns of the training episodes, a window of them each."""
+    """Return steps and, at each where an episode ended, the mean return of a window of them."""
     episodes = run.episodes()
     window = max(5, round(SHARE * len(episodes)))
     kernel = np.ones(window) / window
     found = np.array([row["return"] for row in episodes], dtype=float)
     steps = np.array([row["step"] for row in episodes])
-    return steps[window - 1 :], np.convolve(found, kernel, mode="valid")
+    steps, means = steps[window - 1 :], np.convolve(found, kernel, mode="valid")
+    # Copies that end together give one point, which is the last of them.
+    is_last = np.append(steps[1:] > steps[:-1], True)
+    return steps[is_last], means[is_last]
 
 
 def arm_label(experiment: Experiment) -> str:

@@ -80,7 +80,7 @@ def yardsticks(experiment: Experiment) -> tuple[Task, float, float]:
 def running_mean(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return steps and, at each where an episode ended, the mean return of a window of them."""
     episodes = run.episodes()
-    window = max(5, round(SHARE * len(episodes)))
+    window = min(len(episodes), max(5, round(SHARE * len(episodes))))
     kernel = np.ones(window) / window
     found = np.array([row["return"] for row in episodes], dtype=float)
     steps = np.array([row["step"] for row in episodes])

@@ -40,12 +40,13 @@ def main(folder: str, *names: str) -> None:
         print(f"{name}: random {random:.4g}, {task.reference} {reference:.4g}")  # noqa: T201
         figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
         labels = []
-        for run, colour in zip(arms, (MODEL, TWIN), strict=True):
-            steps, means = running_mean(run)
-            axes.plot(steps, means, color=colour, linewidth=1.8)
-            labels.append((means[-1], arm_label(run.experiment), colour))
-        for level, label, style in ((random, "random", "--"), (reference, task.reference, ":")):
-            axes.axhline(level, color=GREY, linewidth=1.2, linestyle=style)
+        # The thin line is drawn on top, so that both are seen where they run together.
+        styles = {"color": MODEL, "linewidth": 1.6, "zorder": 3}, {"color": TWIN, "linewidth": 2.8}
+        for run, style in zip(arms, styles, strict=True):
+            axes.plot(*running_mean(run), **style)
+            labels.append((running_mean(run)[1][-1], arm_label(run.experiment), style["color"]))
+        for level, label, dashes in ((random, "random", "--"), (reference, task.reference, ":")):
+            axes.axhline(level, color=GREY, linewidth=1.2, linestyle=dashes)
             number = f"{level:,.0f}" if abs(level) >= 100 else f"{level:.3g}"
             labels.append((level, f"{label}, {number}", GREY))
         place(axes, labels)

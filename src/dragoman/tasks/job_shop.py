@@ -229,7 +229,7 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         return {
             "text": self.text(),
             "action_mask": mask,
-            "action_texts": masks.admissible_texts(self._action_texts(), mask),
+            "action_texts": masks.allowed_texts(self._action_texts(), mask),
             "makespan": self.makespan,
         }
 

@@ -81,8 +81,8 @@ def action_of(text: str, texts: list[str]) -> int:
     return texts.index(text)
 
 
-def admissible_texts(texts: list[str], mask: Mask) -> list[str]:
-    """Return the texts with ``""`` in place of those that the mask forbids."""
+def allowed_texts(texts: list[str], mask: Mask) -> list[str]:
+    """Return the texts, empty where the mask forbids their action."""
     return [text if allowed else "" for text, allowed in zip(texts, mask, strict=True)]
 
 

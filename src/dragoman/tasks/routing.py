@@ -195,7 +195,7 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         return {
             "text": self.text(),
             "action_mask": mask,
-            "action_texts": masks.admissible_texts(self._action_texts(), mask),
+            "action_texts": masks.allowed_texts(self._action_texts(), mask),
             "distance": self.distance,
         }
 

@@ -57,7 +57,7 @@ def main(folder: str, *names: str) -> None:
             xlim=(0, max(run.steps for run in arms)),
         )
         axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(HERE / f"{name}.png", dpi=110)
+        figure.savefig(HERE / f"{name}.png", dpi=100)
         plt.close(figure)
 
 

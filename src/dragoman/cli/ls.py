@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dragoman.listing import COLUMNS, find_rows
 from dragoman.tasks.catalog import TASKS, scores_of
@@ -68,7 +69,7 @@ def _tasks(text: str) -> Table:
         needs = task.cure or (f"{task.extra} (installed)" if task.extra else "")
         row = (task.name, task.application, str(random), str(reference), task.reference, needs)
         if any(text.casefold() in value.casefold() for value in row):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # brackets of extras and intervals are no markup
     table.caption = (
         "mean return [95 % bootstrap interval] of uniformly random allowed actions and of the "
         "reference; benchmarks/references.py measures them"

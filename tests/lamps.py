@@ -9,6 +9,8 @@ import gymnasium as gym
 import numpy as np
 
 COLOURS = ("red", "green", "blue", "white")
+WORDS = ("left", "right", "pole")
+"""Of one token each for the tokenizers of `tests.models.tiny`, so that texts are short."""
 
 
 class Lamps(gym.Env[str, int]):
@@ -64,3 +66,30 @@ def bag_of_words(text: str) -> np.ndarray:
 def says_the_colour(prompt: str, candidate: str) -> list[float]:
     """Score a button by one log-prob of 0 if the prompt names its colour, of -2 otherwise."""
     return [0.0 if candidate.split()[-1] in prompt.split() else -2.0]
+
+
+class Recall(gym.Env[str, int]):
+    """See a word, then nothing for ``length - 1`` steps, and say the word in the last one.
+
+    Only the last action counts: 1 if right. With ``length`` 1 it is a bandit; beyond that, who
+    has no memory earns a third. Truth is told in text alone; actions are always the same three.
+    """
+
+    def __init__(self, length: int = 3) -> None:
+        self.observation_space = gym.spaces.Text(100, charset=string.ascii_lowercase + " ")
+        self.action_space = gym.spaces.Discrete(3)
+        self.length = length
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.word = int(self.np_random.integers(3))
+        self.left = self.length
+        return WORDS[self.word], self._info()
+
+    def step(self, action: int) -> Any:
+        self.left -= 1
+        reward = float(not self.left and action == self.word)
+        return "cart", reward, not self.left, False, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        return {"action_texts": list(WORDS)}

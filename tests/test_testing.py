@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from dragoman.describe import describe_env
-from dragoman.testing import ScriptedModel, check_describer, check_model
+from dragoman.errors import RewardError
+from dragoman.testing import ScriptedModel, check_describer, check_model, check_reward
 
 
 def features(text: str) -> list[float]:
@@ -136,3 +139,32 @@ def test_scripted_model_remembers_what_it_was_asked() -> None:
     )
     assert model.calls == [["be", "see"]]
     assert model.cost.tokens == 2
+
+
+def constant_noise(texts, counter=[]):  # noqa: B006
+    counter.append(1)
+    return [float(len(counter)) for _ in texts]
+
+
+def relative(texts):
+    return [len(text) - max(map(len, texts)) for text in texts]
+
+
+@dataclass(frozen=True)
+class Remembers:
+    def __call__(self, texts, *, memory, model):
+        for own in memory:
+            own["seen"] = own.get("seen", 0) + 1
+        return [float(own["seen"]) for own in memory]
+
+
+def test_rewards_are_checked() -> None:
+    texts = ["a", "three words here", "two words"]
+    check_reward(lambda texts: [len(text) for text in texts], texts)
+    check_reward(Remembers(), texts, Broken())
+    with pytest.raises(AssertionError, match="equal calls must give equal numbers"):
+        check_reward(constant_noise, texts)
+    with pytest.raises(AssertionError, match="a text alone must be worth"):
+        check_reward(relative, texts)
+    with pytest.raises(RewardError, match="gave nan for the text 'a'"):
+        check_reward(lambda texts: [np.nan] * len(texts), texts)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dragoman.describe import describe_env
     from dragoman.engines import evaluate, evaluate_random, train
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
-    from dragoman.experiment import Experiment
+    from dragoman.experiment import Algorithm, Experiment
     from dragoman.generation import Choice, Generation, Integer, Json, Sampling
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from dragoman.models.scoring import score
     from dragoman.roles.act import Act
     from dragoman.roles.observe import Observe, Observer
+    from dragoman.roles.reward import Reward
+    from dragoman.roles.tune import Tune
     from dragoman.runs import Run
     from dragoman.vector import ObserveEnv, ObserveVector, observe
 
 _HOME = {
     "Act": "dragoman.roles.act",
+    "Algorithm": "dragoman.experiment",
     "CachedModel": "dragoman.models.cache",
     "Choice": "dragoman.generation",
     "Comparison": "dragoman.comparison",
@@ -44,10 +47,12 @@ _HOME = {
     "ObserveVector": "dragoman.vector",
     "Observer": "dragoman.roles.observe",
     "RemoteModel": "dragoman.models.remote",
+    "Reward": "dragoman.roles.reward",
     "Run": "dragoman.runs",
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
+    "Tune": "dragoman.roles.tune",
     "compare": "dragoman.comparing",
     "describe_env": "dragoman.describe",
     "evaluate": "dragoman.engines",
@@ -61,6 +66,7 @@ _HOME = {
 
 __all__ = [
     "Act",
+    "Algorithm",
     "CachedModel",
     "Choice",
     "Comparison",
@@ -76,10 +82,12 @@ __all__ = [
     "ObserveVector",
     "Observer",
     "RemoteModel",
+    "Reward",
     "Run",
     "RunError",
     "Sampling",
     "SpaceError",
+    "Tune",
     "compare",
     "describe_env",
     "evaluate",

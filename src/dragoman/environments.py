@@ -6,20 +6,18 @@ import contextlib
 import copy
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import io
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvCreator, EnvSpec, WrapperSpec, parse_env_id
 
 from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
+from dragoman.importing import import_module
 
 _OWN = "dragoman/"
 """Namespace of the built-in tasks, which are registered when their package is imported."""
@@ -53,7 +51,7 @@ def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvS
     _register(name)
     source, separator, attribute = name.rpartition(":")
     if separator:
-        module = _module(source, name)
+        module = import_module(source, name)
         found = getattr(module, attribute, None)
         if inspect.isclass(found) and issubclass(found, gym.Env):
             return EnvSpec(
@@ -215,28 +213,3 @@ def _register(name: str) -> None:
             importlib.import_module("minigrid")
         except ModuleNotFoundError as error:
             raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error
-
-
-def _module(source: str, name: str) -> ModuleType:
-    if source.endswith(".py"):
-        return _module_from_file(Path(source), name)
-    try:
-        return importlib.import_module(source)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"{name!r}: no module named {source!r}: {error}",
-            cure="install the package, or name the file: 'path/to/file.py:Class'",
-        ) from error
-
-
-def _module_from_file(path: Path, name: str) -> ModuleType:
-    if not path.is_file():
-        raise ConfigError(f"{name!r}: there is no file {path}", cure="check the path")
-    # Loaded by location, so that the user's folder never enters sys.path and cannot shadow a
-    # package; a class keeps one identity however often its file is named.
-    spec = importlib.util.spec_from_file_location(f"dragoman_user_{path.stem}", path.resolve())
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{name!r}: {path} cannot be imported", cure="name a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -6,6 +6,7 @@
     ├── ModelError           a language model that cannot be found, loaded or asked
     │   └── BudgetError      a request that could cost more than was allowed
     ├── ProgramError         a program that a language model wrote and that cannot be used
+    ├── RewardError          a reward that fails, or gives what is no number
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -55,6 +56,10 @@ class ProgramError(DragomanError):
         problem: What is wrong with it, with the line where that is known.
         cure: What to write instead. Both are told to the model that wrote it.
     """
+
+
+class RewardError(DragomanError):
+    """A reward that fails, or gives what is no finite number for each text."""
 
 
 class RunError(DragomanError):

@@ -6,16 +6,18 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import pydantic
 import yaml
 
+from dragoman.collapse import Collapse
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.models.catalog import DType, Weights
 from dragoman.roles.act import Act
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
+from dragoman.roles.reward import Reward
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
 
@@ -64,6 +66,9 @@ class Describe:
         actions: Action texts instead of the documented ones.
         exact: Write the exact numbers behind a text that rounds them or leaves them out, so that
             no two states share a text, and so an answer of the model.
+        goal: What the agent should do, said before every observation.
+        history: Number of steps whose observations and actions are told before the present one.
+            Both are for the roles that observe and act; rewards are told the present alone.
     """
 
     precision: int = 3
@@ -71,6 +76,8 @@ class Describe:
     observation: str | None = None
     actions: tuple[str, ...] | None = None
     exact: bool = False
+    goal: str | None = None
+    history: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ class Experiment:
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
         act: What the model has to do with the choice of actions; ``None`` leaves that to the
             algorithm's own network, which knows neither masks nor texts of actions.
+        collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
+        reward: What is added to the environment's own reward in training.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -121,6 +130,8 @@ class Experiment:
     describe: Describe = Describe()
     observe: Observe | None = Observe()
     act: Act | None = None
+    collapse: Collapse = Collapse()
+    reward: Reward | None = None
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()
@@ -130,6 +141,7 @@ class Experiment:
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
+            ("describe.history", self.describe.history, 0),
             ("model.threads", self.model.threads or 1, 1),
             ("max_episode_steps", self.max_episode_steps or 1, 1),
         ):
@@ -137,10 +149,24 @@ class Experiment:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
-        if self.act is not None and self.algorithm.name not in POLICY_GRADIENT:
+        self._check_act()
+
+    def _check_act(self) -> None:
+        if self.act is None:
+            return
+        if self.algorithm.name not in POLICY_GRADIENT:
             raise ConfigError(
                 f"act is set, but {self.algorithm.name!r} trains no policy over given actions",
                 cure=f"use {' or '.join(POLICY_GRADIENT)}, or leave 'act' out",
+            )
+        tune, observe = self.act.tune, self.observe or Observe()
+        reads_otherwise = observe.layer is not None or observe.raw or not observe.uses_model
+        if tune is not None and tune.value == "shared" and reads_otherwise:
+            raise ConfigError(
+                "act.tune reads the last layer of the model that is trained, and nothing else, but "
+                "observe asks for another layer, raw values or a table",
+                cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
+                "that the critic reads what observe says",
             )
 
     @property
@@ -218,7 +244,10 @@ def _type_at(location: Sequence[str | int]) -> Any:
     found: Any = Experiment
     for part in location:
         if is_dataclass(found):
-            found = get_type_hints(found)[str(part)]
+            # Beside keys, a location names the alternative of a union that was tried.
+            found = get_type_hints(found).get(str(part), found)
+        elif get_origin(found) is Mapping:
+            found = get_args(found)[1]
         # Of `Observe | None` the alternative that has keys is the one that was meant.
         found = next((option for option in get_args(found) if is_dataclass(option)), found)
     return found

@@ -5,6 +5,8 @@ env.json              seed, versions, device, git state
 status.json           running | finished | interrupted | failed, and the steps taken
 metrics.jsonl         one row an update; wall-clock columns are named time/...
 episodes.jsonl        one row a finished episode, in the environment's own rewards
+critiques.jsonl       what a judge in text said of each text, where one judges
+rewards.json          what the reward role has found out before the training, where it has one
 weights.safetensors   trained tensors and running statistics, without the frozen model
 events.out.tfevents.* the same metrics for TensorBoard
 """
@@ -99,6 +101,14 @@ class Run:
     def episodes(self) -> list[dict[str, Any]]:
         """Return one row a finished training episode."""
         return self._rows("episodes.jsonl")
+
+    def rewards(self) -> dict[str, Any]:
+        """Return what each term of the reward has found out before the training."""
+        return self._json("rewards.json") if (self.path / "rewards.json").is_file() else {}
+
+    def critiques(self) -> list[dict[str, Any]]:
+        """Return what judges said of texts in the training."""
+        return self._rows("critiques.jsonl")
 
     def last_metrics(self) -> dict[str, Any]:
         """Return the last row of the metrics, read from the end; empty before the first."""
@@ -218,6 +228,14 @@ class RunWriter:
     def episode(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``episodes.jsonl``."""
         self._append("episodes.jsonl", row)
+
+    def critique(self, row: Mapping[str, Any]) -> None:
+        """Append what a judge said of a text to ``critiques.jsonl``."""
+        self._append("critiques.jsonl", row)
+
+    def rewards(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write what the terms of a reward have found out before the training."""
+        write_json(self.path / "rewards.json", found)
 
     def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
         """Replace the saved weights, all or nothing."""

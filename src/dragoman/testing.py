@@ -17,7 +17,15 @@ from numpy.typing import ArrayLike
 
 from dragoman.errors import ConfigError, DragomanError, ModelError, SpaceError
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.types import Cost, Describer, FloatArray, LanguageModel, Pooling
+from dragoman.rewards.calling import Caller
+from dragoman.types import (
+    Cost,
+    Describer,
+    FloatArray,
+    LanguageModel,
+    Pooling,
+    RewardFunction,
+)
 
 TEXTS = (
     "a",
@@ -191,6 +199,50 @@ def _check_arguments(model: LanguageModel, texts: list[str], together: FloatArra
         except DragomanError:
             continue
         raise AssertionError(f"encode accepted {arguments}, but must raise a DragomanError")
+
+
+def check_reward(
+    reward: RewardFunction, texts: Sequence[str], model: LanguageModel | None = None
+) -> None:
+    """Check that a reward of texts keeps the promises of `dragoman.types.RewardFunction`.
+
+    >>> check_reward(lambda texts: [len(text) for text in texts], ["one", "a second"])
+
+    A potential must also say the same of a text whatever stands beside it.
+
+    Args:
+        reward: The reward to check. Of what it may take, observations are not given.
+        texts: At least two different texts of states.
+        model: The language model, if it takes one.
+
+    Raises:
+        AssertionError: A promise is broken.
+        RewardError: It fails, or gives what is no finite number for each text.
+        ConfigError: It takes what nobody gives.
+    """
+    caller = Caller.of("checked", reward)
+
+    def ask(asked: Sequence[str]) -> list[float]:
+        given = {
+            "texts": list(asked),
+            "previous": [texts[0]] * len(asked),
+            "actions": ["act"] * len(asked),
+            "memory": [{} for _ in asked],
+            "model": model,
+        }
+        values: list[float] = caller(given, len(asked))[0].tolist()
+        return values
+
+    together = ask(texts)
+    assert ask(texts) == together, "equal calls must give equal numbers, also with a new memory"
+    if caller.is_potential:
+        alone = [ask([text])[0] for text in texts]
+        assert np.allclose(alone, together, rtol=1e-4, atol=1e-6), (
+            f"a text alone must be worth what it is worth in a batch: {alone} and {together}"
+        )
+        assert np.allclose(ask(texts[::-1])[::-1], together, rtol=1e-4, atol=1e-6), (
+            "the order of texts must not matter"
+        )
 
 
 def check_describer(

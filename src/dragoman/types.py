@@ -7,7 +7,7 @@ their name: ``is_real``, ``is_pad``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -22,6 +22,25 @@ Info: TypeAlias = Mapping[str, Any]
 
 Pooling: TypeAlias = Literal["last", "mean", "first"]
 """Which real tokens become the feature: the last one, the mean of all, or the first."""
+
+
+RewardFunction: TypeAlias = Callable[..., Any]
+"""A batch in, one number a text out: a function, or a frozen dataclass with ``__call__``.
+
+It takes by name what it needs, and nothing else:
+
+* ``texts``: ``B`` texts, of the states that were reached;
+* ``observations``: the same states as the environment gives them;
+* ``model``: the language model;
+* ``actions``: ``B`` texts of the actions that led there;
+* ``previous``: ``B`` texts of the states that they were taken in;
+* ``memory``: ``B`` dictionaries, each of which belongs to its episode and starts empty.
+
+What takes only the first three is a function of the state alone, a `Potential`.
+"""
+
+Potential: TypeAlias = RewardFunction
+"""A reward function of the state alone, deterministic: it takes no actions, previous or memory."""
 
 
 @runtime_checkable

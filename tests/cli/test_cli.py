@@ -50,8 +50,9 @@ def test_train_then_eval(tmp_path: Path) -> None:
     assert "CartPole-v1: return of training episodes" in trained.output
     evaluated = runner.invoke(app, ["eval", str(out), "--episodes", "2"])
     assert evaluated.exit_code == 0, evaluated.output
-    assert "trained, 128 steps" in evaluated.output
-    assert "random" in evaluated.output
+    assert "trained for 128 steps" in evaluated.output
+    for policy in ("greedy", "sampled", "random"):
+        assert policy in evaluated.output
 
 
 def test_describe_prints_what_the_model_would_read() -> None:
@@ -111,3 +112,13 @@ def test_cache_shows_and_clears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert Store(tmp_path).size().entries == 0
     assert "removed the converted models" in says("clear", "--models")
     assert not (tmp_path / "models").exists()
+
+
+def test_ls_tasks_says_what_each_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = runner.invoke(app, ["ls", "tasks", "--filter", "board game"])
+    assert shown.exit_code == 0, shown.output
+    rows = [line for line in shown.output.splitlines() if "dragoman/" in line]
+    assert len(rows) == 5
+    assert all("boards (installed)" in row and "[" in row for row in rows)
+    monkeypatch.setattr("dragoman.tasks.catalog.find_spec", lambda name: None)
+    assert "pip install 'dragoman[boards]'" in runner.invoke(app, ["ls", "tasks"]).output

@@ -112,7 +112,7 @@ def test_a_learned_embedding_reads_texts_and_actions(tiny_gpt2_path: Path, tmp_p
     run = train(experiment, out=tmp_path / "run")
     weights = run.weights()
     np.testing.assert_array_equal(
-        weights["policy.policy.reader.rows.weight"],
+        weights["policy.policy.reader.encoder.rows.weight"],
         weights["policy.policy.actor.reader.rows.weight"],
     )
     # Chance is a third.

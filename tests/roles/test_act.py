@@ -8,6 +8,7 @@ from dragoman.experiment import Algorithm, Experiment
 from dragoman.roles.act import Act
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
+from dragoman.roles.tune import Tune
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,20 @@ def test_algorithms_without_a_policy_are_refused() -> None:
         Experiment(env="CartPole-v1", algorithm=Algorithm("dqn"), act=Act())
     with pytest.raises(ConfigError, match=r"act.policy is 'mach' \(did you mean 'match'\?\)"):
         Experiment.from_dict({"env": "CartPole-v1", "act": {"policy": "mach"}})
+
+
+def test_settings_that_contradict_each_other_say_so() -> None:
+    with pytest.raises(ConfigError, match="leave the model out"):
+        Act("match", encoder="embedding", tune=Tune())
+    with pytest.raises(ConfigError, match=r"act.temperature is 0"):
+        Act("score", temperature=0)
+    with pytest.raises(ConfigError, match="has no place for the action's text"):
+        Act("match", template="do it")
+    for observe in (Observe(layer=2), Observe(raw=True), Observe(encoder="embedding")):
+        with pytest.raises(ConfigError, match="but observe asks for another layer"):
+            Experiment(env="CartPole-v1", observe=observe, act=Act(tune=Tune()))
+        critic = Act(tune=Tune(value="frozen"))
+        assert Experiment(env="CartPole-v1", observe=observe, act=critic).uses_model
 
 
 def test_yaml_holds_the_role() -> None:

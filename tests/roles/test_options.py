@@ -10,7 +10,8 @@ from dragoman.describe import describe_env
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.roles.act import Act
 from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver, RawState
+from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
 from dragoman.testing import ScriptedModel
 from tests.lamps import Lamps, bag_of_words, says_the_colour
 
@@ -68,13 +69,16 @@ def test_shuffled_texts_are_all_wrong_and_stay_so() -> None:
     found = []
     for seed in range(20):
         observer = make(Act("match", texts="shuffled"), seed=seed)
-        given = observer.options(full, observer.admissible(full))
+        given = observer.offers.options(full, observer.offers.admissible(full))
         assert sorted(given.values()) == ["a", "b", "c", "d"]
         assert all(given[i] != text for i, text in enumerate("abcd"))
-        assert observer.options(full, observer.admissible(full)) == given
+        assert observer.offers.options(full, observer.offers.admissible(full)) == given
         found.append(tuple(given[i] for i in range(4)))
         # Whatever is admissible: another admissible action's text.
-        assert observer.options(INFO, observer.admissible(INFO)) == {0: TEXTS[2], 2: TEXTS[0]}
+        assert observer.offers.options(INFO, observer.offers.admissible(INFO)) == {
+            0: TEXTS[2],
+            2: TEXTS[0],
+        }
     assert len(set(found)) > 2
 
 

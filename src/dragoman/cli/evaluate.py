@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from dragoman.cli.train import parse_overrides
@@ -18,7 +18,6 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     episodes: Annotated[int, typer.Option(min=1, help="Episodes to play.")] = 20,
     seed: Annotated[int, typer.Option(help="Names the set of episode seeds.")] = 0,
-    sampled: Annotated[bool, typer.Option(help="Draw actions instead of the likeliest.")] = False,
     env_settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -28,28 +27,44 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Play a trained agent on unseen seeds, beside the random policy."""
+    """Play a trained agent on unseen seeds, greedy and sampled, beside the random policy.
+
+    Greedy takes the likeliest action, sampled draws from the policy. A policy may be perfect one
+    way and useless the other, so both are shown.
+    """
     run = Run(folder)
     settings = parse_overrides(env_settings or [], option="--env")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman import engines
 
+    model = engines.reader_of(run.experiment, run.seed)  # once for both ways to act
+    rows = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("episodes", total=episodes)
-        trained = engines.evaluate(
-            run,
-            episodes,
-            seed=seed,
-            sampled=sampled,
-            env_settings=settings,
-            on_step=lambda running: progress.update(bar, completed=episodes - running),
-        )
-    random = engines.evaluate_random(run.experiment, episodes, seed=seed, env_settings=settings)
+        for name, sampled in (("greedy", False), ("sampled", True)):
+            bar = progress.add_task(name, total=episodes)
 
-    table = Table(title=f"{run.experiment.env}: return over {episodes} unseen episodes")
+            def show(running: int, bar: TaskID = bar) -> None:
+                progress.update(bar, completed=episodes - running)
+
+            rows[name] = engines.evaluate(
+                run,
+                episodes,
+                seed=seed,
+                sampled=sampled,
+                env_settings=settings,
+                model=model,
+                on_step=show,
+            )
+    rows["random"] = engines.evaluate_random(
+        run.experiment, episodes, seed=seed, env_settings=settings
+    )
+    table = Table(
+        title=f"{run.experiment.env}: return over {episodes} unseen episodes",
+        caption=f"trained for {run.steps:,} steps",
+    )
     for column in ("policy", "mean", "std", "min", "max"):
         table.add_column(column, justify="left" if column == "policy" else "right")
-    for name, evaluation in ((f"trained, {run.steps:,} steps", trained), ("random", random)):
+    for name, evaluation in rows.items():
         values = (
             evaluation.mean,
             evaluation.std,

@@ -1,4 +1,4 @@
-"""``dragoman ls``: runs and comparisons below a folder."""
+"""``dragoman ls``: runs and comparisons below a folder, or the built-in tasks."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dragoman.listing import COLUMNS, find_rows
+from dragoman.tasks.catalog import TASKS, scores_of
 
 NUMBERS = ("steps", "last_return")
 FOLDED = ("name", "env", "model", "status")
-PIPED_WIDTH = 200
+PIPED_WIDTH = 300
 
 
 def ls(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to look.")] = Path(),
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="Where to look; 'tasks' lists the built-in tasks."),
+    ] = Path(),
     filter: Annotated[str, typer.Option(help="Only rows in which this text occurs.")] = "",
     sort: Annotated[str, typer.Option(help=f"One of: {', '.join(COLUMNS)}.")] = "name",
 ) -> None:
-    """List runs and comparisons; loads no model."""
+    """List runs and comparisons, or the built-in tasks; loads no model.
+
+    A folder of runs that is called tasks is written ./tasks.
+    """
+    if str(folder) == "tasks":
+        _print(_tasks(filter))
+        return
     rows = find_rows(folder, text=filter, sort=sort)
     if not rows:
         typer.echo(f"no run and no comparison below {folder}")
@@ -46,6 +57,30 @@ def ls(
             "" if row.last_return is None else f"{row.last_return:.3g}",
             f"{row.date:%m-%d %H:%M}",
         )
+    _print(table)
+
+
+def _tasks(text: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("task", "application", "random", "reference", "which is", "needs"):
+        table.add_column(column, no_wrap=column in ("random", "reference"), overflow="fold")
+    for task in TASKS:
+        random, reference = scores_of(task)
+        needs = task.cure or (f"{task.extra} (installed)" if task.extra else "")
+        row = (task.name, task.application, str(random), str(reference), task.reference, needs)
+        if any(text.casefold() in value.casefold() for value in row):
+            table.add_row(*map(Text, row))  # brackets of extras and intervals are no markup
+    table.caption = (
+        "mean return [95 % bootstrap interval] of uniformly random allowed actions and of the "
+        "reference; benchmarks/references.py measures them"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _print(table: Table) -> None:
     # Where nobody looks, a line is one row, for grep and its like.
     console = Console()
-    console.print(table, width=None if console.is_terminal else PIPED_WIDTH, crop=False)
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    console.print(table)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dragoman.budget import Budget
 from dragoman.engines import sb3
 from dragoman.engines.agent import Agent
-from dragoman.engines.assembly import compute_of, observer_of, reader_of, spec_of
-from dragoman.engines.playing import Act, Evaluation, play, random_actions
+from dragoman.engines.assembly import (
+    compute_of,
+    observer_of,
+    reader_of,
+    remembering,
+    rewarder_of,
+    spec_of,
+)
+from dragoman.engines.playing import Act, Evaluation, play, random_actions, sample_texts
 from dragoman.engines.recording import record
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.errors import ConfigError
@@ -19,11 +28,12 @@ from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run, RunWriter
 from dragoman.types import LanguageModel, Tokenizer
 from dragoman.vector import EpisodeRecorder, ObserveVector, make_vector
+from dragoman.vector_reward import RewardVector
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "record", "train"]
+__all__ = ["Evaluation", "evaluate", "evaluate_random", "reader_of", "record", "train"]
 
 
 def train(
@@ -57,11 +67,20 @@ def train(
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     try:
-        observer = observer_of(experiment, recorder, model, seed)
-        env = ObserveVector(recorder, observer) if observer is not None else recorder
-        algorithm = sb3.build(experiment, env, derive_seed("train", seed))
+        if experiment.reward is not None:
+            model = remembering(experiment, model)
+        observer = observer_of(replace(experiment, reward=None), recorder, model, seed)
+        rewards = _rewards(experiment, recorder, model, seed)
+        rewarded = rewards if rewards is not None else recorder
+        env = ObserveVector(rewarded, observer) if observer is not None else rewarded
+        algorithm = sb3.build(experiment, env, derive_seed("train", seed), model)
         with RunWriter(folder, experiment, seed, compute_of(model)) as writer:
-            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget)
+            if rewards is not None:
+                sampled = partial(sample_texts, experiment, rewards.rewarder.describer, seed)
+                rewards.rewarder.prepare(sampled, folder)
+                writer.rewards(rewards.rewarder.found)
+                rewards.rewarder.keep_critiques(writer.critique)
+            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget, rewards)
     finally:
         recorder.close()
     return Run(folder)
@@ -123,3 +142,14 @@ def evaluate_random(
     act: Act = random_actions(env.action_space, seed=seed)
     env.close()
     return play(spec, settings, act, episodes=episodes, seed=seed)
+
+
+def _rewards(
+    experiment: Experiment,
+    recorder: EpisodeRecorder,
+    model: LanguageModel | Tokenizer | None,
+    seed: int,
+) -> RewardVector | None:
+    gamma = sb3.gamma_of(experiment)
+    rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
+    return None if rewarder is None else RewardVector(recorder, rewarder)

@@ -10,7 +10,10 @@ from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
+from dragoman.engines.masters import Masters, groups_of
 from dragoman.policies.acting import ActionPolicy
+from dragoman.policies.penalty import with_penalty
+from dragoman.roles.act import Act
 
 Observed: TypeAlias = dict[str, Tensor]
 
@@ -23,10 +26,12 @@ class ActPolicy(ActorCriticPolicy):
         action_space: The (unbatched) action space.
         lr_schedule: Learning rate by the share of the training that is left.
         make: Makes the policy for these two spaces.
+        act: The act role.
         settings: Keyword arguments of `ActorCriticPolicy`.
     """
 
     policy: ActionPolicy
+    last_penalty: float | None = None
 
     def __init__(
         self,
@@ -35,16 +40,23 @@ class ActPolicy(ActorCriticPolicy):
         lr_schedule: Callable[[float], float],
         *,
         make: Callable[[gym.Space[Any], gym.Space[Any]], ActionPolicy],
+        act: Act,
         **settings: Any,
     ) -> None:
         self._make = make
+        self._act = act
         super().__init__(observation_space, action_space, lr_schedule, **settings)
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
         self.policy = self._make(self.observation_space, self.action_space)
-        trained = [p for p in self.policy.parameters() if p.requires_grad]
-        optimizer: Any = self.optimizer_class
-        self.optimizer = optimizer(trained, lr=lr_schedule(1), **self.optimizer_kwargs)
+        make: Any = self.optimizer_class
+        rate = lr_schedule(1)
+        if self._act.tune is None:
+            trained = [p for p in self.policy.parameters() if p.requires_grad]
+            self.optimizer = make(trained, lr=rate, **self.optimizer_kwargs)
+            return
+        groups = groups_of(self.policy, self._act.tune, rate)
+        self.optimizer = Masters(groups, make, lr=rate, **self.optimizer_kwargs)
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Return actions, values ``(B,)`` and log-probs ``(B,)``."""
@@ -58,6 +70,11 @@ class ActPolicy(ActorCriticPolicy):
         """Return values, log-probs and entropies, each ``(B,)``."""
         inputs, values = self.policy(obs)
         distribution = self._as_theirs(inputs)
+        tune = self._act.tune
+        if tune is not None and tune.reference_kl:
+            divergence = self.policy.divergence(inputs, obs, self._act.temperature).mean()
+            self.last_penalty = float(divergence.detach())
+            values = with_penalty(values, tune.reference_kl * divergence)
         return values, distribution.log_prob(actions), distribution.entropy()
 
     def get_distribution(self, obs: Any) -> Distribution:

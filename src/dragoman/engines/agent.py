@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -41,7 +42,8 @@ class Agent:
         model: LanguageModel | Tokenizer | None = None,
     ) -> None:
         weights = run.weights()
-        experiment = run.experiment
+        # The reward is a matter of the training: playing needs no model for it.
+        experiment = replace(run.experiment, reward=None)
         model = model if model is not None else reader_of(experiment, run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
@@ -49,7 +51,9 @@ class Agent:
         self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
-        self.policy: BasePolicy = sb3.build_policy(experiment, space, env.single_action_space)
+        self.policy: BasePolicy = sb3.build_policy(
+            experiment, space, env.single_action_space, model
+        )
         env.close()
         sb3.restore(self.policy, self.observer, weights)
         torch.manual_seed(derive_seed("sampled actions", seed))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
+from dragoman.describe.prompt import PromptDescriber
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -18,14 +19,22 @@ from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver, RawState
+from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
+from dragoman.roles.rewarding import Rewarder
 from dragoman.types import Describer, LanguageModel, Tokenizer
 from dragoman.vector import AnyObserver
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
-    """Return the specification of the experiment's environment."""
-    return environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+    """Return the specification of the experiment's environment, with a memory if it has one."""
+    spec = environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+    steps = experiment.describe.history
+    if steps:
+        told = {"steps": steps, **_description(experiment)}
+        memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", told)
+        spec.additional_wrappers += (memory,)
+    return spec
 
 
 def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
@@ -48,6 +57,23 @@ def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     return CachedModel(model, store=store)
 
 
+def remembering(
+    experiment: Experiment, model: LanguageModel | Tokenizer | None
+) -> LanguageModel | Tokenizer | None:
+    """Return a language model with one memory for all roles that ask it, else what was given."""
+    if isinstance(model, CachedModel) or not hasattr(model, "encode") or _by_table(experiment):
+        return model
+    return CachedModel(cast(LanguageModel, model))
+
+
+def _by_table(experiment: Experiment) -> bool:
+    """Return whether a role looks the tokens of its texts up in a table."""
+    return any(
+        role is not None and role.encoder == "embedding"
+        for role in (experiment.observe, experiment.act)
+    )
+
+
 def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
     """Return where and how a model computes, for the run's record."""
     inner = model.model if isinstance(model, CachedModel) else model
@@ -60,14 +86,26 @@ def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
 
 def describer_of(experiment: Experiment, env: Any) -> Describer:
     """Return the describer of the experiment for one of its environments."""
-    return describe_env(
-        env,
-        precision=experiment.describe.precision,
-        limits=experiment.describe.limits,
-        observation=experiment.describe.observation,
-        actions=experiment.describe.actions,
-        exact=experiment.describe.exact,
-    )
+    return describe_env(env, **_description(experiment))
+
+
+def _description(experiment: Experiment) -> dict[str, Any]:
+    describe = experiment.describe
+    return {
+        "precision": describe.precision,
+        "limits": describe.limits,
+        "observation": describe.observation,
+        "actions": describe.actions,
+        "exact": describe.exact,
+    }
+
+
+def prompter_of(experiment: Experiment, env: Any) -> Describer:
+    """Return what writes the texts that observe and act read: with goal and history, if any."""
+    describer = describe_env(env, **_description(experiment))
+    if experiment.describe.goal is None and not experiment.describe.history:
+        return describer
+    return PromptDescriber(describer, experiment.describe.goal)
 
 
 def observer_of(
@@ -95,7 +133,7 @@ def observer_of(
         act,
         experiment.observe or Observe(),
         RawState(env.single_observation_space) if state is None else state,
-        describer_of(experiment, env),
+        prompter_of(experiment, env),
         env.single_action_space,
         model=model if isinstance(model, LanguageModel) and experiment.uses_model else None,
         tokenizer=_tokenizer_of(experiment, model) if by_table else None,
@@ -109,7 +147,7 @@ def _state_of(
     settings = experiment.observe
     if settings is None:
         return None
-    describer = describer_of(experiment, env)
+    describer = prompter_of(experiment, env)
     if settings.encoder == "embedding":
         tokenizer = _tokenizer_of(experiment, model)
         return TokenObserver(tokenizer, describer, settings, env.single_observation_space)
@@ -133,11 +171,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenize
     """
     if experiment.model.threads is not None:
         torch.set_num_threads(experiment.model.threads)
-    by_table = any(
-        role is not None and role.encoder == "embedding"
-        for role in (experiment.observe, experiment.act)
-    )
-    if by_table and not experiment.uses_model:
+    if _by_table(experiment) and not experiment.uses_model:
         return tokenizer_of(experiment)
     return _model_of(experiment, seed)
 
@@ -146,3 +180,33 @@ def tokenizer_of(experiment: Experiment) -> Tokenizer:
     """Load the tokenizer of the experiment's language model."""
     settings = experiment.model
     return load_tokenizer(settings.name, trust_remote_code=settings.trust_remote_code)
+
+
+def rewarder_of(
+    experiment: Experiment,
+    env: VectorEnv[Any, Any, Any],
+    model: LanguageModel | Tokenizer | None,
+    *,
+    seed: int,
+    gamma: float,
+) -> Rewarder | None:
+    """Return the reward role of the experiment at work, or nothing where it has none.
+
+    Args:
+        experiment: Whose reward.
+        env: The vector environment, for its documentation and the number of its copies.
+        model: What `reader_of` returned, or any other model to use instead.
+        seed: Seed of the training.
+        gamma: The learner's own discount.
+    """
+    if experiment.reward is None:
+        return None
+    return Rewarder(
+        experiment.reward,
+        describer_of(experiment, env),
+        # By name, since before Python 3.12 isinstance would ask a server for its properties.
+        cast(LanguageModel, model) if hasattr(model, "encode") else None,
+        num_envs=env.num_envs,
+        gamma=gamma,
+        seed=seed,
+    )

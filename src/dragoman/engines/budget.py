@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from dragoman.budget import Budget
-from dragoman.vector import AnyObserver
+from dragoman.types import Cost, LanguageModel
 
 
 class BudgetStop(BaseCallback):
@@ -16,13 +18,13 @@ class BudgetStop(BaseCallback):
 
     Args:
         budget: What may be used.
-        observer: Whose model's tokens count.
+        models: Whose tokens count.
     """
 
-    def __init__(self, budget: Budget, observer: AnyObserver | None) -> None:
+    def __init__(self, budget: Budget, models: Sequence[LanguageModel]) -> None:
         super().__init__()
         self.budget = budget
-        self.observer = observer
+        self.models = models
 
     @property
     def used(self) -> float:
@@ -32,8 +34,7 @@ class BudgetStop(BaseCallback):
     def _total(self) -> float:
         if self.budget.measure == "seconds":
             return time.monotonic()
-        model = None if self.observer is None else self.observer.model
-        return 0.0 if model is None else float(model.cost.tokens)
+        return float(total_cost(self.models).tokens)
 
     def _on_training_start(self) -> None:
         self._begin = self._total()
@@ -48,3 +49,11 @@ class BudgetStop(BaseCallback):
 
     def _on_step(self) -> bool:
         return self.used < self.budget.amount
+
+
+def total_cost(models: Sequence[LanguageModel]) -> Cost:
+    """Return what several language models have cost together."""
+    costs = [model.cost for model in models]
+    return Cost(
+        **{one.name: sum(getattr(cost, one.name) for cost in costs) for one in fields(Cost)}
+    )

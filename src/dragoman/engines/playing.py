@@ -10,9 +10,11 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from dragoman.environments import make_environment
+from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import SpaceError
+from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
+from dragoman.types import Describer
 
 Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
 """Observations and infos of the episodes still running in, one action for each out."""
@@ -135,3 +137,29 @@ def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:
         return space.sample(None if mask is None else np.asarray(mask, np.int8))
 
     return lambda observations, infos: [draw(info) for info in infos]
+
+
+def sample_texts(experiment: Experiment, describer: Describer, seed: int, steps: int) -> list[str]:
+    """Return the texts of the states that uniformly random play goes through, in their order.
+
+    Args:
+        experiment: Whose environment is played.
+        describer: Puts its states into words.
+        seed: Names the play.
+        steps: Steps to take.
+    """
+    env = make_environment(
+        environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps),
+        experiment.env_settings,
+    )
+    act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))
+    observation, info = env.reset(seed=derive_seed("sampled start", seed))
+    texts = [describer.observation(observation, info)]
+    for _ in range(steps):
+        observation, _, ended, cut, info = env.step(act([observation], [info])[0])
+        texts.append(describer.observation(observation, info))
+        if ended or cut:
+            observation, info = env.reset()
+            texts.append(describer.observation(observation, info))
+    env.close()
+    return texts

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from dragoman.engines import sb3
 from dragoman.engines.agent import Agent
-from dragoman.engines.assembly import describer_of
+from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec_of
 from dragoman.engines.frames import encode_frame
 from dragoman.engines.inspection import parts_of, weigh, weighing_of
 from dragoman.engines.playing import episode_seeds
 from dragoman.environments import make_environment, render_without_display
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.recording import (
     Ending,
@@ -28,8 +30,12 @@ from dragoman.recording import (
     critiques_of,
     reward_terms,
 )
+from dragoman.roles.rewarding import BonusWarning, Rewarder
 from dragoman.runs import Run
 from dragoman.types import Describer, LanguageModel, Tokenizer
+from dragoman.vector import make_vector
+
+T = TypeVar("T")
 
 RENDER_MODES = ("rgb_array", "ansi")
 """In this order: pictures, then text."""
@@ -70,11 +76,14 @@ def record(
         if count < 1:
             raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
     agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    if run.experiment.reward is not None and model is None:
+        model = reader_of(run.experiment, run.seed)
     with _rendered(agent.spec, run.experiment) as stage:
         describer = describer_of(run.experiment, stage.env)
         played, taken = [], 0
+        terms = _Terms(_rewarder_of(run, model))
         for number in episode_seeds(episodes, seed):
-            played.append(_play(agent, stage, describer, number, most_steps))
+            played.append(_play(agent, stage, describer, terms, number, most_steps))
             taken += played[-1].length
             on_step(taken)
         return Recording(
@@ -84,7 +93,7 @@ def record(
             parts=parts_of(stage.env.action_space, describer.action),
             weighing=weighing_of(agent.policy),
             episodes=tuple(played),
-            note=stage.note,
+            note=" ".join(filter(None, (stage.note, terms.note))),
         )
 
 
@@ -110,6 +119,58 @@ class _Stage:
         return encode_frame(np.asarray(rendered, dtype=np.uint8))
 
 
+@dataclass
+class _Terms:
+    """The reward role, if any; one that fails is left alone from then on."""
+
+    rewarder: Rewarder | None
+    note: str = ""
+
+    def begin(self, observation: Any, info: dict[str, Any]) -> None:
+        self._tried(lambda rewarder: rewarder.begin(np.zeros(1, np.int64), [observation], [info]))
+
+    def step(
+        self, observation: Any, info: dict[str, Any], action: Any, *, is_terminal: bool
+    ) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Return the terms of a step, and what was said of the state it led to."""
+
+        def advanced(rewarder: Rewarder) -> tuple[dict[str, float], tuple[str, ...]]:
+            steps = rewarder.steps(
+                np.zeros(1, np.int64), [observation], [info], [action], np.array([is_terminal])
+            )
+            found = rewarder.advance(steps, np.zeros(0, np.int64), [], [])
+            terms = {name: float(values[0]) for name, values in found.items()}
+            return terms, rewarder.critiques(steps.reached.texts[0])
+
+        return self._tried(advanced) or ({}, ())
+
+    def _tried(self, work: Callable[[Rewarder], T]) -> T | None:
+        if self.rewarder is None:
+            return None
+        try:
+            return work(self.rewarder)
+        # Such as a server that is off: the replay is worth reading without these numbers.
+        except DragomanError as error:
+            self.rewarder = None
+            self.note = f"No terms of the reward from here on: {error.problem}"
+            return None
+
+
+def _rewarder_of(run: Run, model: LanguageModel | Tokenizer | None) -> Rewarder | None:
+    """Return the run's reward role with what it had learnt and said in the training."""
+    env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
+    gamma = sb3.gamma_of(run.experiment)
+    with warnings.catch_warnings():
+        # The training has told the user.
+        warnings.simplefilter("ignore", BonusWarning)
+        rewarder = rewarder_of(run.experiment, env, model, seed=run.seed, gamma=gamma)
+    env.close()
+    if rewarder is not None:
+        rewarder.load_state(sb3.below("reward.", run.weights()))
+        rewarder.recall(run.critiques())
+    return rewarder
+
+
 @contextmanager
 def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
     plain = make_environment(spec, experiment.env_settings)
@@ -130,9 +191,15 @@ def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
 
 
 def _play(
-    agent: Agent, stage: _Stage, describer: Describer, seed: int, most_steps: int
+    agent: Agent,
+    stage: _Stage,
+    describer: Describer,
+    terms: _Terms,
+    seed: int,
+    most_steps: int,
 ) -> RecordedEpisode:
     observation, info = stage.env.reset(seed=seed)
+    terms.begin(observation, info)
     steps: list[Step] = []
     ending: Ending = "cut"
     while len(steps) < most_steps and ending == "cut":
@@ -140,17 +207,20 @@ def _play(
         batch = agent.read([observation], [info])
         actions, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
         action = actions[0]
+        names = info.get("action_texts")
+        command = (names and names[int(action)]) or describer.action(action)
         weighed, value = weigh(agent.policy, batch, action)
         observation, reward, terminated, truncated, info = stage.env.step(action)
+        added, critiques = terms.step(observation, info, action, is_terminal=bool(terminated))
         steps.append(
             Step(
                 *seen,
-                action=describer.action(action),
+                action=command,
                 weighed=weighed,
                 value=value,
                 reward=float(reward),
-                terms=reward_terms(float(reward), info),
-                critiques=critiques_of(info),
+                terms={**reward_terms(float(reward), info), **added},
+                critiques=(*critiques_of(info), *critiques),
             )
         )
         if terminated or truncated:

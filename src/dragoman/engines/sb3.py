@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,20 +19,27 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
-from dragoman.engines.budget import BudgetStop
+from dragoman.engines.budget import BudgetStop, total_cost
+from dragoman.engines.collapse import CollapseWatch
+from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
 from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
+from dragoman.roles.observe import Observe
+from dragoman.roles.rewarding import Rewarder
 from dragoman.runs import RunWriter, Tensors
+from dragoman.types import LanguageModel
 from dragoman.vector import AnyObserver, EpisodeRecorder, autoreset_mode, split_infos
+from dragoman.vector_reward import RewardVector
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "a2c": A2C,
@@ -125,8 +133,16 @@ class VecAdapter(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> BaseAlgorithm:
+def build(
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+) -> BaseAlgorithm:
     """Return the experiment's algorithm on a vector environment.
+
+    Args:
+        experiment: What to train.
+        env: What to train on.
+        seed: Seed of weights and exploration.
+        model: The language model, where the act role trains it.
 
     Raises:
         ConfigError: The algorithm cannot serve the spaces or refuses its settings.
@@ -135,36 +151,58 @@ def build(experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int) -> B
     observations = env.single_observation_space
     _check_spaces(name, observations, env.single_action_space)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
-    settings: dict[str, Any] = {"device": "cpu", **experiment.algorithm.settings}
+    settings: dict[str, Any] = {"device": _device(experiment, model)}
+    settings |= experiment.algorithm.settings
+    tune = None if experiment.act is None else experiment.act.tune
+    kind = ALGORITHMS[name] if tune is None else TUNED[name]
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
         settings.setdefault("buffer_size", BUFFER_SIZE)
     rate = settings.get("learning_rate")
     try:
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
-        return ALGORITHMS[name](
+        algorithm: BaseAlgorithm = kind(
             _policy_kind(experiment, observations),
             VecAdapter(env),
             seed=seed,
-            **{**settings, "policy_kwargs": _policy_settings(experiment, observations)},
+            **{**settings, "policy_kwargs": _policy_settings(experiment, observations, model)},
         )
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"{name} refuses the settings {dict(experiment.algorithm.settings)}: {error}",
             cure=f"see the constructor of stable_baselines3.{ALGORITHMS[name].__name__}",
         ) from error
+    if isinstance(algorithm, Tuning) and tune is not None:
+        algorithm.tune = tune
+    return algorithm
+
+
+def gamma_of(experiment: Experiment) -> float:
+    """Return the discount that the experiment's algorithm learns with."""
+    default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
+    return float(experiment.algorithm.settings.get("gamma", default))
 
 
 def build_policy(
-    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    experiment: Experiment,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
+    model: Any = None,
 ) -> BasePolicy:
-    """Return the untrained policy of the experiment's algorithm, without the algorithm."""
+    """Return the untrained policy of the experiment's algorithm, without the algorithm.
+
+    Args:
+        experiment: What was trained.
+        observations: What the policy reads.
+        actions: What it chooses from.
+        model: The language model, where the act role trains it.
+    """
     kind = _policy_kind(experiment, observations)
-    settings = _policy_settings(experiment, observations)
+    settings = _policy_settings(experiment, observations, model)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = experiment.algorithm.settings["use_sde"]
-    policy: BasePolicy = kind(observations, actions, lambda progress: 0.0, **settings)
-    return policy
+    policy: BasePolicy = kind(observations, actions, lambda progress: 1.0, **settings)
+    return policy.to(_device(experiment, model))
 
 
 def learn(
@@ -175,6 +213,7 @@ def learn(
     observer: AnyObserver | None,
     callbacks: Sequence[BaseCallback] = (),
     budget: Budget | None = None,
+    rewards: RewardVector | None = None,
 ) -> None:
     """Train, writing metrics, episodes and weights as it goes; saves on Ctrl-C too.
 
@@ -186,16 +225,21 @@ def learn(
         observer: The observe role, if any.
         callbacks: More callbacks of Stable-Baselines3.
         budget: What ends the training instead of the number of steps.
+        rewards: The reward role beneath the algorithm, if any.
     """
     algorithm.set_logger(
         Logger(
             str(writer.path), [_MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))]
         )
     )
-    bookkeeper = _Bookkeeper(writer, recorder, observer)
+    bookkeeper = _Bookkeeper(writer, recorder, observer, rewards)
+    # The first reset comes before the library does this, and may fail already.
+    bookkeeper.init_callback(algorithm)
     steps = experiment.steps
+    if isinstance(algorithm, OnPolicyAlgorithm):
+        callbacks = [CollapseWatch(experiment.collapse), *callbacks]
     if budget is not None:
-        callbacks = [*callbacks, BudgetStop(budget, observer)]
+        callbacks = [*callbacks, BudgetStop(budget, models_of(observer, rewards))]
         steps *= MOST_TIMES
     try:
         algorithm.learn(steps, callback=[bookkeeper, *callbacks], log_interval=1)
@@ -208,15 +252,31 @@ def learn(
         bookkeeper.save()
 
 
-def tensors_of(policy: BasePolicy, observer: AnyObserver | None) -> Tensors:
+def models_of(observer: AnyObserver | None, rewards: RewardVector | None) -> list[LanguageModel]:
+    """Return the different language models that the roles ask."""
+    found = [] if observer is None or observer.model is None else [observer.model]
+    found += [] if rewards is None else rewards.rewarder.models
+    return list({id(model): model for model in found}.values())
+
+
+def tensors_of(
+    policy: BasePolicy, observer: AnyObserver | None, rewarder: Rewarder | None = None
+) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
-        f"policy.{name}": tensor.detach().cpu().numpy()
+        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
         for name, tensor in policy.state_dict().items()
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
+    if rewarder is not None:
+        tensors |= {f"reward.{name}": value for name, value in rewarder.state().items()}
     return tensors
+
+
+def _exact(tensor: torch.Tensor) -> torch.Tensor:
+    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
@@ -225,7 +285,7 @@ def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) 
     Raises:
         RunError: The tensors belong to another network.
     """
-    state = {key: torch.as_tensor(value) for key, value in _below("policy.", tensors).items()}
+    state = {key: torch.as_tensor(value) for key, value in below("policy.", tensors).items()}
     try:
         policy.load_state_dict(state)
     except RuntimeError as error:
@@ -234,7 +294,7 @@ def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) 
             cure="keep config.yaml as the training wrote it",
         ) from error
     if observer is not None:
-        observer.load_state(_below("observer.", tensors))
+        observer.load_state(below("observer.", tensors))
 
 
 def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
@@ -244,7 +304,8 @@ def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
     return np.stack(observations)
 
 
-def _below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+def below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    """Return the tensors whose names begin with a prefix, without it."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -259,10 +320,19 @@ def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[B
     return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
 
 
-def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> dict[str, Any]:
+def _device(experiment: Experiment, model: Any) -> Any:
+    """Return where policies compute: on the processor, unless the model is part of them."""
+    is_part = experiment.act is not None and experiment.act.tune is not None
+    return getattr(getattr(model, "model", model), "device", "cpu") if is_part else "cpu"
+
+
+def _policy_settings(
+    experiment: Experiment, observations: gym.Space[Any], model: Any
+) -> dict[str, Any]:
     own = experiment.algorithm.settings.get("policy_kwargs", {})
     if experiment.act is not None:
-        return {**own, "make": functools.partial(_make_policy, experiment)}
+        make = functools.partial(_make_policy, experiment, model)
+        return {**own, "act": experiment.act, "make": make}
     settings = {"net_arch": list(experiment.algorithm.network), **own}
     if isinstance(observations, TokenSpace):
         settings["features_extractor_class"] = TokenEmbedding
@@ -270,11 +340,21 @@ def _policy_settings(experiment: Experiment, observations: gym.Space[Any]) -> di
 
 
 def _make_policy(
-    experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    experiment: Experiment,
+    model: Any,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
 ) -> ActionPolicy:
     assert experiment.act is not None
     assert isinstance(observations, gym.spaces.Dict)
-    return make_policy(experiment.act, observations, actions, experiment.algorithm.network)
+    return make_policy(
+        experiment.act,
+        observations,
+        actions,
+        experiment.algorithm.network,
+        model=getattr(model, "model", model),
+        pooling=(experiment.observe or Observe()).pooling,
+    )
 
 
 def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
@@ -315,12 +395,19 @@ class _Bookkeeper(BaseCallback):
     """Writes episodes and checkpoints, and adds our own columns to the metrics."""
 
     def __init__(
-        self, writer: RunWriter, recorder: EpisodeRecorder, observer: AnyObserver | None
+        self,
+        writer: RunWriter,
+        recorder: EpisodeRecorder,
+        observer: AnyObserver | None,
+        rewards: RewardVector | None,
     ) -> None:
         super().__init__()
         self.writer = writer
         self.recorder = recorder
         self.observer = observer
+        self.rewards = rewards
+        self.models = models_of(observer, rewards)
+        self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
         self.episodes = 0
         self._saved_at = time.monotonic()
@@ -328,14 +415,19 @@ class _Bookkeeper(BaseCallback):
 
     def save(self) -> None:
         """Write the weights as they are now."""
+        rewarder = None if self.rewards is None else self.rewards.rewarder
         self.writer.save_weights(
-            tensors_of(self.model.policy, self.observer), steps=self.model.num_timesteps
+            tensors_of(self.model.policy, self.observer, rewarder), steps=self.model.num_timesteps
         )
         self._saved_at = time.monotonic()
 
     def _on_step(self) -> bool:
-        for episode in self.recorder.drain():
+        finished = list(self.recorder.drain())
+        # Both count the same episodes, in the same order.
+        terms = [{}] * len(finished) if self.rewards is None else list(self.rewards.drain())
+        for episode, own in zip(finished, terms, strict=True):
             self.episodes += 1
+            self.terms.append(own)
             self.returns.append(episode.episode_return)
             self.writer.episode(
                 {
@@ -345,6 +437,7 @@ class _Bookkeeper(BaseCallback):
                     "length": episode.length,
                     "terminated": episode.terminated,
                     "truncated": episode.truncated,
+                    **{f"reward/{name}": value for name, value in own.items()},
                 }
             )
             self.record()
@@ -362,10 +455,25 @@ class _Bookkeeper(BaseCallback):
         self.logger.record("rollout/episodes", self.episodes)
         seconds = time.monotonic() - self._started_at
         self.logger.record("time/seconds", seconds)
-        if self.observer is not None and self.observer.model is not None:
-            cost = self.observer.model.cost
+        shortened = getattr(self.observer, "shortened", None)
+        if shortened is not None:
+            self.logger.record("prompt/shortened", shortened)
+        if self.rewards is not None:
+            self._record_rewards(self.rewards.rewarder)
+        if self.models:
+            cost = total_cost(self.models)
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
                 self.logger.record(f"model/{name}", getattr(cost, name))
             self.logger.record("model/gigaflops", cost.flops / 1e9)
             self.logger.record("time/model_seconds", cost.seconds)
             self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))
+
+    def _record_rewards(self, rewarder: Rewarder) -> None:
+        """Record means of the terms over the last episodes, their weights and their failures."""
+        for name in self.terms[-1] if self.terms else ():
+            mean = float(np.mean([terms[name] for terms in self.terms]))
+            self.logger.record(f"reward/{name}", mean)
+        self.logger.record("reward_weight/env", rewarder.env_weight)
+        for name, term in rewarder.terms.items():
+            self.logger.record(f"reward_weight/{name}", term.weight)
+            self.logger.record(f"reward_skipped/{name}", term.skipped)

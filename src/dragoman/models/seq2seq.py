@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.meter import Meter
 from dragoman.models.stack import Stack
-from dragoman.types import FloatArray
+from dragoman.types import FloatArray, Pooling
 
 
 class Seq2SeqScorer:
@@ -61,26 +62,86 @@ class Seq2SeqScorer:
                 scores[i] = answer
         return scores
 
+    def read(
+        self,
+        prompts: Sequence[list[int]],
+        candidates: Sequence[Sequence[list[int]]],
+        pooling: Sequence[Pooling],
+    ) -> tuple[Tensor, Tensor]:
+        """Return features of prompts and summed log-probs of candidates, with gradients.
+
+        Args:
+            prompts: Token ids for the encoder.
+            candidates: Token ids for the decoder, of each candidate of each prompt.
+            pooling: ``last`` is the decoder's hidden state at its start token, ``mean`` and
+                ``first`` are the encoder's.
+
+        Returns:
+            float32 features ``(B, len(pooling) * H)``, and the log-probs of all candidates end
+            to end.
+        """
+        device = self._stack.device
+        ids, is_real = pad_right(prompts)
+        ids, is_real = ids.to(device), is_real.to(device)
+        encoded = self._stack.run(ids, is_real=is_real)
+        for prompt, own in zip(prompts, candidates, strict=True):
+            self._meter.encode_decode(len(prompt), [len(tokens) for tokens in own])
+
+        def start() -> Tensor:
+            decoder = self._model.get_decoder().eval()
+            hidden: Tensor = decoder(
+                input_ids=torch.full_like(ids[:, :1], self._start),
+                encoder_hidden_states=encoded,
+                encoder_attention_mask=is_real.long(),
+                use_cache=False,
+            ).last_hidden_state
+            return hidden[:, 0].float()
+
+        real = is_real.unsqueeze(-1)
+        ways: dict[Pooling, Callable[[], Tensor]] = {
+            "last": start,
+            "mean": lambda: (encoded.float() * real).sum(dim=1) / real.sum(dim=1),
+            "first": lambda: encoded[:, 0].float(),
+        }
+        features = torch.cat([ways[name]() for name in pooling], dim=1)
+        if not any(candidates):
+            return features, features.new_zeros(0)
+        chosen, lengths = self._decoded(encoded, is_real, candidates)
+        is_own = torch.arange(chosen.shape[1], device=device) < lengths.unsqueeze(1)
+        return features, (chosen * is_own).sum(dim=1)
+
+    def _decoded(
+        self, encoded: Tensor, is_real: Tensor, candidates: Sequence[Sequence[list[int]]]
+    ) -> tuple[Tensor, Tensor]:
+        """Return log-probs of the tokens of all candidates ``(C, L)``, and their numbers."""
+        rows = [i for i, own in enumerate(candidates) for _ in own]
+        texts = [tokens for own in candidates for tokens in own]
+        targets, own = pad_right(texts)
+        targets, own = targets.to(encoded.device), own.to(encoded.device)
+        inputs = torch.cat([torch.full_like(targets[:, :1], self._start), targets[:, :-1]], dim=1)
+        self._model.eval()
+        logits = self._model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoded[rows]),
+            attention_mask=is_real[rows].long(),
+            decoder_input_ids=inputs,
+            use_cache=False,
+        ).logits.float()
+        chosen = torch.log_softmax(logits, dim=-1).gather(2, targets.unsqueeze(-1)).squeeze(-1)
+        return chosen, own.sum(dim=1)
+
     def _score_batch(
         self, prompts: list[list[int]], candidates: list[Sequence[list[int]]]
     ) -> list[list[FloatArray]]:
         device = self._stack.device
         ids, is_real = pad_right(prompts)
-        rows = [i for i, own in enumerate(candidates) for _ in own]
+        is_real = is_real.to(device)
         texts = [tokens for own in candidates for tokens in own]
-        targets, _ = pad_right(texts)
-        inputs = torch.cat([torch.full_like(targets[:, :1], self._start), targets[:, :-1]], dim=1)
         with torch.inference_mode():
-            encoded = self._stack.run(ids.to(device), is_real=is_real.to(device))
-            logits = self._model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoded[rows]),
-                attention_mask=is_real[rows].long().to(device),
-                decoder_input_ids=inputs.to(device),
-            ).logits.float()
-            chosen = torch.log_softmax(logits, dim=-1).gather(2, targets.to(device).unsqueeze(-1))
+            encoded = self._stack.run(ids.to(device), is_real=is_real)
+            chosen, _ = self._decoded(encoded, is_real, candidates)
         for prompt, own in zip(prompts, candidates, strict=True):
             self._meter.encode_decode(len(prompt), [len(tokens) for tokens in own])
-        log_probs = chosen.squeeze(-1).cpu().numpy()
+        log_probs = chosen.cpu().numpy()
         flat = [log_probs[k, : len(tokens)] for k, tokens in enumerate(texts)]
         bounds = np.cumsum([0, *map(len, candidates)])
         return [flat[a:b] for a, b in pairwise(bounds)]

@@ -42,6 +42,11 @@ class Tokens:
         self._context = context
 
     @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of Transformers."""
+        return self._tokenizer
+
+    @property
     def end(self) -> int | None:
         """The token that the tokenizer ends a text with, if it knows one."""
         token = self._tokenizer.eos_token_id
@@ -105,6 +110,27 @@ class Tokens:
         for ids, text in zip(opened, texts, strict=True):
             self._check_length(ids, text, room=room)
         return opened
+
+    def chat(self, text: str) -> str:
+        """Return a text as what a user says, up to where the model's answer begins.
+
+        Raises:
+            ModelError: The tokenizer has no chat template.
+        """
+        if not getattr(self._tokenizer, "chat_template", None):
+            raise ModelError(
+                f"{self.name!r} has no chat template",
+                cure="set act.chat to false, or use a model that was trained to chat",
+            )
+        said: str = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+        )
+        # What the tokenizer adds by itself must not stand there twice.
+        start = self._tokenizer.bos_token
+        adds = start is not None and self._ids(["a"], special=True)[0][:1] == [
+            self._tokenizer.bos_token_id
+        ]
+        return said.removeprefix(start) if adds else said
 
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
         """Return the tokens of a prompt and of what may follow it.

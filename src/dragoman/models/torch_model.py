@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError, did_you_mean
 from dragoman.generation import Constraint, Generation, Sampling
@@ -21,7 +22,7 @@ from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer
 from dragoman.models.stack import Stack, counting_weights, expand, find_blocks, weights_version
-from dragoman.models.tokens import Tokens
+from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
 from dragoman.models.writing import Writer
 from dragoman.types import Cost, FloatArray, Pooling
@@ -97,6 +98,31 @@ class TorchModel:
     def dtype(self) -> torch.dtype:
         """Precision of weights and hidden states."""
         return self._stack.dtype
+
+    @property
+    def meter(self) -> Meter:
+        """Where its work is booked."""
+        return self._meter
+
+    @property
+    def transformer(self) -> Any:
+        """The model of Transformers inside."""
+        return self._model
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks, from the lowest up."""
+        return self._stack.blocks
+
+    @property
+    def is_seq2seq(self) -> bool:
+        """Whether it is an encoder-decoder model."""
+        return self._is_seq2seq
+
+    @property
+    def packs(self) -> bool:
+        """Whether several candidates can stand side by side behind one prompt."""
+        return self._stack.packs
 
     def compile(self) -> None:
         """Compile the blocks; the next calls take minutes, those after them may be faster."""
@@ -220,6 +246,52 @@ class TorchModel:
             written = self._writer.write(tokens, sampling, constraint, prefix)
         found = dict(zip(distinct, written, strict=True))
         return [found[prompt] for prompt in prompts]
+
+    def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
+        """Return the tokens of a prompt and of what may follow it, as scoring reads them."""
+        if self._is_seq2seq:
+            return Continuations(
+                self._tokens.of([prompt])[0], self._tokens.plain_candidates(candidates)
+            )
+        return self._tokens.continuations(prompt, candidates)
+
+    def chat(self, text: str) -> str:
+        """Return a text as what a user says in a chat, up to where the answer begins."""
+        return self._tokens.chat(text)
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, with the special tokens the tokenizer adds."""
+        return self._tokens.of(texts)
+
+    def copied(self, names: Collection[str]) -> TorchModel:
+        """Return a copy with weights of its own under these names, and the same ones elsewhere."""
+        shared = {
+            id(weight): weight
+            for name, weight in self._model.named_parameters()
+            if name not in names
+        }
+        return self.around(copy.deepcopy(self._model, shared))
+
+    def around(self, transformer: Any) -> TorchModel:
+        """Return a model with the same tokenizer and books around another of Transformers."""
+        made = TorchModel(transformer, self._tokens.tokenizer, name=self.name)
+        made._meter = self._meter
+        return made
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return float32 logits ``(R, V)`` of final hidden states ``(R, H)``."""
+        return self._head.logits(hidden)
+
+    def seq2seq_with_gradients(
+        self,
+        prompts: Sequence[list[int]],
+        candidates: Sequence[Sequence[list[int]]],
+        pooling: Sequence[Pooling],
+    ) -> tuple[Tensor, Tensor]:
+        """Read with an encoder-decoder model; see `Seq2SeqScorer.read`."""
+        return Seq2SeqScorer(self._model, self._stack, self._meter).read(
+            prompts, candidates, pooling
+        )
 
     def rows(self, texts: Sequence[str]) -> list[Row]:
         """Return the tokens of each text, as `Trunk.run` reads them."""

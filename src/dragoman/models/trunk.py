@@ -73,6 +73,10 @@ class Trunk:
         mask, positions = self._masks(rows, layout)
         return self._stack.run(ids, mask=mask, positions=positions, above=above)
 
+    def depth(self, row: Row) -> int:
+        """Return how many blocks will be run for a row: all, or those above what is kept."""
+        return self._stack.num_layers - (self._below if row in self._known else 0)
+
     def clear(self) -> None:
         """Forget all rows, as a new rollout brings others."""
         self._known.clear()

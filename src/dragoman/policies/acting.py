@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from dragoman.errors import ConfigError
+from dragoman.models.torch_model import TorchModel
+from dragoman.models.tuning import TunedModel
 from dragoman.policies.actors import (
     ConcatActor,
     DotActor,
@@ -30,15 +32,18 @@ from dragoman.policies.actors import (
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.policies.masking import MaskedCategorical
 from dragoman.policies.networks import mlp
+from dragoman.policies.penalty import divergence
+from dragoman.policies.readers import StateReader, TunedReader, size_of
 from dragoman.roles.act import Act
-from dragoman.roles.embedding import OptionTokenSpace, TokenSpace
+from dragoman.roles.embedding import OptionTokenSpace
+from dragoman.types import Pooling
 
 
 class ActionPolicy(nn.Module):
-    """Actor and critic on one state.
+    """Actor and critic on what a reader makes of an observation.
 
     Args:
-        reader: Turns the observation's ``state`` into features ``(B, D)``.
+        reader: Observation to the states of actor and critic.
         actor: State and observation to logits ``(B, K)``, or to means of continuous actions.
         critic: State to a value ``(B, 1)``.
         log_std: Logarithms of the standard deviations of continuous actions, if they are.
@@ -46,7 +51,7 @@ class ActionPolicy(nn.Module):
 
     def __init__(
         self,
-        reader: nn.Module,
+        reader: StateReader | TunedReader,
         actor: nn.Module,
         critic: nn.Module,
         log_std: nn.Parameter | None = None,
@@ -63,15 +68,30 @@ class ActionPolicy(nn.Module):
         Of named actions these are ``K`` logits and, beside them, which are admissible; of
         continuous actions ``K`` means and logarithms of standard deviations.
         """
-        state = self.reader(observation["state"])
+        state, critic_state, observation = self.reader(observation)
         found = self.actor(state, observation)
         beside = observation["mask"] if self.log_std is None else self.log_std.expand_as(found)
-        return torch.cat([found, beside.to(found.dtype)], dim=-1), self.critic(state).squeeze(-1)
+        inputs = torch.cat([found, beside.to(found.dtype)], dim=-1)
+        return inputs, self.critic(critic_state).squeeze(-1)
 
     def values(self, observation: Observation) -> Tensor:
         """Return values ``(B,)`` alone, without looking at the actions."""
-        values: Tensor = self.critic(self.reader(observation["state"])).squeeze(-1)
+        values: Tensor = self.critic(self.reader.critic_state(observation)).squeeze(-1)
         return values
+
+    def divergence(self, inputs: Tensor, observation: Observation, temperature: float) -> Tensor:
+        """Return the divergence ``(B,)`` of the policy from that of the untrained model.
+
+        Args:
+            inputs: What `forward` returned.
+            observation: With the untrained model's ``scores``.
+            temperature: What these are divided by.
+        """
+        logits = observation["scores"] / temperature
+        reference = MaskedCategorical(logits, observation["mask"] > 0)
+        ours = self.distribution(inputs)
+        assert isinstance(ours, MaskedCategorical)
+        return divergence(ours, reference)
 
     def distribution(self, inputs: Tensor) -> Distribution:
         """Return the distribution of actions, of a batch of shape ``(B,)`` or ``(B, K)``."""
@@ -87,6 +107,9 @@ def make_policy(
     observations: gym.spaces.Dict,
     actions: gym.Space[Any],
     hidden: Sequence[int] = (64, 64),
+    *,
+    model: TorchModel | None = None,
+    pooling: tuple[Pooling, ...] = ("last",),
 ) -> ActionPolicy:
     """Return the untrained policy of the act role.
 
@@ -95,21 +118,25 @@ def make_policy(
         observations: What its observer returns.
         actions: The (unbatched) action space: Discrete, or Box for a head.
         hidden: Units of the hidden layers of actor and critic.
+        model: The language model, where it is to be trained.
+        pooling: What becomes of the hidden states of a prompt, where it is to be trained.
     """
-    space = observations["state"]
-    reader = TokenEmbedding(space) if isinstance(space, TokenSpace) else nn.Flatten()
-    width = reader.features_dim if isinstance(reader, TokenEmbedding) else _size(space)
-    critic = mlp(width, hidden, 1)
+    reader: StateReader | TunedReader
+    if settings.tune is None:
+        reader = StateReader(observations["state"])
+    else:
+        reader = TunedReader(_tuned(settings, model), settings, pooling, observations)
+    critic = mlp(reader.critic_width, hidden, 1)
     if not isinstance(actions, gym.spaces.Discrete):
-        size = _size(actions)
+        size = size_of(actions)
         log_std = nn.Parameter(torch.zeros(size))
-        return ActionPolicy(reader, HeadActor(width, size, hidden), critic, log_std)
+        return ActionPolicy(reader, HeadActor(reader.width, size, hidden), critic, log_std)
 
     def make_actor(name: str) -> nn.Module:
         if name == "head":
-            return HeadActor(width, int(actions.n), hidden)
+            return HeadActor(reader.width, int(actions.n), hidden)
         if name == "match":
-            return _make_match(settings, observations["actions"], width, hidden, reader)
+            return _make_match(settings, observations, reader, hidden)
         prior = ScoreActor(settings.temperature, settings.learn_temperature)
         if name == "score":
             return prior
@@ -118,26 +145,42 @@ def make_policy(
     return ActionPolicy(reader, make_actor(settings.policy), critic)
 
 
+def _tuned(settings: Act, model: TorchModel | None) -> TunedModel:
+    tune = settings.tune
+    assert tune is not None
+    if model is None:
+        raise ConfigError(
+            "act.tune is set, but there is no model whose weights can be trained here",
+            cure="name a model of Transformers, or leave act.tune out",
+        )
+    return TunedModel(
+        model,
+        how=tune.how,
+        rank=tune.rank,
+        alpha=tune.alpha,
+        modules=tune.modules,
+        top=tune.top,
+        tokens=tune.tokens,
+        keep_bytes=tune.keep_bytes,
+    )
+
+
 def _make_match(
     settings: Act,
-    space: gym.Space[Any],
-    width: int,
+    observations: gym.spaces.Dict,
+    reader: StateReader | TunedReader,
     hidden: Sequence[int],
-    reader: nn.Module,
 ) -> nn.Module:
     action_reader = None
-    if isinstance(space, OptionTokenSpace):
-        # A word means one thing, in an observation and in an action.
-        shared = reader.rows if isinstance(reader, TokenEmbedding) else None
-        action_reader = TokenEmbedding(space.each, shared)
-        action_width = action_reader.features_dim
+    if isinstance(reader, TunedReader):
+        action_width = len(settings.pooling) * reader.model.inner.hidden_size
     else:
+        space = observations["actions"]
         assert space.shape is not None
         action_width = space.shape[-1]
+        if isinstance(space, OptionTokenSpace):
+            # A word means one thing, in an observation and in an action.
+            action_reader = TokenEmbedding(space.each, reader.table)
+            action_width = action_reader.features_dim
     kind = {"concat": ConcatActor, "dot": DotActor}[settings.interaction]
-    return kind(width, action_width, hidden or (64,), action_reader)
-
-
-def _size(space: gym.Space[Any]) -> int:
-    assert space.shape is not None
-    return int(np.prod(space.shape))
+    return kind(reader.width, action_width, hidden or (64,), action_reader)

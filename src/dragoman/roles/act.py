@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.roles.controls import Control
+from dragoman.roles.tune import Tune
 from dragoman.types import Pooling
 
 PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
@@ -61,6 +62,8 @@ class Act:
         normalisation: By what a text's log-prob is divided (score, hybrid): nothing (``sum``),
             its tokens or its words.
         question: What stands between an observation's text and an action's (score, hybrid).
+        chat: Ask in the words of the model's chat template, as its user; what is scored is then
+            its answer (score, hybrid).
         domain: Subtract the scores after this prompt, which only names the domain: what is left
             is how much more likely an action is here than anywhere (score, hybrid).
         temperature: What scores are divided by before the softmax (score, hybrid).
@@ -73,6 +76,8 @@ class Act:
         max_tokens: Most tokens of an action's text that the table reads.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
+        tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
+            hidden layer, pooled as the observe role says.
     """
 
     policy: PolicyName = "head"
@@ -81,6 +86,7 @@ class Act:
     interaction: Literal["concat", "dot"] = "concat"
     normalisation: Normalisation = "token"
     question: str = "Next action:"
+    chat: bool = False
     domain: str | None = None
     temperature: float = 1.0
     learn_temperature: bool = True
@@ -90,6 +96,10 @@ class Act:
     max_tokens: int = 24
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
+    tune: Tune | None = None
+
+    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
+    """What stands in its place in an arm without a model, so that both arms know the masks."""
 
     def __post_init__(self) -> None:
         if "{action}" not in self.template:
@@ -97,9 +107,23 @@ class Act:
                 f"act.template is {self.template!r}, which has no place for the action's text",
                 cure="write {action} where the text should stand",
             )
-
-    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
-    """What stands in its place in an arm without a model, so that both arms know the masks."""
+        if not self.temperature > 0:
+            raise ConfigError(
+                f"act.temperature is {self.temperature}", cure="choose a number above 0"
+            )
+        if self.tune is None:
+            return
+        if self.encoder == "embedding" or (self.scores == "uniform" and self.policy == "score"):
+            raise ConfigError(
+                "act.tune trains the model, but these settings of act leave the model out",
+                cure="leave act.tune out",
+            )
+        if self.tune.reference_kl and self.policy != "score":
+            raise ConfigError(
+                "act.tune.reference_kl is set, but an untrained model has no policy "
+                f"{self.policy!r}",
+                cure="use policy 'score', or leave reference_kl out",
+            )
 
     @property
     def reads_scores(self) -> bool:
@@ -113,7 +137,9 @@ class Act:
 
     @property
     def uses_model(self) -> bool:
-        """Whether action texts are read by the language model."""
+        """Whether texts are read by the language model for this role."""
+        if self.tune is not None:
+            return True
         scored = self.reads_scores and self.scores == "model"
         return scored or (self.reads_texts and self.encoder == "model")
 
@@ -121,17 +147,20 @@ class Act:
     def controls(self) -> tuple[Control, ...]:
         """Placebos of this policy; a head has those of the observe role only."""
         if self.policy == "head":
-            return ()
+            return () if self.tune is None else (RANDOM_WEIGHTS,)
+        # Of a model that is trained, scores and features are what is trained.
+        is_prior = self.policy == "hybrid" or (self.policy == "score" and self.tune is None)
+        by_table = self.reads_texts and self.tune is None
         return (
             RANDOM_WEIGHTS,
             SHUFFLED_TEXTS,
-            *((UNIFORM_PRIOR,) if self.reads_scores else ()),
-            *((LEARNED_EMBEDDING,) if self.reads_texts else ()),
+            *((UNIFORM_PRIOR,) if is_prior else ()),
+            *((LEARNED_EMBEDDING,) if by_table else ()),
         )
 
     @property
     def prior(self) -> str:
         """One line of what prior knowledge the role hands to the agent."""
-        if self.policy == "head":
+        if self.policy == "head" and self.tune is None:
             return "which actions are admissible, where the environment says so"
         return "the language model's pre-training; the wording of observations and actions"

@@ -144,7 +144,57 @@ TASKS: tuple[Task, ...] = (
         "packing:exact",
         "operations",
     ),
+    Task("dragoman/TicTacToe-v0", "board game", "tree search", "opponents:mcts", "boards"),
+    Task("dragoman/ConnectFour-v0", "board game", "tree search", "opponents:mcts", "boards"),
+    # Each move of the search takes most of a second.
+    Task("dragoman/Chess-v0", "board game", "tree search", "opponents:mcts", "boards", episodes=4),
+    Task(
+        "dragoman/2048-v0",
+        "board game",
+        "random playouts",
+        "opponents:playouts",
+        "boards",
+        episodes=3,
+    ),
+    Task(
+        "dragoman/LeducPoker-v0",
+        "board game",
+        "tree search",
+        "opponents:mcts",
+        "boards",
+        episodes=300,
+    ),
+    Task(
+        "dragoman/BreakoutRAM-v0",
+        "video game",
+        "follow the ball",
+        "atari:follow",
+        "atari",
+        episodes=10,
+    ),
+    Task(
+        "dragoman/PongRAM-v0", "video game", "follow the ball", "atari:follow", "atari", episodes=10
+    ),
+    *(
+        Task(
+            f"dragoman/BabyAIText-{mission}-v0",
+            "grid with missions",
+            "BabyAI's bot",
+            "babyai_bot:bot",
+            "minigrid",
+            settings={"split": split},
+        )
+        for mission in ("GoToLocal", "PickupLocal", "PutNextLocal", "OpenDoor", "Sequence", "Mixed")
+        for split in ("train", "test")
+    ),
     Task("dragoman/TidyHouse-v0", "text world", "oracle", "tidy_house:oracle"),
+    Task(
+        "dragoman/TidyHouse-v0",
+        "text world",
+        "oracle",
+        "tidy_house:oracle",
+        settings={"split": "test"},
+    ),
     Task("dragoman/TextWorld-v0", "text world", "oracle", "textworld:oracle", "textworld"),
 )
 

@@ -1,0 +1,78 @@
+"""Import what a user names: ``package.module:Name`` or ``path/to/file.py:Name``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dragoman.errors import ConfigError, did_you_mean
+
+_FROM_FILES: dict[tuple[Path, int], ModuleType] = {}
+
+
+def import_module(source: str, name: str) -> ModuleType:
+    """Return a module by its dotted name or its file.
+
+    Args:
+        source: ``package.module`` or ``path/to/file.py``.
+        name: What the user wrote, for messages.
+
+    Raises:
+        ConfigError: There is no such module or file.
+    """
+    if source.endswith(".py"):
+        return _from_file(Path(source), name)
+    try:
+        return importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{name!r}: no module named {source!r}: {error}",
+            cure="install the package, or name the file: 'path/to/file.py:Name'",
+        ) from error
+
+
+def import_name(path: str) -> Any:
+    """Return what ``module:Name`` or ``file.py:Name`` leads to.
+
+    Raises:
+        ConfigError: There is no such module, file or name.
+    """
+    source, separator, attribute = path.rpartition(":")
+    if not separator:
+        raise ConfigError(
+            f"{path!r} names no module and no file", cure="write 'my_file.py:my_name'"
+        )
+    module = import_module(source, path)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            own = [key for key in vars(module) if not key.startswith("_")]
+            raise ConfigError(
+                f"{path!r}: there is no {attribute!r} in {source!r}{did_you_mean(attribute, own)}",
+                cure="name a function or a class that the module defines",
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _from_file(path: Path, name: str) -> ModuleType:
+    if not path.is_file():
+        raise ConfigError(f"{name!r}: there is no file {path}", cure="check the path")
+    # Loaded by location, so that the user's folder never enters sys.path and cannot shadow a
+    # package; a class keeps one identity however often its unchanged file is named.
+    place = path.resolve()
+    key = (place, place.stat().st_mtime_ns)
+    if key not in _FROM_FILES:
+        spec = importlib.util.spec_from_file_location(f"dragoman_user_{path.stem}", place)
+        if spec is None or spec.loader is None:
+            raise ConfigError(f"{name!r}: {path} cannot be imported", cure="name a Python file")
+        module = importlib.util.module_from_spec(spec)
+        # Dataclasses look their own module up by name while they are made.
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        _FROM_FILES[key] = module
+    return _FROM_FILES[key]

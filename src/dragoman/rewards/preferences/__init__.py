@@ -1,0 +1,1 @@
+"""A reward learnt from the model's choices between pairs of states."""

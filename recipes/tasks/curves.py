@@ -20,13 +20,6 @@ from dragoman.runs import Run
 from dragoman.tasks.catalog import TASKS, Task, scores_of
 
 HERE = Path(__file__).parent
-OTHERS = (
-    Task("dragoman/BabyAIText-GoToLocal-v0", "grid with missions", "bot", "babyai_bot:bot"),
-    Task("dragoman/BreakoutRAM-v0", "video game", "follow the ball", "atari:follow", episodes=20),
-    Task("dragoman/TicTacToe-v0", "board game", "tree search", "opponents:mcts"),
-)
-"""Tasks that the catalogue does not have."""
-
 SHARE = 0.05
 """Of a training's episodes: what the running mean is taken over."""
 MODEL, TWIN, GREY = "#C24E00", "#0072B2", "#5c5c5c"
@@ -67,7 +60,7 @@ def yardsticks(experiment: Experiment) -> tuple[Task, float, float]:
     From the catalogue where it knows the task with these settings, else from episodes played now.
     """
     settings: dict[str, Any] = dict(experiment.env_settings)
-    known = next(task for task in (*TASKS, *OTHERS) if task.id == experiment.env)
+    known = next(task for task in TASKS if task.id == experiment.env)
     limit = experiment.max_episode_steps or known.max_episode_steps
     task = replace(known, settings=settings, max_episode_steps=limit)
     if task in TASKS:

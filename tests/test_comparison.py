@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dragoman.comparison import Arm, Comparison, keep
+from dragoman.comparison import Arm, BestKnown, Comparison, keep
 from dragoman.comparison_file import read_comparison
 from dragoman.errors import ConfigError, RunError
 from tests.comparing.making import make_comparison, write_comparison, write_file
@@ -211,5 +211,21 @@ def test_reading_a_comparison_loads_no_torch() -> None:
 @pytest.mark.parametrize("file", COMPARISONS, ids=lambda file: file.stem)
 def test_every_comparison_that_comes_with_it_can_be_read(file: Path) -> None:
     comparison = read_comparison(file)
-    assert comparison.baseline == "no-model"
+    assert comparison.arms[comparison.baseline].kind == "baseline"
     assert all(comparison.experiment(name) for name in comparison.arms)
+
+
+def test_the_best_known_return_is_looked_up_in_the_catalogue(tmp_path: Path) -> None:
+    def reference(text: str) -> BestKnown:
+        file = tmp_path / "small.yaml"
+        file.write_text(text)
+        return read_comparison(file).reference
+
+    tidy = "base: {env: dragoman/TidyHouse-v0}\nevaluation: {env_settings: {split: test}}\n"
+    assert reference(tidy) == BestKnown(1.0, "oracle, 100 episodes")
+    assert reference("base: {env: CartPole-v1}\n").best_known == 500.0
+    # Another time limit or other settings are another task.
+    assert reference("base: {env: CartPole-v1, max_episode_steps: 9}\n") == BestKnown()
+    assert reference(tidy.replace("split: test", "num_objects: 1")) == BestKnown()
+    given = "reference: {best_known: 7, source: me}\n"
+    assert reference(tidy + given) == BestKnown(7, "me")

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import re
 import runpy
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from gymnasium.utils.env_checker import check_env
+from typer.testing import CliRunner
 
 import dragoman
+from dragoman.cli import app
+from dragoman.environments import environment_spec, make_environment
 from dragoman.experiment import Experiment
 from dragoman.testing import ScriptedModel
+from recipes.tasks import curves
 from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.reading import read_numbers
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "recipes/README.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "recipes/README.md",
+    ROOT / "recipes/tasks/README.md",
+]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+TASK_RECIPES = sorted((ROOT / "recipes/tasks").glob("*.yaml"))
 SNIPPETS = sorted((ROOT / "docs/snippets").glob("*.py"))
+YAML_SNIPPET = re.compile(r"^<!-- (docs/snippets/\S+\.yaml) -->\n```yaml\n(.*?)^```", re.M | re.S)
+SESSION = re.compile(r"^    \$ dragoman (describe docs/.*)\n((?:    .+\n)+)", re.M)
 SNIPPET = re.compile(r"^<!-- (docs/snippets/\S+\.py) -->\n```python\n(.*?)^```", re.M | re.S)
 
 
@@ -62,6 +78,9 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         short = replace(Experiment.from_yaml(recipe), steps=1)
         (tmp_path / "recipes" / recipe.name).write_text(short.to_yaml())
     monkeypatch.chdir(tmp_path)
+    # Beside it, as a script's own folder is on the path; all of them would hide minigrid.
+    shutil.copy(ROOT / "docs/snippets/cold_store.py", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     with StubServer(lambda path, body: chat_answer('{"answer": "right"}')) as stub:
         monkeypatch.setenv("MODEL_URL", stub.url)
         runpy.run_path(str(file), run_name="__main__")
@@ -73,6 +92,101 @@ def test_every_recipe_trains_for_one_update(recipe: Path, tmp_path: Path) -> Non
     model = ScriptedModel(count_characters, hidden_size=3, num_layers=30)
     run = dragoman.train(experiment, out=tmp_path / "run", model=model)
     assert len(run.metrics()) >= 1
+
+
+TWINS = {
+    "numbers": {"observe": None},
+    "text": {"observe.encoder": "embedding", "act.encoder": "embedding"},
+}
+"""The arm without a model, where an observation is numbers and where it is text."""
+OF_TEXT = ("babyai", "textworld")
+SHORT = {
+    "ppo": {"steps": 64, "algorithm.settings.n_steps": 16, "algorithm.settings.batch_size": 16},
+    "sac": {"steps": 24, "algorithm.settings.learning_starts": 8, "max_episode_steps": 8},
+}
+"""A row of metrics tells of an update that is over, so two rollouts, or two episodes, are least."""
+
+
+@pytest.mark.parametrize("arm", ["model", "twin"])
+@pytest.mark.parametrize("recipe", TASK_RECIPES, ids=lambda recipe: recipe.stem)
+def test_every_task_recipe_and_its_twin_update(
+    recipe: Path, arm: str, tmp_path: Path, tiny_gpt2_path: Path
+) -> None:
+    experiment = Experiment.from_yaml(recipe).replaced({"num_envs": 2})
+    experiment = experiment.replaced(SHORT[experiment.algorithm.name])
+    if recipe.stem == "textworld":  # a game takes a second to make
+        experiment = experiment.replaced({"env_settings.num_games": 1})
+    model: Any = ScriptedModel(count_characters, num_layers=30)
+    if arm == "twin":
+        experiment = experiment.replaced(TWINS["text" if recipe.stem in OF_TEXT else "numbers"])
+        assert not experiment.uses_model
+        model = dragoman.load_model(str(tiny_gpt2_path))  # only its tokenizer is asked
+    run = dragoman.train(experiment, out=tmp_path / "run", model=model)
+    assert max(row.get("train/n_updates", 0) for row in run.metrics()) > 0
+
+
+def test_curves_of_both_arms_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(curves, "HERE", tmp_path)
+    experiment = Experiment.from_yaml(ROOT / "recipes/tasks/jobshop.yaml", {"num_envs": 2})
+    experiment = experiment.replaced({**SHORT["ppo"], "observe.freeze_after": 8})
+    model = ScriptedModel(count_characters, num_layers=30)
+    run = dragoman.train(experiment, out=tmp_path / "jobshop/smollm2", model=model)
+    dragoman.train(experiment.replaced(TWINS["numbers"]), out=tmp_path / "jobshop/twin")
+    curves.main(str(tmp_path), "jobshop")
+    assert (tmp_path / "jobshop.png").stat().st_size > 10_000
+    random, reference = map(float, re.findall(r"-\d\.\d+", capsys.readouterr().out))
+    assert random < reference < -1, "no shop is done before its lower bound"
+    steps, means = curves.running_mean(run)
+    returns = [episode["return"] for episode in run.episodes()]
+    assert len(returns) == 6
+    # Three pairs end together; the windows of five that are full end with the last pair.
+    assert steps.tolist() == [54]
+    assert means.tolist() == pytest.approx([sum(returns[1:]) / 5])
+
+
+def test_the_page_on_own_environments_shows_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    sessions = SESSION.findall((ROOT / "docs/own-environment.md").read_text())
+    assert len(sessions) == 2
+    for command, shown in sessions:
+        printed = CliRunner().invoke(app, command.split()).stdout
+        assert printed.splitlines() == [line[4:] for line in shown.splitlines()]
+
+
+def test_the_figures_on_the_page_on_own_environments() -> None:
+    text = (ROOT / "docs/own-environment.md").read_text()
+    env = make_environment(environment_spec(f"{ROOT}/docs/snippets/cold_store.py:ColdStore"))
+
+    def cost_of_a_day(policy: Callable[[Any], Any]) -> float:
+        total = 0.0
+        for seed in range(50):
+            env.reset(seed=seed)
+            env.action_space.seed(seed)
+            over = False
+            while not over:
+                _, reward, _, over, _ = env.step(policy(env.unwrapped))
+                total -= float(reward) / 50
+        return total
+
+    assert f"pays {cost_of_a_day(lambda store: env.action_space.sample()):.0f} euros" in text
+    assert f"5 degrees) {cost_of_a_day(lambda store: int(store.inside > 5)):.2f}" in text
+
+
+def test_the_own_environments_keep_gymnasiums_rules_and_train(tmp_path: Path) -> None:
+    ((name, shown),) = YAML_SNIPPET.findall((ROOT / "docs/own-environment.md").read_text())
+    assert (ROOT / name).read_text() == shown
+    file = ROOT / "docs/snippets/cold_store.py"
+    model = ScriptedModel(count_characters, num_layers=30)
+    for kind, more in (("ColdStore", {}), ("SpeakingColdStore", {"act.policy": "match"})):
+        env = make_environment(environment_spec(f"{file}:{kind}")).unwrapped
+        check_env(env, skip_render_check=True)
+        short = {"env": f"{file}:{kind}", "num_envs": 2, **more}
+        experiment = Experiment.from_yaml(ROOT / name, {**short, **SHORT["ppo"]})
+        assert dragoman.train(experiment, out=tmp_path / kind, model=model).metrics()
 
 
 def founding_sketch():

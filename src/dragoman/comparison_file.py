@@ -14,6 +14,7 @@ from dragoman.comparison import Arm, BestKnown, Comparison, Evaluated, validated
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, read_mapping, with_overrides
 from dragoman.roles.controls import Control, roles_of
+from dragoman.tasks.catalog import TASKS, scores_of
 
 BASELINE = "no-model"
 SEEDS = 10
@@ -89,8 +90,19 @@ def read_comparison(
         evaluation=read.evaluation,
         budget=read.budget,
         threshold=read.threshold,
-        reference=read.reference,
+        reference=_reference(read, experiment),
     )
+
+
+def _reference(read: ComparisonFile, experiment: Experiment) -> BestKnown:
+    """Return the file's best known return, or that of the catalogue where the file says none."""
+    settings = {**experiment.env_settings, **read.evaluation.env_settings}
+    if read.reference.best_known is None and experiment.max_episode_steps is None:
+        for task in TASKS:
+            if (task.id, task.settings) == (experiment.env, settings):
+                _, score = scores_of(task)
+                return BestKnown(score.mean, f"{task.reference}, {score.episodes} episodes")
+    return read.reference
 
 
 def all_arms(

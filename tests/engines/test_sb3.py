@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines.sb3 import VecAdapter, build
+from dragoman.engines.sb3 import build
+from dragoman.engines.vec_adapter import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from tests.counting import Counting

@@ -194,8 +194,10 @@ def test_text_under_a_seed():
     env = make(jobs=2, machines=2, render_mode="ansi")
     env.reset(seed=7)
     first = env.render()
-    env.reset(seed=7)
-    assert env.render() == first == TEXT_SEED_7
+    _, info = env.reset(seed=7)
+    assert env.render() == first == info["text"] == TEXT_SEED_7
+    *_, info = env.step(0)
+    assert info["text"] == env.render() != first
 
 
 def test_action_texts_are_a_bijection():
@@ -206,6 +208,8 @@ def test_action_texts_are_a_bijection():
         allowed = np.flatnonzero(info["action_mask"])
         texts = [env.unwrapped.action_text(action) for action in allowed]
         assert [env.unwrapped.action_of(text) for text in texts] == allowed.tolist()
+        assert [info["action_texts"][action] for action in allowed] == texts
+        assert sum(map(bool, info["action_texts"])) == len(allowed)
         _, _, over, _, info = env.step(masks.uniform(env))
         if over:
             _, info = env.reset()

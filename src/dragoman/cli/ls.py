@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dragoman.listing import COLUMNS, find_rows
 from dragoman.tasks.catalog import TASKS, scores_of
 
 NUMBERS = ("steps", "last_return")
 FOLDED = ("name", "env", "model", "status")
-PIPED_WIDTH = 200
+PIPED_WIDTH = 300
 
 
 def ls(
@@ -62,13 +63,13 @@ def ls(
 def _tasks(text: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("task", "application", "random", "reference", "which is", "needs"):
-        table.add_column(column, no_wrap=column != "needs", overflow="fold")
+        table.add_column(column, no_wrap=column in ("random", "reference"), overflow="fold")
     for task in TASKS:
         random, reference = scores_of(task)
         needs = task.cure or (f"{task.extra} (installed)" if task.extra else "")
         row = (task.name, task.application, str(random), str(reference), task.reference, needs)
         if any(text.casefold() in value.casefold() for value in row):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # brackets of extras and intervals are no markup
     table.caption = (
         "mean return [95 % bootstrap interval] of uniformly random allowed actions and of the "
         "reference; benchmarks/references.py measures them"
@@ -80,4 +81,6 @@ def _tasks(text: str) -> Table:
 def _print(table: Table) -> None:
     # Where nobody looks, a line is one row, for grep and its like.
     console = Console()
-    console.print(table, width=None if console.is_terminal else PIPED_WIDTH, crop=False)
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    console.print(table)

@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.engines import sb3
 from dragoman.engines.assembly import observer_of, reader_of, spec_of
+from dragoman.engines.weights import restore
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
 from dragoman.types import LanguageModel, Tokenizer
@@ -55,7 +56,7 @@ class Agent:
             experiment, space, env.single_action_space, model
         )
         env.close()
-        sb3.restore(self.policy, self.observer, weights)
+        restore(self.policy, self.observer, weights)
         torch.manual_seed(derive_seed("sampled actions", seed))
         if self.observer is not None:
             self.observer.learning = False

@@ -18,6 +18,7 @@ from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec
 from dragoman.engines.frames import encode_frame
 from dragoman.engines.inspection import parts_of, weigh, weighing_of
 from dragoman.engines.playing import episode_seeds
+from dragoman.engines.weights import below
 from dragoman.environments import make_environment, render_without_display
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
@@ -166,7 +167,7 @@ def _rewarder_of(run: Run, model: LanguageModel | Tokenizer | None) -> Rewarder 
         rewarder = rewarder_of(run.experiment, env, model, seed=run.seed, gamma=gamma)
     env.close()
     if rewarder is not None:
-        rewarder.load_state(sb3.below("reward.", run.weights()))
+        rewarder.load_state(below("reward.", run.weights()))
         rewarder.recall(run.critiques())
     return rewarder
 

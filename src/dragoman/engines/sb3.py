@@ -4,41 +4,36 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
-from gymnasium.vector import AutoresetMode, VectorEnv
-from numpy.typing import NDArray
+from gymnasium.vector import VectorEnv
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
-from dragoman.engines.budget import BudgetStop, total_cost
+from dragoman.engines.bookkeeping import Bookkeeper, MetricsWriter, models_of
+from dragoman.engines.budget import BudgetStop
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.tuning import TUNED, Tuning
-from dragoman.errors import ConfigError, RunError
+from dragoman.engines.vec_adapter import VecAdapter
+from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
 from dragoman.roles.observe import Observe
-from dragoman.roles.rewarding import Rewarder
-from dragoman.runs import RunWriter, Tensors
-from dragoman.types import LanguageModel
-from dragoman.vector import AnyObserver, EpisodeRecorder, autoreset_mode, split_infos
+from dragoman.runs import RunWriter
+from dragoman.vector import AnyObserver, EpisodeRecorder
 from dragoman.vector_reward import RewardVector
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
@@ -62,75 +57,8 @@ OBSERVATION_SPACES = (
     gym.spaces.MultiBinary,
     gym.spaces.Dict,
 )
-RETURN_WINDOW = 100
 BUFFER_SIZE = 100_000
 """Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
-CHECKPOINT_SECONDS = 30.0
-
-
-class VecAdapter(VecEnv):
-    """A Gymnasium vector environment in the words of Stable-Baselines3.
-
-    Stable-Baselines3 expects resets in the step that ends an episode, the last observation of
-    the old episode in ``info["terminal_observation"]`` and a cut-off marked by
-    ``info["TimeLimit.truncated"]``, which is where it bootstraps.
-    """
-
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
-        if autoreset_mode(env) != AutoresetMode.SAME_STEP:
-            raise ConfigError(
-                f"the vector environment resets in mode {autoreset_mode(env).name}",
-                cure="make it with autoreset_mode=AutoresetMode.SAME_STEP",
-            )
-        # Gymnasium's own classes take a list of seeds, though their base class does not say so.
-        self.env: Any = env
-        self._actions: Any = None
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
-
-    def reset(self) -> Any:
-        """Reset every sub-environment, with the seeds given to `seed` if any."""
-        seeds = None if all(seed is None for seed in self._seeds) else list(self._seeds)
-        observations, infos = self.env.reset(seed=seeds)
-        self.reset_infos = split_infos(infos, self.num_envs)
-        self._reset_seeds()
-        return observations
-
-    def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions for `step_wait`."""
-        self._actions = actions
-
-    def step_wait(self) -> Any:
-        """Step and return observations, rewards, dones and one info a sub-environment."""
-        observations, rewards, terminations, truncations, batch = self.env.step(self._actions)
-        dones = terminations | truncations
-        infos = split_infos(batch, self.num_envs)
-        for info in infos:
-            # Stable-Baselines3 takes this key for its own record of returns; ours stands beneath.
-            info.pop("episode", None)
-        for i in np.flatnonzero(dones):
-            infos[i]["terminal_observation"] = infos[i].pop("final_obs")
-            infos[i]["TimeLimit.truncated"] = bool(truncations[i] and not terminations[i])
-        return observations, rewards.astype(np.float32), dones, infos
-
-    def close(self) -> None:
-        """Close the sub-environments."""
-        self.env.close()
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return an attribute of the vector environment, once for each index."""
-        return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Refuse: sub-environments may live in other processes."""
-        raise NotImplementedError("attributes of sub-environments cannot be set")
-
-    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
-        """Refuse: sub-environments may live in other processes."""
-        raise NotImplementedError("methods of sub-environments cannot be called")
-
-    def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Say that no sub-environment wears one of Stable-Baselines3's own wrappers."""
-        return [False for _ in self._get_indices(indices)]
 
 
 def build(
@@ -228,11 +156,9 @@ def learn(
         rewards: The reward role beneath the algorithm, if any.
     """
     algorithm.set_logger(
-        Logger(
-            str(writer.path), [_MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))]
-        )
+        Logger(str(writer.path), [MetricsWriter(writer), TensorBoardOutputFormat(str(writer.path))])
     )
-    bookkeeper = _Bookkeeper(writer, recorder, observer, rewards)
+    bookkeeper = Bookkeeper(writer, recorder, observer, rewards)
     # The first reset comes before the library does this, and may fail already.
     bookkeeper.init_callback(algorithm)
     steps = experiment.steps
@@ -252,65 +178,11 @@ def learn(
         bookkeeper.save()
 
 
-def models_of(observer: AnyObserver | None, rewards: RewardVector | None) -> list[LanguageModel]:
-    """Return the different language models that the roles ask."""
-    found = [] if observer is None or observer.model is None else [observer.model]
-    found += [] if rewards is None else rewards.rewarder.models
-    return list({id(model): model for model in found}.values())
-
-
-def tensors_of(
-    policy: BasePolicy, observer: AnyObserver | None, rewarder: Rewarder | None = None
-) -> Tensors:
-    """Return everything trained, by name, without the frozen language model."""
-    tensors = {
-        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
-        for name, tensor in policy.state_dict().items()
-    }
-    if observer is not None:
-        tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
-    if rewarder is not None:
-        tensors |= {f"reward.{name}": value for name, value in rewarder.state().items()}
-    return tensors
-
-
-def _exact(tensor: torch.Tensor) -> torch.Tensor:
-    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
-    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-
-
-def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
-    """Load what `tensors_of` returned.
-
-    Raises:
-        RunError: The tensors belong to another network.
-    """
-    state = {key: torch.as_tensor(value) for key, value in below("policy.", tensors).items()}
-    try:
-        policy.load_state_dict(state)
-    except RuntimeError as error:
-        raise RunError(
-            f"the saved weights do not fit the run's own experiment: {error}",
-            cure="keep config.yaml as the training wrote it",
-        ) from error
-    if observer is not None:
-        observer.load_state(below("observer.", tensors))
-
-
 def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
     """Return raw observations as the batch that a policy's ``predict`` takes."""
     if isinstance(space, gym.spaces.Dict):
         return {key: np.stack([row[key] for row in observations]) for key in space}
     return np.stack(observations)
-
-
-def below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
-    """Return the tensors whose names begin with a prefix, without it."""
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
@@ -371,109 +243,3 @@ def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[An
             f"but cannot read {observations}",
             cure="turn the observe role on, or flatten the observations in a wrapper",
         )
-
-
-class _MetricsWriter(KVWriter):
-    """Sends the logger's rows to the run folder."""
-
-    def __init__(self, writer: RunWriter) -> None:
-        self.writer = writer
-
-    def write(
-        self,
-        key_values: dict[str, Any],
-        key_excluded: dict[str, tuple[str, ...]],
-        step: int = 0,
-    ) -> None:
-        self.writer.metric({"step": step, **key_values})
-
-    def close(self) -> None:
-        """Leave closing to the run folder's owner."""
-
-
-class _Bookkeeper(BaseCallback):
-    """Writes episodes and checkpoints, and adds our own columns to the metrics."""
-
-    def __init__(
-        self,
-        writer: RunWriter,
-        recorder: EpisodeRecorder,
-        observer: AnyObserver | None,
-        rewards: RewardVector | None,
-    ) -> None:
-        super().__init__()
-        self.writer = writer
-        self.recorder = recorder
-        self.observer = observer
-        self.rewards = rewards
-        self.models = models_of(observer, rewards)
-        self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
-        self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
-        self.episodes = 0
-        self._saved_at = time.monotonic()
-        self._started_at = time.monotonic()
-
-    def save(self) -> None:
-        """Write the weights as they are now."""
-        rewarder = None if self.rewards is None else self.rewards.rewarder
-        self.writer.save_weights(
-            tensors_of(self.model.policy, self.observer, rewarder), steps=self.model.num_timesteps
-        )
-        self._saved_at = time.monotonic()
-
-    def _on_step(self) -> bool:
-        finished = list(self.recorder.drain())
-        # Both count the same episodes, in the same order.
-        terms = [{}] * len(finished) if self.rewards is None else list(self.rewards.drain())
-        for episode, own in zip(finished, terms, strict=True):
-            self.episodes += 1
-            self.terms.append(own)
-            self.returns.append(episode.episode_return)
-            self.writer.episode(
-                {
-                    "step": self.num_timesteps,
-                    "env": episode.env,
-                    "return": episode.episode_return,
-                    "length": episode.length,
-                    "terminated": episode.terminated,
-                    "truncated": episode.truncated,
-                    **{f"reward/{name}": value for name, value in own.items()},
-                }
-            )
-            self.record()
-        return True
-
-    def _on_rollout_end(self) -> None:
-        self.record()
-        if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-            self.save()
-
-    def record(self) -> None:
-        """Put our own columns into the next row of the metrics."""
-        if self.returns:
-            self.logger.record("rollout/return_mean", float(np.mean(self.returns)))
-        self.logger.record("rollout/episodes", self.episodes)
-        seconds = time.monotonic() - self._started_at
-        self.logger.record("time/seconds", seconds)
-        shortened = getattr(self.observer, "shortened", None)
-        if shortened is not None:
-            self.logger.record("prompt/shortened", shortened)
-        if self.rewards is not None:
-            self._record_rewards(self.rewards.rewarder)
-        if self.models:
-            cost = total_cost(self.models)
-            for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
-                self.logger.record(f"model/{name}", getattr(cost, name))
-            self.logger.record("model/gigaflops", cost.flops / 1e9)
-            self.logger.record("time/model_seconds", cost.seconds)
-            self.logger.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))
-
-    def _record_rewards(self, rewarder: Rewarder) -> None:
-        """Record means of the terms over the last episodes, their weights and their failures."""
-        for name in self.terms[-1] if self.terms else ():
-            mean = float(np.mean([terms[name] for terms in self.terms]))
-            self.logger.record(f"reward/{name}", mean)
-        self.logger.record("reward_weight/env", rewarder.env_weight)
-        for name, term in rewarder.terms.items():
-            self.logger.record(f"reward_weight/{name}", term.weight)
-            self.logger.record(f"reward_skipped/{name}", term.skipped)

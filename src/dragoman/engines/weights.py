@@ -1,0 +1,62 @@
+"""What a training has learnt, as named tensors and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.policies import BasePolicy
+
+from dragoman.errors import RunError
+from dragoman.roles.rewarding import Rewarder
+from dragoman.runs import Tensors
+from dragoman.vector import AnyObserver
+
+
+def tensors_of(
+    policy: BasePolicy, observer: AnyObserver | None, rewarder: Rewarder | None = None
+) -> Tensors:
+    """Return everything trained, by name, without the frozen language model."""
+    tensors = {
+        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
+        for name, tensor in policy.state_dict().items()
+    }
+    if observer is not None:
+        tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
+    if rewarder is not None:
+        tensors |= {f"reward.{name}": value for name, value in rewarder.state().items()}
+    return tensors
+
+
+def _exact(tensor: torch.Tensor) -> torch.Tensor:
+    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
+def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
+    """Load what `tensors_of` returned.
+
+    Raises:
+        RunError: The tensors belong to another network.
+    """
+    state = {key: torch.as_tensor(value) for key, value in below("policy.", tensors).items()}
+    try:
+        policy.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(
+            f"the saved weights do not fit the run's own experiment: {error}",
+            cure="keep config.yaml as the training wrote it",
+        ) from error
+    if observer is not None:
+        observer.load_state(below("observer.", tensors))
+
+
+def below(prefix: str, tensors: Mapping[str, NDArray[Any]]) -> Tensors:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

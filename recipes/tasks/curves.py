@@ -30,7 +30,7 @@ def main(folder: str, *names: str) -> None:
     for name in names:
         arms = [Run(Path(folder, name, arm)) for arm in ("smollm2", "twin")]
         task, random, reference = yardsticks(arms[0].experiment)
-        print(f"{name}: random {random:.4g}, {task.reference} {reference:.4g}")  # noqa: T201
+        print(f"{name}: random {random:.4g}, {task.reference} {reference:.4g}")
         figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
         labels = []
         # The thin line is drawn on top, so that both are seen where they run together.

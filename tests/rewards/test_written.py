@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines import train
+from dragoman.engines import record, train
 from dragoman.engines.assembly import rewarder_of
 from dragoman.errors import ConfigError, RewardError
 from dragoman.experiment import Experiment
@@ -20,6 +20,7 @@ from dragoman.rewards.written import Written
 from dragoman.roles.rewarding import BonusWarning
 from dragoman.runs import Run
 from dragoman.vector_reward import RewardVector
+from dragoman.written import Sandbox
 
 PROGRAMS = {
     "CartPole-v1": (
@@ -39,6 +40,13 @@ PROGRAMS = {
         lambda row: row[0] - 0.1 * abs(row[2]),
         lambda before, action, after: -abs(action[0]) + after[0] - before[0],
     ),
+}
+SHORT = {
+    "env": "CartPole-v1",
+    "steps": 32,
+    "num_envs": 2,
+    "observe": None,
+    "algorithm": {"settings": {"n_steps": 32, "batch_size": 32, "n_epochs": 1}},
 }
 MODES = [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP]
 
@@ -132,16 +140,8 @@ def test_a_program_that_fails_stops_the_run_which_stays_readable(
     body: str, what: str, tmp_path: Path
 ) -> None:
     file = program_file(tmp_path, f"def potential(state):\n    return {body}\n")
-    experiment = Experiment.from_dict(
-        {
-            "env": "CartPole-v1",
-            "steps": 200,
-            "num_envs": 2,
-            "observe": None,
-            "algorithm": {"settings": {"n_steps": 32, "batch_size": 32, "n_epochs": 1}},
-            "reward": {"use": "written", "program": file},
-        }
-    )
+    reward = {"use": "written", "program": file}
+    experiment = Experiment.from_dict({**SHORT, "steps": 200, "reward": reward})
     with pytest.raises(RewardError, match=what) as raised:
         train(experiment, out=tmp_path / "run")
     for part in ("the reward 'written'", "program.py", "for the observation array"):
@@ -191,3 +191,21 @@ def test_the_sandbox_is_used_by_explicit_word_only(tmp_path: Path) -> None:
         assert values.tolist() == [3.5, 0.0]
     finally:
         function.close()
+
+
+def test_the_sandbox_ends_with_the_training_and_with_the_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = Sandbox.close
+    monkeypatch.setattr(Sandbox, "close", lambda self: (closed.append(self), close(self)))
+    source = (
+        "def potential(state):\n    angles = [state['pole_angle']]\n"
+        "    while angles:\n        return abs(angles.pop())\n"
+    )
+    reward = {"use": "written", "program": program_file(tmp_path, source), "sandbox": True}
+    run = train(Experiment.from_dict({**SHORT, "reward": reward}), out=tmp_path / "run")
+    assert len(closed) == 1
+    recording = record(run, episodes=1, most_steps=3)
+    assert len(closed) == 2
+    assert "terms" not in recording.note

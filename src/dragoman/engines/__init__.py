@@ -66,6 +66,7 @@ def train(
     folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
+    rewards: RewardVector | None = None
     try:
         if experiment.reward is not None:
             model = remembering(experiment, model)
@@ -82,7 +83,7 @@ def train(
                 rewards.rewarder.keep_critiques(writer.critique)
             sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget, rewards)
     finally:
-        recorder.close()
+        (recorder if rewards is None else rewards).close()
     return Run(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,10 +83,11 @@ def record(
         describer = describer_of(run.experiment, stage.env)
         played, taken = [], 0
         terms = _Terms(_rewarder_of(run, model))
-        for number in episode_seeds(episodes, seed):
-            played.append(_play(agent, stage, describer, terms, number, most_steps))
-            taken += played[-1].length
-            on_step(taken)
+        with closing(terms):
+            for number in episode_seeds(episodes, seed):
+                played.append(_play(agent, stage, describer, terms, number, most_steps))
+                taken += played[-1].length
+                on_step(taken)
         return Recording(
             name=name if name is not None else str(run.path),
             env=agent.spec.id,
@@ -145,6 +146,12 @@ class _Terms:
 
         return self._tried(advanced) or ({}, ())
 
+    def close(self) -> None:
+        """Give back what the terms run in."""
+        if self.rewarder is not None:
+            self.rewarder.close()
+        self.rewarder = None
+
     def _tried(self, work: Callable[[Rewarder], T]) -> T | None:
         if self.rewarder is None:
             return None
@@ -152,7 +159,7 @@ class _Terms:
             return work(self.rewarder)
         # Such as a server that is off: the replay is worth reading without these numbers.
         except DragomanError as error:
-            self.rewarder = None
+            self.close()
             self.note = f"No terms of the reward from here on: {error.problem}"
             return None
 

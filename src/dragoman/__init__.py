@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dragoman.comparison_file import read_comparison
     from dragoman.describe import describe_env
     from dragoman.engines import evaluate, evaluate_random, train
+    from dragoman.engines.exporting import export
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Algorithm, Experiment
     from dragoman.generation import Choice, Generation, Integer, Json, Sampling
@@ -55,6 +56,7 @@ _HOME = {
     "describe_env": "dragoman.describe",
     "evaluate": "dragoman.engines",
     "evaluate_random": "dragoman.engines",
+    "export": "dragoman.engines.exporting",
     "load_model": "dragoman.models.catalog",
     "observe": "dragoman.vector",
     "read_comparison": "dragoman.comparison_file",
@@ -89,6 +91,7 @@ __all__ = [
     "describe_env",
     "evaluate",
     "evaluate_random",
+    "export",
     "load_model",
     "observe",
     "read_comparison",

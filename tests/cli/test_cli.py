@@ -17,6 +17,7 @@ VERBS = (
     "train",
     "eval",
     "compare",
+    "export",
     "ls",
     "report",
     "replay",

@@ -12,6 +12,7 @@ from dragoman.cli import (
     describe,
     env,
     evaluate,
+    export,
     ls,
     replay,
     report,
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("watch")(watch.watch)

@@ -18,6 +18,7 @@ VERBS = (
     "eval",
     "compare",
     "export",
+    "distill",
     "ls",
     "report",
     "replay",

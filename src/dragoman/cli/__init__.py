@@ -10,6 +10,7 @@ from dragoman.cli import (
     cache,
     compare,
     describe,
+    distill,
     env,
     evaluate,
     export,
@@ -32,6 +33,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("export")(export.export)
+app.command("distill")(distill.distill)
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("watch")(watch.watch)

@@ -10,6 +10,7 @@ import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 
 from dragoman.models.adapters import save_adapter, save_merged
 from dragoman.models.torch_model import TorchModel
@@ -54,6 +55,13 @@ def test_adapters_are_what_peft_reads(architecture: str, tmp_path: Path) -> None
     save_merged(made, tmp_path / "model")
     loaded = peft.PeftModel.from_pretrained(copy.deepcopy(model.transformer), tmp_path / "adapter")
     torch.testing.assert_close(output(loaded), wanted, rtol=0, atol=1e-5)
+    # To the letter what PEFT writes by itself.
+    loaded.save_pretrained(tmp_path / "theirs", save_embedding_layers=False)
+    ours, theirs = (
+        load_file(tmp_path / folder / "adapter_model.safetensors")
+        for folder in ("adapter", "theirs")
+    )
+    assert sorted(ours) == sorted(theirs)
     kind = getattr(transformers, type(model.transformer).__name__)
     merged, told = kind.from_pretrained(tmp_path / "model", output_loading_info=True)
     assert not any(told[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,3 +175,17 @@ def test_the_base_is_recorded_by_a_name_that_others_know(
     written = export(run, tmp_path / "out")
     config = json.loads((written.adapter / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(tiny_gpt2_path)
+
+
+def test_a_base_that_came_from_a_wheel_is_named(
+    tiny_gpt2_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_CACHE", str(tmp_path / "cache"))
+    copy = tmp_path / "cache/models/smollm2-135m"
+    shutil.copytree(tiny_gpt2_path, copy)
+    model = Model("smollm2-135m", dtype="float32", threads=1)
+    run = trained(tuned("lora"), tiny_gpt2_path, tmp_path / "run", model=model)
+    written = export(run, tmp_path / "out")
+    assert f"the copy of HuggingFaceTB/SmolLM2-135M-Instruct in {copy}" in written.note
+    config = json.loads((written.adapter / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "HuggingFaceTB/SmolLM2-135M-Instruct"

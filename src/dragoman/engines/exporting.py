@@ -20,6 +20,7 @@ from dragoman.engines.assembly import reader_of
 from dragoman.engines.folders import refuse_taken, whole_folder
 from dragoman.errors import ConfigError
 from dragoman.models.adapters import known_as, save_adapter, save_merged, save_model
+from dragoman.models.catalog import converted_folder
 from dragoman.models.tuning import TunedModel
 from dragoman.runs import Run, Tensors, write_bytes, write_json
 from dragoman.types import LanguageModel, Tokenizer
@@ -99,7 +100,7 @@ def export(
         out,
         adapter=out / "adapter" if how == "lora" else None,
         model=out / "model" if how == "full" or merged else None,
-        note=_note(how, merged),
+        note=_note(run, merged),
     )
 
 
@@ -151,9 +152,13 @@ def _save_heads(run: Run, folder: Path, base: str | None) -> None:
     write_json(folder / "heads.json", told)
 
 
-def _note(how: str | None, merged: bool) -> str:
+def _note(run: Run, merged: bool) -> str:
+    how, name = _how(run), run.experiment.model.name
     if how is None:
         return "wrote the heads only: this run did not train its language model"
     if how == "full":
         return "wrote the trained model and the heads"
-    return f"wrote the adapters{', the merged model' if merged else ''} and the heads"
+    copy = converted_folder(name)
+    # The file in the wheel is quantised: a little else than what the hub has under that name.
+    beside = "" if copy is None else f" (trained on the copy of {known_as(name)} in {copy})"
+    return f"wrote the adapters{beside}{', the merged model' if merged else ''} and the heads"

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from dragoman.models.catalog import CATALOG
+from dragoman.models.catalog import CATALOG, quiet
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import TunedModel
 
@@ -80,8 +80,9 @@ def save_model(model: TorchModel, folder: Path, transformer: Any = None) -> None
         folder: Folder to make.
         transformer: What to write instead of the model's own weights.
     """
-    (model.transformer if transformer is None else transformer).save_pretrained(folder)
-    model.tokenizer.save_pretrained(folder)
+    with quiet():
+        (model.transformer if transformer is None else transformer).save_pretrained(folder)
+        model.tokenizer.save_pretrained(folder)
 
 
 def known_as(name: str) -> str:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dragoman.comparison_file import read_comparison
     from dragoman.describe import describe_env
     from dragoman.engines import evaluate, evaluate_random, train
+    from dragoman.engines.distilling import distill
+    from dragoman.engines.exporting import export
+    from dragoman.engines.student import load_student
+    from dragoman.engines.teaching import Distillation
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Algorithm, Experiment
     from dragoman.generation import Choice, Generation, Integer, Json, Sampling
@@ -36,6 +40,7 @@ _HOME = {
     "Choice": "dragoman.generation",
     "Comparison": "dragoman.comparison",
     "ConfigError": "dragoman.errors",
+    "Distillation": "dragoman.engines.teaching",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
     "Generation": "dragoman.generation",
@@ -55,9 +60,12 @@ _HOME = {
     "Tune": "dragoman.roles.tune",
     "compare": "dragoman.comparing",
     "describe_env": "dragoman.describe",
+    "distill": "dragoman.engines.distilling",
     "evaluate": "dragoman.engines",
     "evaluate_random": "dragoman.engines",
+    "export": "dragoman.engines.exporting",
     "load_model": "dragoman.models.catalog",
+    "load_student": "dragoman.engines.student",
     "observe": "dragoman.vector",
     "read_comparison": "dragoman.comparison_file",
     "score": "dragoman.models.scoring",
@@ -71,6 +79,7 @@ __all__ = [
     "Choice",
     "Comparison",
     "ConfigError",
+    "Distillation",
     "DragomanError",
     "Experiment",
     "Generation",
@@ -90,9 +99,12 @@ __all__ = [
     "Tune",
     "compare",
     "describe_env",
+    "distill",
     "evaluate",
     "evaluate_random",
+    "export",
     "load_model",
+    "load_student",
     "observe",
     "read_comparison",
     "score",

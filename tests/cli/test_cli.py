@@ -17,6 +17,8 @@ VERBS = (
     "train",
     "eval",
     "compare",
+    "export",
+    "distill",
     "ls",
     "report",
     "replay",

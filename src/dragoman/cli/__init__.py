@@ -10,8 +10,10 @@ from dragoman.cli import (
     cache,
     compare,
     describe,
+    distill,
     env,
     evaluate,
+    export,
     ls,
     replay,
     report,
@@ -30,6 +32,8 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
+app.command("distill")(distill.distill)
 app.command("report")(report.report)
 app.command("replay")(replay.replay)
 app.command("watch")(watch.watch)

@@ -19,7 +19,10 @@ def watch(
     once: Annotated[bool, typer.Option(help="Print the present state and end.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
 ) -> None:
-    """Watch a running training; ends when it ends. Ctrl-C stops watching, not training."""
+    """Watch a running training until it ends.
+
+    Ctrl-C stops watching, not training.
+    """
     run = Run(folder)
     console = Console()
     if once:

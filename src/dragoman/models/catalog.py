@@ -121,7 +121,7 @@ def load_model(
     source = _resolve(name)
     precision = fast_dtype(device) if dtype == "auto" else dtype
     try:
-        with _quiet():
+        with quiet():
             trust = {"trust_remote_code": trust_remote_code}
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
             config = transformers.AutoConfig.from_pretrained(source, **trust)
@@ -160,7 +160,7 @@ def load_tokenizer(name: str = "smollm2-135m", *, trust_remote_code: bool = Fals
 
     source = _resolve(name)
     try:
-        with _quiet():
+        with quiet():
             trust = {"trust_remote_code": trust_remote_code}
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
             config = transformers.AutoConfig.from_pretrained(source, **trust)
@@ -214,16 +214,22 @@ def _resolve(name: str) -> str:
     return name
 
 
-def _resolve_entry(name: str, entry: CatalogEntry) -> str:
+def converted_folder(name: str) -> Path | None:
+    """Return where a catalogue name was converted to from its wheel, if it was."""
     folder = cache_folder() / "models" / name
-    if (folder / "config.json").is_file():
-        return str(folder)
+    return folder if name in CATALOG and (folder / "config.json").is_file() else None
+
+
+def _resolve_entry(name: str, entry: CatalogEntry) -> str:
+    found = converted_folder(name)
+    if found is not None:
+        return str(found)
     if _on_hub(entry.hub):
         return entry.hub
     from dragoman.models.gguf import convert_from_wheel
 
-    with _quiet():
-        return str(convert_from_wheel(name, entry, folder))
+    with quiet():
+        return str(convert_from_wheel(name, entry, cache_folder() / "models" / name))
 
 
 def _on_hub(repository: str) -> bool:
@@ -254,8 +260,8 @@ def _load_error(name: str, error: Exception) -> ModelError:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the progress bars of Transformers: loading takes about a second."""
+def quiet() -> Iterator[None]:
+    """Silence the progress bars of Transformers: loading and saving take about a second."""
     from transformers.utils import logging
 
     bars: Any = logging

@@ -110,6 +110,11 @@ class TorchModel:
         return self._model
 
     @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer, as Transformers loaded it."""
+        return self._tokens.tokenizer
+
+    @property
     def blocks(self) -> nn.ModuleList:
         """Its transformer blocks, from the lowest up."""
         return self._stack.blocks

@@ -15,7 +15,8 @@ class Collapse:
         entropy: Least entropy of the policy, over that of a uniform choice. A policy that has
             learnt its task may go below too: the warning says so.
         top_action: Largest share of one action among all taken.
-        value: Least share of the returns' variance that the critic explains.
+        value: Least share of the returns' variance that the critic explains, once it has
+            explained any.
         gradient: Most times that a gradient may be as long as the median of those before it.
         drift: Largest divergence of the policy after an update from that before, in nats.
         invalid: Largest share of steps whose text was no valid action.

@@ -58,7 +58,7 @@ def watch(limits: Collapse, rows: list[dict]) -> CollapseWatch:
     [
         ("entropy", {"train/entropy_loss": -0.02, "uniform": 1.0}, {"train/entropy_loss": -0.009}),
         ("top_action", {"top": 0.98}, {"top": 0.995}),
-        ("value", {"train/explained_variance": -0.4}, {"train/explained_variance": -0.6}),
+        ("value", {"train/explained_variance": 0.1}, {"train/explained_variance": -0.6}),
         ("drift", {"train/approx_kl": 0.19}, {"train/approx_kl": 0.21}),
         ("gradient", {"gradients": [1.0, 3.0]}, {"gradients": [2.0, 99.0]}),
         ("invalid", {"invalid": [True, False]}, {"invalid": [True, True, False]}),
@@ -76,6 +76,13 @@ def test_each_sign_trips_after_its_patience_and_once(name: str, fine: dict, bad:
     assert CURES[name] in watching.said[0]
     assert f"collapse/{name}" in watching.recorded
     assert watch(Collapse(**NEVER, patience=1), [*[fine] * 6, bad]).tripped == []
+
+
+def test_a_critic_that_has_not_explained_anything_yet_has_not_collapsed() -> None:
+    limits = Collapse(patience=2)
+    assert watch(limits, [{"train/explained_variance": -3.0}] * 9).tripped == []
+    barely = [{"train/explained_variance": 0.1}, *[{"train/explained_variance": -0.4}] * 5]
+    assert watch(limits, barely).tripped == []
 
 
 def test_the_length_of_a_gradient_before_it_is_clipped() -> None:

@@ -105,6 +105,7 @@ class CollapseWatch(BaseCallback):
         self._invalid: list[bool] = []
         self._uniform = 0.0
         self._top: float | None = None
+        self._has_explained = False
 
     def _init_callback(self) -> None:
         weights = [weight for weight in self.model.policy.parameters() if weight.requires_grad]
@@ -149,6 +150,10 @@ class CollapseWatch(BaseCallback):
                 usual = statistics.median(self._before) if len(self._before) >= 5 else math.inf
                 self._before.append(value)
                 limit = None if limit is None else limit * usual
+            if name == "value" and not self._has_explained:
+                # Before the critic has met rewards its numbers say nothing: there is no fall yet.
+                self._has_explained = value > 0
+                continue
             if limit is None:
                 continue
             is_beyond = value < limit if name in IS_LEAST else value > limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,8 +117,11 @@ class Preferences:
         return learnt.normalised(read), {
             "texts": len(used),
             **rates(chosen),
-            "pair_accuracy": fitted.accuracy,
-            "train_pair_accuracy": fitted.train_accuracy,
+            # Where every pair is a tie there is none to get right.
+            "pair_accuracy": None if math.isnan(fitted.accuracy) else fitted.accuracy,
+            "train_pair_accuracy": (
+                None if math.isnan(fitted.train_accuracy) else fitted.train_accuracy
+            ),
             "held_out_loss": fitted.loss,
             "epochs": fitted.epochs,
             "annotations": str(file),

@@ -195,4 +195,4 @@ def test_a_model_that_chooses_by_the_place_teaches_nothing(tmp_path: Path) -> No
     settings = Preferences("Which is better?", pairs=100, epochs=20)
     _, found = prepare(settings, chooser(places=True), tmp_path)
     assert found["swap_bias_rate"] == found["tie_rate"] == 1.0
-    assert np.isnan(found["pair_accuracy"])
+    assert found["pair_accuracy"] is None

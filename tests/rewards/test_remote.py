@@ -13,10 +13,10 @@ from dragoman.errors import RewardError
 from dragoman.experiment import Experiment
 from dragoman.models.catalog import _resolve
 from dragoman.runs import Run
+from tests.exchanges import JUDGES, MODEL, recorded, replaying
 from tests.grid import EXPERIMENT, write
 from tests.models.remote.serving import serve
 from tests.models.remote.stub_server import StubServer, chat_answer
-from tests.rewards.exchanges import MODEL, recorded, replaying
 
 TASK = "You walk over a frozen lake to the far corner."
 REWARDS: dict[str, dict[str, Any]] = {
@@ -92,7 +92,7 @@ def test_a_server_that_fails_is_named_with_reward_and_text(fault: str, tmp_path:
 
 @pytest.mark.parametrize("reward", REWARDS)
 def test_exchanges_recorded_with_a_real_server_replay(reward: str, tmp_path: Path) -> None:
-    exchanges = recorded()
+    exchanges = recorded(JUDGES)
     with StubServer(replaying(exchanges)) as stub:
         run = dragoman.train(experiment(reward, stub.url), out=tmp_path / "run")
     assert run.status == "finished"

@@ -15,6 +15,7 @@ from dragoman.testing import ScriptedModel
 from dragoman.written import Program, ProgramResult, Sandbox, Search, Writer
 from dragoman.written.prompts import RULES
 from dragoman.written.results import lipschitz, reflection, squeezed
+from tests.exchanges import MODEL, WRITERS, recorded, replaying
 from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.written.trying import HOSTILE, LIMITS, cart_pole
 
@@ -241,6 +242,29 @@ def test_a_real_protocol_and_its_recording(tmp_path: Path) -> None:
             gone.generate(["anyone there?"])
         assert Writer(gone, schema, transitions, Trainer(), search).run(tmp_path) == found
     assert found.counts["trained"] == 4
+
+
+def ask_for_programs(url: str, place: Path) -> None:
+    """Search by what the default model behind a server writes, which is of no use so far."""
+    schema, transitions = cart_pole()
+    search = Search(
+        TASK, candidates=2, rounds=1, sampling=Sampling(max_tokens=120, temperature=0.5)
+    )
+    with RemoteModel(MODEL, url, connection=Connection(retries=0, timeout=120)) as model:
+        with pytest.raises(ConfigError, match="none of 2 programs could be trained"):
+            Writer(model, schema, transitions, Trainer(), search).run(place)
+
+
+def test_programs_that_a_real_server_wrote_are_replayed(tmp_path: Path) -> None:
+    exchanges = recorded(WRITERS)
+    with StubServer(replaying(exchanges)) as stub:
+        ask_for_programs(stub.url, tmp_path)
+        assert len(stub.bodies) == len(exchanges) == 2
+    kept = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
+    for one in exchanges:
+        # Whatever was written is kept, to be looked at.
+        written = one["answer"]["choices"][0]["message"]["content"]
+        assert written in kept or json.dumps(written)[1:-1] in kept
 
 
 def test_reflection() -> None:

@@ -1,7 +1,7 @@
 """Exchanges with a real server, kept in a file and given again offline.
 
 Run as a program, it serves the default model by ``transformers serve`` on this machine and
-records them anew: ``python -m tests.rewards.exchanges``.
+records them anew: ``python -m tests.exchanges``.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import json
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-FILE = Path(__file__).parent / "exchanges.json"
+JUDGES = Path(__file__).parent / "rewards/exchanges.json"
+WRITERS = Path(__file__).parent / "written/exchanges.json"
 MODEL = "smollm2-135m"
 
 Exchange = dict[str, Any]
 
 
-def recorded() -> list[Exchange]:
-    return json.loads(FILE.read_text())
+def recorded(file: Path) -> list[Exchange]:
+    return json.loads(file.read_text())
 
 
 def replaying(exchanges: list[Exchange]) -> Callable[[str, Any], Any]:
@@ -50,22 +52,26 @@ def passing_on(url: str, folder: str, kept: list[Exchange]) -> Callable[[str, An
 
 
 def main() -> None:
-    import tempfile
-
     import dragoman
     from dragoman.models.catalog import _resolve
     from tests.models.remote.serving import serve
     from tests.models.remote.stub_server import StubServer
     from tests.rewards.test_remote import experiment
+    from tests.written.test_search import ask_for_programs
 
-    kept: list[Exchange] = []
     folder = _resolve(MODEL)
-    with serve(folder) as url, StubServer(passing_on(url, folder, kept)) as stub:
+
+    def judge(url: str, place: Path) -> None:
         for reward in ("critique", "preferences"):
-            with tempfile.TemporaryDirectory() as place:
-                dragoman.train(experiment(reward, stub.url), out=Path(place, "run"))
-    kept.sort(key=lambda one: json.dumps(one["body"]))
-    FILE.write_text(json.dumps(kept, indent=1) + "\n")
+            dragoman.train(experiment(reward, url), out=place / reward)
+
+    with serve(folder) as url:
+        for file, ask in ((JUDGES, judge), (WRITERS, ask_for_programs)):
+            kept: list[Exchange] = []
+            with StubServer(passing_on(url, folder, kept)) as stub, TemporaryDirectory() as place:
+                ask(stub.url, Path(place))
+            kept.sort(key=lambda one: json.dumps(one["body"]))
+            file.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -247,12 +247,14 @@ def test_a_real_protocol_and_its_recording(tmp_path: Path) -> None:
 def ask_for_programs(url: str, place: Path) -> None:
     """Search by what the default model behind a server writes, which is of no use so far."""
     schema, transitions = cart_pole()
-    search = Search(
-        TASK, candidates=2, rounds=1, sampling=Sampling(max_tokens=120, temperature=0.5)
-    )
-    with RemoteModel(MODEL, url, connection=Connection(retries=0, timeout=120)) as model:
-        with pytest.raises(ConfigError, match="none of 2 programs could be trained"):
-            Writer(model, schema, transitions, Trainer(), search).run(place)
+    sampling = Sampling(max_tokens=120, temperature=0.5)
+    search = Search(TASK, candidates=2, rounds=1, sampling=sampling)
+    connection = Connection(retries=0, timeout=120)
+    with (
+        RemoteModel(MODEL, url, connection=connection) as model,
+        pytest.raises(ConfigError, match="none of 2 programs could be trained"),
+    ):
+        Writer(model, schema, transitions, Trainer(), search).run(place)
 
 
 def test_programs_that_a_real_server_wrote_are_replayed(tmp_path: Path) -> None:

@@ -142,6 +142,20 @@ def test_known_returns_reach_the_run_folder(tmp_path: Path) -> None:
     assert evaluate_random(experiment, 2).returns == [6.0, 6.0]
 
 
+def test_a_run_without_a_folder_lies_directly_below_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(
+        env="dragoman/CVRP-v0",
+        steps=8,
+        num_envs=2,
+        observe=None,
+        algorithm=Algorithm("a2c", {"n_steps": 4}, (4,)),
+    )
+    assert train(experiment, 3).path == Path("runs/dragoman-CVRP-v0-a2c-3")
+
+
 def test_agents_are_evaluated_in_an_environment_of_other_settings(tmp_path: Path) -> None:
     experiment = Experiment(
         env="FrozenLake-v1",

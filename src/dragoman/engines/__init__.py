@@ -63,7 +63,9 @@ def train(
     """
     spec = spec_of(experiment)
     refuse_endless(spec)
-    folder = Path(out) if out else Path("runs", f"{spec.id}-{experiment.algorithm.name}-{seed}")
+    # A namespace would make a folder of its own.
+    name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
+    folder = Path(out) if out else Path("runs", name)
     model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     rewards: RewardVector | None = None

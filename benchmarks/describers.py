@@ -17,11 +17,13 @@ from typing import Any
 import gymnasium as gym
 
 from dragoman.describe import EnvDescriber, describe_env
+from dragoman.environments import environment_spec, make_environment
 
 FAMILIES = {
     "classic control": ("CartPole-v1", "Pendulum-v1", "MountainCar-v0", "Acrobot-v1"),
     "toy text": ("FrozenLake-v1", "CliffWalking-v1", "Taxi-v4", "Blackjack-v1"),
     "Box2D": ("LunarLander-v3", "BipedalWalker-v3"),
+    "MiniGrid": ("BabyAI-GoToLocal-v0", "MiniGrid-DoorKey-8x8-v0"),
     "MuJoCo": ("Reacher-v5", "Pusher-v5", "HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5"),
 }
 STEPS, ROUNDS = 100, 15
@@ -65,7 +67,7 @@ def main() -> None:
     ]
     for family, env_ids in FAMILIES.items():
         for env_id in env_ids:
-            env = gym.make(env_id)
+            env = make_environment(environment_spec(env_id))
             seen = moments(env)
             plain, exact = (
                 microseconds(describe_env(env, exact=exact), seen) for exact in (False, True)

@@ -193,11 +193,7 @@ class RunWriter:
         self, path: str | Path, experiment: Experiment, seed: int, compute: Mapping[str, Any]
     ) -> None:
         self.path = Path(path)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunError(
-                f"{self.path} exists and is not empty; a run never overwrites",
-                cure="name another folder, or remove this one",
-            )
+        refuse_taken(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         self.steps = 0
         write_text(self.path / "config.yaml", experiment.to_yaml())
@@ -303,6 +299,19 @@ def _git_state() -> dict[str, Any] | None:
 def write_text(file: Path, text: str) -> None:
     """Replace a file by text, all or nothing."""
     write_bytes(file, text.encode("utf-8"))
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds something already.
+
+    Raises:
+        RunError: It is no folder, or not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder} exists and is not empty; nothing is ever overwritten",
+            cure="name another folder, or remove this one",
+        )
 
 
 def write_json(file: Path, data: Mapping[str, Any]) -> None:

@@ -23,8 +23,8 @@ def rollout(
     observation, info = env.reset(seed=seed)
     yield f"0: {describer.observation(observation, info)}"
     for step in range(1, steps + 1):
-        action = _allowed_action(env.action_space, info)
-        yield f"   > {_action_text(describer, action, info)}"
+        action = random_action(env.action_space, info)
+        yield f"   > {action_text(describer, action, info)}"
         observation, reward, terminated, truncated, info = env.step(action)
         ending = " (terminated)" if terminated else " (truncated)" if truncated else ""
         yield f"{step}: {describer.observation(observation, info)} [reward {reward:g}]{ending}"
@@ -33,12 +33,15 @@ def rollout(
             yield f"   reset: {describer.observation(observation, info)}"
 
 
-def _allowed_action(space: gym.Space[Any], info: Info) -> Any:
+def random_action(space: gym.Space[Any], info: Info) -> Any:
     """Return a random action, one that the mask of this moment allows where there is one."""
-    if isinstance(space, gym.spaces.Discrete) and "action_mask" in info:
-        return space.sample(mask=np.asarray(info["action_mask"], dtype=np.int8))
+    mask = info.get("action_mask")
+    if isinstance(space, gym.spaces.Discrete) and mask is not None:
+        return space.sample(mask=np.asarray(mask, dtype=np.int8))
     return space.sample()
 
 
-def _action_text(describer: Describer, action: Any, info: Info) -> str:
-    return ("action_texts" in info and info["action_texts"][action]) or describer.action(action)
+def action_text(describer: Describer, action: Any, info: Info) -> str:
+    """Return what an action is called at this moment: by the environment, else the describer."""
+    texts = info.get("action_texts")
+    return (texts and texts[action]) or describer.action(action)

@@ -9,14 +9,14 @@ from typing import Any
 
 from dragoman.engines.agent import Agent
 from dragoman.engines.assembly import reader_of
-from dragoman.engines.folders import refuse_taken, whole_folder
+from dragoman.engines.folders import whole_folder
 from dragoman.engines.onnx_file import require_onnx, write_onnx
 from dragoman.engines.student import save_student
 from dragoman.engines.teaching import Distillation, Distilled, OnStep, teach
 from dragoman.engines.visiting import Admissible
 from dragoman.environments import make_environment
 from dragoman.roles.options import OptionsObserver
-from dragoman.runs import Run, write_json
+from dragoman.runs import Run, refuse_taken, write_json
 from dragoman.types import LanguageModel, Tokenizer
 
 

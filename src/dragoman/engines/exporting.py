@@ -17,12 +17,12 @@ from safetensors.numpy import save
 
 from dragoman.engines.agent import Agent
 from dragoman.engines.assembly import reader_of
-from dragoman.engines.folders import refuse_taken, whole_folder
+from dragoman.engines.folders import whole_folder
 from dragoman.errors import ConfigError
 from dragoman.models.adapters import known_as, save_adapter, save_merged, save_model
 from dragoman.models.catalog import converted_folder
 from dragoman.models.tuning import TunedModel
-from dragoman.runs import Run, Tensors, write_bytes, write_json
+from dragoman.runs import Run, Tensors, refuse_taken, write_bytes, write_json
 from dragoman.types import LanguageModel, Tokenizer
 
 POLICY = ("policy.policy.", "policy.")

@@ -8,20 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dragoman.errors import RunError
-
-
-def refuse_taken(out: Path) -> None:
-    """Refuse a folder that holds something already.
-
-    Raises:
-        RunError: It is no folder, or not empty.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(
-            f"{out} exists and is not empty; nothing is ever overwritten",
-            cure="name another folder, or remove this one",
-        )
+from dragoman.runs import refuse_taken
 
 
 @contextmanager

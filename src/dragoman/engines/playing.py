@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from dragoman.describe.rollout import random_action
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import SpaceError
 from dragoman.experiment import Experiment
@@ -131,12 +132,7 @@ def episode_seeds(episodes: int, seed: int) -> list[int]:
 def random_actions(space: gym.Space[Any], *, seed: int = 0) -> Act:
     """Return a policy that draws uniformly from an action space, or from what is not masked."""
     space.seed(derive_seed("random policy", seed))
-
-    def draw(info: Mapping[str, Any]) -> Any:
-        mask = info.get("action_mask") if isinstance(space, gym.spaces.Discrete) else None
-        return space.sample(None if mask is None else np.asarray(mask, np.int8))
-
-    return lambda observations, infos: [draw(info) for info in infos]
+    return lambda observations, infos: [random_action(space, info) for info in infos]
 
 
 def sample_texts(experiment: Experiment, describer: Describer, seed: int, steps: int) -> list[str]:

@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
+from dragoman.describe.rollout import action_text
 from dragoman.engines import sb3
 from dragoman.engines.agent import Agent
 from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec_of
@@ -215,8 +216,7 @@ def _play(
         batch = agent.read([observation], [info])
         actions, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
         action = actions[0]
-        names = info.get("action_texts")
-        command = (names and names[int(action)]) or describer.action(action)
+        command = action_text(describer, action, info)
         weighed, value = weigh(agent.policy, batch, action)
         observation, reward, terminated, truncated, info = stage.env.step(action)
         added, critiques = terms.step(observation, info, action, is_terminal=bool(terminated))

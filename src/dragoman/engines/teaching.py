@@ -177,14 +177,10 @@ def teach(
     finally:
         copies.close()
     spread = spread_of(visits.labels)
-    held_out = visits.of(visits.is_held_out)
+    agreements = _agreements(students, visits, lens, spread)
     rounds = tuple(
-        Round(
-            share=1 - settings.decay**i,
-            states=sizes[i],
-            agreement=float(lens.agrees(choices(one, held_out), held_out.labels, spread).mean()),
-        )
-        for i, one in enumerate(students)
+        Round(share=1 - settings.decay**i, states=sizes[i], agreement=agreements[i])
+        for i in range(len(students))
     )
     # Of students that agree equally well, the one that has seen most.
     kept = max(range(len(rounds)), key=lambda i: (rounds[i].agreement, i))
@@ -215,6 +211,17 @@ def teach(
         teacher_states=teacher_states,
         student_states=student_states,
     )
+
+
+def _agreements(
+    students: Sequence[Student], visits: Visits, lens: Lens, spread: FloatArray
+) -> list[float]:
+    """Return the share of held-out states in which each student does what the teacher would."""
+    held_out = visits.of(visits.is_held_out)
+    return [
+        float(lens.agrees(choices(one, held_out), held_out.labels, spread).mean())
+        for one in students
+    ]
 
 
 def _rounds(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,19 @@ class Moments:
     def empty(cls, size: int) -> Moments:
         """Return the moments of no vectors of ``size`` numbers."""
         return cls(0, np.zeros(size), np.zeros(size))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Moments:
+        """Return the moments that `arrays` was called on."""
+        return cls(int(arrays["count"]), arrays["mean"], arrays["squares"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything as arrays by name, to be saved."""
+        return {
+            "count": np.array(self.count),
+            "mean": self.mean,
+            "squares": self.squares,
+        }
 
     def merge(self, batch: NDArray[np.floating]) -> Moments:
         """Return the moments after also seeing ``batch``, an array ``(B, D)``."""

@@ -59,11 +59,7 @@ class ModelFeatures:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same features again."""
-        return {
-            "actions.count": np.array(self._moments.count),
-            "actions.mean": self._moments.mean,
-            "actions.squares": self._moments.squares,
-        }
+        return {f"actions.{name}": array for name, array in self._moments.arrays().items()}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
@@ -77,9 +73,8 @@ class ModelFeatures:
                 f"these features have {self._moments.mean.shape}",
                 cure="use the model, layer and pooling that the run was trained with",
             )
-        names = ("actions.count", "actions.mean", "actions.squares")
-        count, mean, squares = (state[name] for name in names)
-        self._moments = Moments(int(count), mean, squares)
+        own = {name: state[f"actions.{name}"] for name in self._moments.arrays()}
+        self._moments = Moments.of_arrays(own)
 
     def _encoded(self, texts: list[str]) -> FloatArray:
         features = self.model.encode(

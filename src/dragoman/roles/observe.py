@@ -148,11 +148,7 @@ class Observer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same features again."""
-        return {
-            "count": np.array(self.moments.count),
-            "mean": self.moments.mean,
-            "squares": self.moments.squares,
-        }
+        return self.moments.arrays()
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
@@ -166,4 +162,4 @@ class Observer:
                 f"these features have {self.moments.mean.shape}",
                 cure="use the model, layer, pooling and raw setting that the run was trained with",
             )
-        self.moments = Moments(int(state["count"]), state["mean"], state["squares"])
+        self.moments = Moments.of_arrays(state)

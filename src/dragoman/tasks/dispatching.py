@@ -60,9 +60,7 @@ RULES: dict[str, Callable[[gym.Env[Any, Any]], int]] = {
 
 
 def _shop(env: gym.Env[Any, Any]) -> JobShopEnv:
-    shop = env.unwrapped
-    assert isinstance(shop, JobShopEnv), f"the rules dispatch in JobShopEnv, not in {shop}"
-    return shop
+    return masks.played(env, JobShopEnv, "dragoman/JobShop-v0")
 
 
 def _first(shop: JobShopEnv, priority: NDArray[np.int64]) -> int:

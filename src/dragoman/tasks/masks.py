@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
+
+World = TypeVar("World")
 
 Mask: TypeAlias = NDArray[np.int8]
 """int8 ``(A,)``: 1 where an action is allowed, as ``gymnasium.spaces.Discrete.sample`` reads it."""
@@ -94,6 +96,26 @@ def uniform(env: gym.Env[Any, Any]) -> int:
     """
     env = env.unwrapped
     return int(env.action_space.sample(mask=env.action_masks()))  # type: ignore[attr-defined]
+
+
+def played(env: gym.Env[Any, Any], kind: type[World], make: str) -> World:
+    """Return the environment beneath all wrappers, of the kind that a reference policy plays.
+
+    Args:
+        env: What the policy was given.
+        kind: The class that it knows.
+        make: Id of an environment of that class.
+
+    Raises:
+        ConfigError: The environment is of another kind.
+    """
+    world = env.unwrapped
+    if not isinstance(world, kind):
+        raise ConfigError(
+            f"this policy plays {kind.__name__}, not {type(world).__name__}",
+            cure=f"give it gymnasium.make({make!r})",
+        )
+    return world
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

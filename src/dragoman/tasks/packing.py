@@ -12,7 +12,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import ConfigError
 from dragoman.tasks import masks
 from dragoman.tasks.knapsack import KnapsackEnv
 
@@ -70,10 +69,4 @@ RULES: dict[str, Callable[[gym.Env[Any, Any]], int]] = {
 
 
 def _sack(env: gym.Env[Any, Any]) -> KnapsackEnv:
-    sack = env.unwrapped
-    if not isinstance(sack, KnapsackEnv):
-        raise ConfigError(
-            f"this policy plays KnapsackEnv, not {type(sack).__name__}",
-            cure="give it gymnasium.make('dragoman/Knapsack-v0')",
-        )
-    return sack
+    return masks.played(env, KnapsackEnv, "dragoman/Knapsack-v0")

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import ConfigError
+from dragoman.tasks import masks
 from dragoman.tasks.inventory import STAGES, InventoryEnv
 
 BASE_STOCKS = (92, 208, 408)
@@ -65,10 +65,4 @@ def _missing(chain: InventoryEnv, levels: tuple[int, ...]) -> np.ndarray[Any, np
 
 
 def _chain(env: gym.Env[Any, Any]) -> InventoryEnv:
-    chain = env.unwrapped
-    if not isinstance(chain, InventoryEnv):
-        raise ConfigError(
-            f"this policy plays InventoryEnv, not {type(chain).__name__}",
-            cure="give it gymnasium.make('dragoman/Inventory-v0')",
-        )
-    return chain
+    return masks.played(env, InventoryEnv, "dragoman/Inventory-v0")

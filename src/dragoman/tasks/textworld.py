@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.masks import Mask, WhenMasked
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, Split, start
@@ -248,12 +248,7 @@ class TextWorldEnv(gym.Env[str, np.int64]):
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Type the next command of TextWorld's own plan."""
-    world = env.unwrapped
-    if not isinstance(world, TextWorldEnv):
-        raise ConfigError(
-            f"this policy plays TextWorldEnv, not {type(world).__name__}",
-            cure="give it gymnasium.make('dragoman/TextWorld-v0')",
-        )
+    world = masks.played(env, TextWorldEnv, "dragoman/TextWorld-v0")
     return world.action_of(world.state.policy_commands[0])
 
 

@@ -222,7 +222,7 @@ class TidyHouse(gym.Env[str, np.int64]):
         commands = self._commands()
         texts = [commands.get(i, "") for i in range(self.num_objects + len(PLACES))]
         return {
-            "action_mask": self.action_masks(),
+            "action_mask": np.array([bool(text) for text in texts], np.int8),
             "action_texts": texts,
             "success": self._success(),
         }
@@ -230,12 +230,7 @@ class TidyHouse(gym.Env[str, np.int64]):
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Take the first object on the floor, or put the one held where it belongs."""
-    house = env.unwrapped
-    if not isinstance(house, TidyHouse):
-        raise ConfigError(
-            f"this policy plays TidyHouse, not {type(house).__name__}",
-            cure="give it gymnasium.make('dragoman/TidyHouse-v0')",
-        )
+    house = masks.played(env, TidyHouse, "dragoman/TidyHouse-v0")
     if house.held is None:
         return 0
     return house.action_of(f"put {house.held} in {HOME[house.held]}")

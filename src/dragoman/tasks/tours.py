@@ -76,6 +76,4 @@ POLICIES: dict[str, Callable[[gym.Env[Any, Any]], int]] = {
 
 
 def _routing(env: gym.Env[Any, Any]) -> RoutingEnv:
-    routing = env.unwrapped
-    assert isinstance(routing, RoutingEnv), f"the tours drive in RoutingEnv, not in {routing}"
-    return routing
+    return masks.played(env, RoutingEnv, "dragoman/CVRP-v0")

@@ -376,3 +376,17 @@ def test_views_of_the_whole_grid_are_not_taken_for_the_agents_own() -> None:
 def test_unknown_actions_are_refused(action) -> None:
     with pytest.raises(SpaceError, match="0 to 6"):
         MiniGridDescriber().action(action)
+
+
+def test_exact_texts_and_keys_hold_the_mission_and_the_whole_view() -> None:
+    env = gym.make("BabyAI-GoToLocal-v0")
+    describer = describe_env(env, exact=True)
+    observation, info = env.reset(seed=0)
+    told = describer.observation(observation, info)
+    assert told.startswith(describe_env(env).observation(observation, info))
+    turned = {**observation, "direction": (observation["direction"] + 1) % 4}
+    renamed = {**observation, "mission": observation["mission"] + "s"}
+    for other in (turned, renamed):
+        assert describer.state_key(other) != describer.state_key(observation)
+        assert describer.observation(other, info) != told
+    assert describer.state_key({**observation}) == describer.state_key(observation)

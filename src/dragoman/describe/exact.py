@@ -27,9 +27,12 @@ def key_writer(space: gym.Space[Any]) -> Key:
     True
 
     Raises:
-        SpaceError: The space is of a kind that Gymnasium does not have. The returned function
-            raises it for a value of another shape, or with NaN, which equals nothing.
+        SpaceError: The space is of a kind that Gymnasium does not have, and not one of texts.
+            The returned function raises it for a value of another shape, or with NaN, which
+            equals nothing.
     """
+    if _holds_texts(space):
+        return lambda value: str(value).encode("utf-8", "surrogatepass")
     for kind, make in _KEYS.items():
         if isinstance(space, kind):
             return make(space)
@@ -48,7 +51,7 @@ def exact_writer(space: gym.Space[Any]) -> Callable[[Any], str]:
     >>> exact_writer(gym.spaces.Box(-1, 1, (2,)))(np.array([0.1, -1], np.float32))
     '0.1 -1'
     """
-    if isinstance(space, gym.spaces.Text):
+    if _holds_texts(space):
         return lambda value: json.dumps(value, ensure_ascii=False)
     if isinstance(space, gym.spaces.Dict):
         named = {key: exact_writer(part) for key, part in space.items()}
@@ -80,6 +83,11 @@ def rounds(space: gym.Space[Any]) -> bool:
     )
 
 
+def _holds_texts(space: gym.Space[Any]) -> bool:
+    """Whether values are texts: of Gymnasium's own space, or of one such as MiniGrid's missions."""
+    return space.dtype is not None and space.dtype.kind == "U"
+
+
 def _shortest(number: Any) -> str:
     # NumPy's own text of a number is the shortest that reads back as the same number.
     return str(number).removesuffix(".0")
@@ -102,10 +110,6 @@ def _numbers(space: gym.Space[Any]) -> Key:
     # Wide enough for every number of the space, so that one number has one key in any type.
     wide = np.float64 if is_float else np.uint64 if space.dtype == np.uint64 else np.int64
     return lambda value: bytes(_array(space, value).astype(wide).tobytes())
-
-
-def _text(space: gym.spaces.Text) -> Key:
-    return lambda value: str(value).encode("utf-8", "surrogatepass")
 
 
 def _framed(parts: Iterable[bytes]) -> bytes:
@@ -157,7 +161,6 @@ _KEYS: dict[type[gym.Space[Any]], Callable[[Any], Key]] = {
     gym.spaces.Discrete: _numbers,
     gym.spaces.MultiDiscrete: _numbers,
     gym.spaces.MultiBinary: _numbers,
-    gym.spaces.Text: _text,
     gym.spaces.Dict: _dict,
     gym.spaces.Tuple: _tuple,
     gym.spaces.Sequence: _sequence,

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
@@ -57,25 +57,40 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return float32 logits ``(R, V)`` of hidden states ``(R, H)``."""
-        logits: Tensor = self._linear(hidden).float()
-        return torch.tanh(logits / self._cap) * self._cap if self._cap else logits
+        return self._capped(self._linear(hidden).float())
 
-    def log_probs(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> FloatArray:
-        """Return the log-prob of each token after the hidden state in its row.
+    def log_probs(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Return the log-prob of each token after the hidden state in its row, float32 ``(W,)``.
+
+        A bfloat16 logit of 20 is an eighth from the next, so those of the wanted tokens are
+        computed once more, with float32 sums.
 
         Args:
             hidden: Contiguous hidden states ``(R, H)``.
-            rows: Row of each wanted token ``(W,)``, ascending.
+            rows: Row of each wanted token ``(W,)``.
             tokens: The wanted tokens ``(W,)``.
         """
+        logits = self._linear(hidden).float()
+        # A subclass may add something to its weights, as an adapter does.
+        if type(self._linear) is nn.Linear and hidden.dtype != torch.float32:
+            weight, bias = self._linear.weight, self._linear.bias
+            exact = (hidden[rows].float() * weight[tokens].float()).sum(dim=1)
+            logits[rows, tokens] = exact if bias is None else exact + bias[tokens].float()
+        logits = self._capped(logits)
+        return logits[rows, tokens] - torch.logsumexp(logits, dim=1)[rows]
+
+    def in_parts(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> FloatArray:
+        """Return the same of many rows, whose logits do not fit at a time; rows ascend."""
         found = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(hidden), LOGIT_ROWS):
-            logits = self.logits(hidden[start : start + LOGIT_ROWS])
             here = (rows >= start) & (rows < start + LOGIT_ROWS)
-            local = rows[here] - start
-            chosen = logits[local, tokens[here]] - torch.logsumexp(logits, dim=1)[local]
-            found[here.cpu().numpy()] = chosen.cpu().numpy()
+            part = hidden[start : start + LOGIT_ROWS]
+            log_probs = self.log_probs(part, rows[here] - start, tokens[here])
+            found[here.cpu().numpy()] = log_probs.cpu().numpy()
         return found
+
+    def _capped(self, logits: Tensor) -> Tensor:
+        return torch.tanh(logits / self._cap) * self._cap if self._cap else logits
 
 
 class CausalScorer:
@@ -140,7 +155,7 @@ class CausalScorer:
         self._meter.blocks(sum(map(len, rows)), contexts)
         self._meter.head(len(places))
         wanted_rows, wanted_tokens = wanted(rows)
-        found = self._head.log_probs(
+        found = self._head.in_parts(
             hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)],
             torch.tensor(wanted_rows, device=device),
             torch.tensor(wanted_tokens, device=device),
@@ -163,7 +178,7 @@ class CausalScorer:
             return []
         flat = torch.cat([states[k, :n] for k, n in enumerate(lengths)])
         tokens = torch.tensor([t for candidate in one.candidates for t in candidate], device=device)
-        found = self._head.log_probs(flat, torch.arange(len(tokens), device=device), tokens)
+        found = self._head.in_parts(flat, torch.arange(len(tokens), device=device), tokens)
         return _cut(found, lengths)
 
     def _book_expanded(self, prompt: int, lengths: list[int], shared: int) -> None:

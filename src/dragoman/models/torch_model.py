@@ -283,9 +283,9 @@ class TorchModel:
         made._meter = self._meter
         return made
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return float32 logits ``(R, V)`` of final hidden states ``(R, H)``."""
-        return self._head.logits(hidden)
+    def log_probs_of(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Return log-probs of tokens after final hidden states; see `Head.log_probs`."""
+        return self._head.log_probs(hidden, rows, tokens)
 
     def seq2seq_with_gradients(
         self,

@@ -193,9 +193,10 @@ class TunedModel(nn.Module):
         if not tokens:
             return states.new_zeros(len(lengths), dtype=torch.float32)
         self._meter.head(len(states))
-        logits = self.inner.logits(states)
-        found = logits[at, tokens] - torch.logsumexp(logits, dim=1)[at]
-        owner = torch.repeat_interleave(torch.tensor(lengths, device=found.device))
+        device = states.device
+        rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
+        found = self.inner.log_probs_of(states, rows, wanted_tokens)
+        owner = torch.repeat_interleave(torch.tensor(lengths, device=device))
         return found.new_zeros(len(lengths)).index_add(0, owner, found)
 
 

@@ -14,7 +14,10 @@ from dragoman.comparison_file import read_comparison
 from dragoman.errors import ConfigError, RunError
 from tests.comparing.making import make_comparison, write_comparison, write_file
 
-COMPARISONS = sorted((Path(__file__).parent.parent / "recipes/comparisons").glob("*.yaml"))
+ROOT = Path(__file__).parent.parent
+COMPARISONS = sorted(
+    file for name in ("comparisons", "acting") for file in ROOT.glob(f"recipes/{name}/*.yaml")
+)
 ARMS = "arms:\n  whole: {}\n  half: {observe.layer: 1, about: half of it}\n"
 
 

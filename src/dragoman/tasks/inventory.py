@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 from dragoman.errors import ConfigError, MissingExtraError, SpaceError, did_you_mean
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.masks import Mask, counted
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 try:
@@ -51,7 +52,7 @@ MOST_DAYS = 365
 UNIT = 100  # units of product in one of the observation
 
 
-class InventoryEnv(gym.Env[FloatArray, Any]):
+class InventoryEnv(SpeakingEnv):
     """Order for three stages, day after day, and earn as much as possible.
 
     A day goes: suppliers send what is ordered, as far as their stock and their day's capacity
@@ -72,11 +73,6 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
         ConfigError: An argument is outside its range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         days: int = 30,
@@ -86,10 +82,9 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
         render_mode: str | None = None,
     ) -> None:
         masks.one_of("actions", actions, Actions)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         self.days = masks.whole_number("days", days, 1, MOST_DAYS)
         self.actions: Actions = actions
-        self.render_mode = render_mode
         self.world: Any = InvManagementLostSalesEnv()  # has no types
         self.world.num_periods = self.days
         self.capacities: list[int] = self.world.supply_capacity.tolist()
@@ -192,7 +187,7 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
             SpaceError: No action reads so.
         """
         if self.actions == "levels":
-            return masks.action_of(text, self._texts)
+            return super().action_of(text)
         parts = [rf"(\d{{1,9}}|nothing) for the {stage}" for stage in STAGES]
         found = re.fullmatch("order " + ", ".join(parts), text)
         units = found.groups() if found else ()
@@ -240,12 +235,8 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
             )
         return " ".join(sentences)
 
-    def render(self) -> Any:
-        """Return the text, or the stocks over the days: a band a stage, the retailer on top."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode is None:
-            return None
+    def _picture(self) -> drawing.Image:
+        """Draw the stocks over the days: a band a stage, the retailer on top."""
         image = drawing.blank()
         history = self.world.I[: self.day + 1]
         most = max(history.max(), 1)
@@ -256,6 +247,9 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
                 ys = (foot - 0.9 * units / most / len(STAGES), foot)
                 drawing.fill(image, xs, ys, drawing.colour(stage))
         return image
+
+    def _action_texts(self) -> list[str]:
+        return self._texts
 
     def _amounts(self, capacity: int) -> list[int]:
         """Return the units of each level at a stage with that capacity."""
@@ -273,11 +267,8 @@ class InventoryEnv(gym.Env[FloatArray, Any]):
         return np.array([self.day / self.days, *np.divide(units, UNIT)], dtype=np.float32)
 
     def _info(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"text": self.text()}
-        if self.actions == "levels":
-            info["action_mask"] = self.action_masks()
-            info["action_texts"] = list(self._texts)
-        return info
+        # Amounts are too many to be listed.
+        return super()._info() if self.actions == "levels" else {"text": self.text()}
 
 
 def _checked_levels(levels: Sequence[str]) -> tuple[str, ...]:

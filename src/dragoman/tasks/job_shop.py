@@ -12,7 +12,7 @@ MOR 60.0, MWR 59.6 (standard errors 0.9 for random, else 0.4 to 0.5).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -22,6 +22,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.instances import INSTANCES, Hours, Instance
 from dragoman.tasks.masks import Mask, WhenMasked, counted
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]
@@ -29,7 +30,7 @@ Reward: TypeAlias = Literal["dense", "final"]
 MOST = 30  # jobs and machines, so that 900 steps stay below the registered limit
 
 
-class JobShopEnv(gym.Env[FloatArray, np.int64]):
+class JobShopEnv(SpeakingEnv):
     """Dispatch operations so that the last one ends as early as possible.
 
     The observation is a flat float32 vector, with hours in units of the instance's lower bound:
@@ -49,11 +50,6 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a Gantt chart.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         instance: str | None = None,
@@ -67,14 +63,13 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
     ) -> None:
         masks.one_of("reward", reward, Reward)
         masks.one_of("when_masked", when_masked, WhenMasked)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         if instance is not None and instance not in INSTANCES:
             raise ConfigError(
                 f"no instance is called {instance!r}{did_you_mean(instance, INSTANCES)}",
                 cure=f"choose from {', '.join(INSTANCES)}, or None to draw one",
             )
         self.name = instance
-        self.render_mode = render_mode
         self.reward: Reward = reward
         self.when_masked: WhenMasked = when_masked
         self.jobs = masks.whole_number("jobs", jobs, 1, MOST)
@@ -156,16 +151,6 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         """Return the hours each job still needs on machines, int ``(jobs,)``."""
         return np.asarray((self.instance.durations * self._is_left()).sum(axis=1))
 
-    def action_text(self, action: Any) -> str:
-        """Return ``dispatch job 3``."""
-        return self._action_texts()[
-            masks.allowed_action(action, np.ones(self.jobs, np.int8), "next")
-        ]
-
-    def action_of(self, text: str) -> int:
-        """Return the action that a text stands for."""
-        return masks.action_of(text, self._action_texts())
-
     def text(self) -> str:
         """Return what a language model reads: one fact a sentence, jobs before machines."""
         needs, hours = self.next_operations()
@@ -186,12 +171,8 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         free = ", ".join(f"machine {one} at {at}" for one, at in enumerate(self.machine_free))
         return " ".join([*sentences, f"Machines free at: {free}."])
 
-    def render(self) -> Any:
-        """Return the text, or a Gantt chart with a row a machine and a colour a job."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode is None:
-            return None
+    def _picture(self) -> drawing.Image:
+        """Draw a Gantt chart with a row a machine and a colour a job."""
         image = drawing.blank()
         end = max(self.bound * 2, self.makespan)
         for job, operation in np.argwhere(self.starts >= 0):
@@ -225,13 +206,7 @@ class JobShopEnv(gym.Env[FloatArray, np.int64]):
         return np.concatenate([jobs.ravel(), self.machine_free / self.bound]).astype(np.float32)
 
     def _info(self) -> dict[str, Any]:
-        mask = self.action_masks()
-        return {
-            "text": self.text(),
-            "action_mask": mask,
-            "action_texts": masks.allowed_texts(self._action_texts(), mask),
-            "makespan": self.makespan,
-        }
+        return {**super()._info(), "makespan": self.makespan}
 
 
 def _range_of(durations: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ Value packed over the items of seeds 0 to 299 with the default settings, for the
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dragoman.errors import MissingExtraError
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.masks import Mask, WhenMasked
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 try:
@@ -37,7 +38,7 @@ MOST_ITEMS = 100  # so that 9 of each stay below the registered limit of steps
 HEAVIEST, DEAREST, MOST_COPIES = 99, 99, 9  # as the library draws them, from 1, 0 and 1
 
 
-class KnapsackEnv(gym.Env[FloatArray, np.int64]):
+class KnapsackEnv(SpeakingEnv):
     """Pack items worth as much as possible.
 
     Weights from 1 to 99 kg and values from 0 to 99 are drawn anew at every reset, and so is for
@@ -57,11 +58,6 @@ class KnapsackEnv(gym.Env[FloatArray, np.int64]):
         ConfigError: An argument is outside its range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         items: int = 20,
@@ -73,12 +69,11 @@ class KnapsackEnv(gym.Env[FloatArray, np.int64]):
     ) -> None:
         masks.one_of("kind", kind, Kind)
         masks.one_of("when_masked", when_masked, WhenMasked)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         self.items = masks.whole_number("items", items, 1, MOST_ITEMS)
         self.capacity = masks.whole_number("capacity", capacity, HEAVIEST, 10_000)
         self.kind: Kind = kind
         self.when_masked: WhenMasked = when_masked
-        self.render_mode = render_mode
         # It has no types; what it takes as settings it ignores, so they are set here.
         self.world: Any = BinaryKnapsackEnv() if kind == "binary" else BoundedKnapsackEnv()
         self.world.N = self.items
@@ -146,15 +141,6 @@ class KnapsackEnv(gym.Env[FloatArray, np.int64]):
         fits = self._fits()
         return (fits | ~fits.any()).astype(np.int8)
 
-    def action_text(self, action: Any) -> str:
-        """Return ``pack item 3``."""
-        everything = np.ones(self.items, np.int8)
-        return self._action_texts()[masks.allowed_action(action, everything, "next")]
-
-    def action_of(self, text: str) -> int:
-        """Return the action that a text stands for."""
-        return masks.action_of(text, self._action_texts())
-
     def text(self) -> str:
         """Return what a language model reads: the space, then the items that still fit in it."""
         worth = int(self.values[self.packed].sum())
@@ -170,12 +156,8 @@ class KnapsackEnv(gym.Env[FloatArray, np.int64]):
             )
         return " ".join(sentences if not self.is_over else [*sentences, "Nothing more fits."])
 
-    def render(self) -> Any:
-        """Return the text, or the knapsack: a layer for each item packed, as high as it weighs."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode is None:
-            return None
+    def _picture(self) -> drawing.Image:
+        """Draw the knapsack: a layer for each item packed, as high as it weighs."""
         image = drawing.blank()
         floor = 1.0
         for item in self.packed:
@@ -193,8 +175,3 @@ class KnapsackEnv(gym.Env[FloatArray, np.int64]):
     def _observation(self) -> FloatArray:
         table = np.column_stack([self.weights / self.capacity, self.values / DEAREST, self.left])
         return np.array([self.free / self.capacity, *table.ravel()], dtype=np.float32)
-
-    def _info(self) -> dict[str, Any]:
-        fits = self._fits()
-        texts = [text if fit else "" for text, fit in zip(self._action_texts(), fits, strict=True)]
-        return {"text": self.text(), "action_mask": self.action_masks(), "action_texts": texts}

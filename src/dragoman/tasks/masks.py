@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import gymnasium as gym
@@ -73,7 +74,7 @@ def refuse_the_past(is_over: bool) -> None:
         raise SpaceError("the episode is over", cure="call reset() before the next step")
 
 
-def action_of(text: str, texts: list[str]) -> int:
+def action_of(text: str, texts: Sequence[str]) -> int:
     """Return the index of an action's text, or raise a `SpaceError` that names a near one."""
     if text not in texts:
         raise SpaceError(
@@ -83,7 +84,7 @@ def action_of(text: str, texts: list[str]) -> int:
     return texts.index(text)
 
 
-def allowed_texts(texts: list[str], mask: Mask) -> list[str]:
+def allowed_texts(texts: Sequence[str], mask: Mask) -> list[str]:
     """Return the texts, empty where the mask forbids their action."""
     return [text if allowed else "" for text, allowed in zip(texts, mask, strict=True)]
 

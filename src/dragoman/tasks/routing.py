@@ -13,7 +13,7 @@ With the default settings, over the instances of seeds 0 to 299, the policies of
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dragoman.errors import ConfigError
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.masks import Mask, WhenMasked, counted
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]
@@ -31,7 +32,7 @@ MOST_STOPS = 100  # so that 200 steps stay below the registered limit
 DEPOT = 0
 
 
-class RoutingEnv(gym.Env[FloatArray, np.int64]):
+class RoutingEnv(SpeakingEnv):
     """Serve every stop and drive as few kilometres as possible.
 
     Depot and stops are uniform in a square and each stop wants 1 to `most_boxes` boxes, drawn anew
@@ -52,11 +53,6 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a map.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         stops: int = 10,
@@ -70,10 +66,9 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
     ) -> None:
         masks.one_of("reward", reward, Reward)
         masks.one_of("when_masked", when_masked, WhenMasked)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         if not isinstance(side, int | float) or not 0 < side < np.inf:
             raise ConfigError(f"side is {side!r}", cure="give a positive number of kilometres")
-        self.render_mode = render_mode
         self.reward: Reward = reward
         self.when_masked: WhenMasked = when_masked
         self.stops = masks.whole_number("stops", stops, 1, MOST_STOPS)
@@ -137,15 +132,6 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         can[DEPOT] = self.at != DEPOT or not self.wanted.any()
         return can.astype(np.int8)
 
-    def action_text(self, action: Any) -> str:
-        """Return ``return to the depot`` or ``drive to stop 3``."""
-        everything = np.ones(self.stops + 1, np.int8)
-        return self._action_texts()[masks.allowed_action(action, everything, "next")]
-
-    def action_of(self, text: str) -> int:
-        """Return the action that a text stands for."""
-        return masks.action_of(text, self._action_texts())
-
     def text(self) -> str:
         """Return what a language model reads: the truck, the stops that wait, the depot."""
         waiting = np.flatnonzero(self.wanted).tolist()
@@ -164,12 +150,8 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
             sentences.append(f"The depot is {_way(*offsets[DEPOT])}.")
         return " ".join(sentences)
 
-    def render(self) -> Any:
-        """Return the text, or a map: the depot black, waiting stops in colour, the way grey."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode is None:
-            return None
+    def _picture(self) -> drawing.Image:
+        """Draw a map: the depot black, waiting stops in colour, the way grey."""
         image = drawing.blank()
         spots = self.places / self.side * [0.9, -0.9] + [0.05, 0.95]  # north is up
         for begin, end in zip(self.visited, self.visited[1:], strict=False):
@@ -191,13 +173,7 @@ class RoutingEnv(gym.Env[FloatArray, np.int64]):
         return np.concatenate([truck, table.ravel()]).astype(np.float32)
 
     def _info(self) -> dict[str, Any]:
-        mask = self.action_masks()
-        return {
-            "text": self.text(),
-            "action_mask": mask,
-            "action_texts": masks.allowed_texts(self._action_texts(), mask),
-            "distance": self.distance,
-        }
+        return {**super()._info(), "distance": self.distance}
 
 
 def _way(east: float, north: float) -> str:

@@ -1,0 +1,39 @@
+"""The comparisons of acting recipes: every arm trains, on a tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dragoman
+from dragoman.comparison_file import read_comparison
+from tests.models import tiny
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes/acting").glob("*.yaml"))
+SHORT = {
+    "steps": 32,
+    "num_envs": 2,
+    "algorithm.settings.n_steps": 8,
+    "algorithm.settings.batch_size": 8,
+}
+TINY = {"observe.layer": 1}
+TUNED = {"act.tune.top": 1, "act.tune.warm_up": 0, "act.tune.max_action": 64}
+
+
+@pytest.mark.parametrize("arm", ["smollm2", "no-model"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_every_arm_updates(recipe: Path, arm: str, tmp_path: Path) -> None:
+    experiment = read_comparison(recipe).experiment(arm).replaced(SHORT)
+    if "TextWorld" in experiment.env:
+        # A game takes a second to make, and what it says is longer than a tiny model's context.
+        experiment = experiment.replaced(
+            {"env_settings.num_games": 1, "describe.observation": "A game of two rooms."}
+        )
+    if arm == "no-model":
+        assert not experiment.uses_model
+    else:
+        assert experiment.act is not None
+        experiment = experiment.replaced(TUNED if experiment.act.tune else TINY)
+    run = dragoman.train(experiment, out=tmp_path / "run", model=tiny.make("llama"))
+    assert max(row.get("train/n_updates", 0) for row in run.metrics()) > 0

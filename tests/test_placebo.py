@@ -13,7 +13,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.verdict import Arm, Candidate, Reference, judge
+from dragoman.measured import Arm, Candidate, Reference
+from dragoman.verdict import judge
 
 SEEDS = tuple(range(10))
 EPISODES, LIMIT = 400, 100

@@ -11,7 +11,8 @@ from scipy import stats
 
 from dragoman.errors import ConfigError
 from dragoman.maths.power import detectable_effect
-from dragoman.verdict import Arm, Candidate, Reference, judge
+from dragoman.measured import Arm, Candidate, Reference
+from dragoman.verdict import judge
 
 CHANCE = Reference(random=0.2, best=1.0)
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dragoman.maths.paired import smallest_p_value
-
-if TYPE_CHECKING:
-    from dragoman.verdict import Comparison, Measured, Power, Reference
+from dragoman.measured import Comparison, Measured, Power, Reference
 
 
 def hurt(entry: Measured, p_hurt: float, alpha: float) -> str:

@@ -18,9 +18,10 @@ from dragoman.comparison import ComparisonFolder
 from dragoman.maths.aggregates import interquartile_mean, mean
 from dragoman.maths.bootstrap import bootstrap_interval
 from dragoman.maths.seeding import derive_seed
+from dragoman.measured import Arm, Candidate, Reference
 from dragoman.roles.controls import roles_of
 from dragoman.runs import write_json
-from dragoman.verdict import Arm, Candidate, Reference, judge
+from dragoman.verdict import judge
 
 
 def write_results(folder: ComparisonFolder) -> dict[str, Any]:

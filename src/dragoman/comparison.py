@@ -96,7 +96,7 @@ class Comparison:
         seeds: Training seeds, the same for all arms.
         evaluation: How trained agents are evaluated.
         budget: What is equal in all arms.
-        threshold: Return that counts as solved.
+        threshold: Return that counts as solved; results say how many steps each run took to it.
         reference: Best known return.
     """
 

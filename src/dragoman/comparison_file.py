@@ -35,7 +35,7 @@ class ComparisonFile:
         baseline: The arm that the others are measured against, instead of ``no-model``.
         evaluation: How trained agents are evaluated.
         budget: What is equal in all arms.
-        threshold: Return that counts as solved.
+        threshold: Return that counts as solved; results say how many steps each run took to it.
         reference: Best known return.
     """
 

@@ -100,6 +100,22 @@ def test_tables_hold_the_runs_numbers(page: Path) -> None:
     assert "smollm2" not in {row[0] for row in differences}
 
 
+def test_steps_to_the_threshold_stand_beside_each_other(page: Path, tmp_path: Path) -> None:
+    speed = {row[0].split()[0]: row[1:] for row in rows(page.read_text(), "speed")}
+    assert speed["smollm2"][0] == "10 of 10"
+    assert 2000 <= float(speed["smollm2"][1].replace(",", "")) < 4000
+    assert speed["no-model"][:3] == ["0 of 10", "never", "4,000"]
+    markdown = page.with_suffix(".md").read_text()
+    assert "## Steps to 0.7" in markdown
+    assert re.search(
+        r"- smollm2 took [\d,]+ \[[\d,]+, [\d,]+\] fewer steps than no-model", markdown
+    )
+    without = write_comparison(tmp_path / "comparison", seeds=range(2))
+    plan = (without / "comparison.yaml").read_text()
+    (without / "comparison.yaml").write_text(plan.replace("threshold: 0.7", "threshold: null"))
+    assert 'id="speed"' not in write_report(without).html.read_text()
+
+
 def test_replays_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
     folder = write_comparison(tmp_path / "comparison", seeds=[0], arms=["smollm2", "no-model"])
     (folder / "smollm2" / "0" / "replay-0.html").write_text("a replay")

@@ -1,19 +1,22 @@
 """From run folders to ``results.json``: scores, costs and one verdict an arm.
 
 For each arm: ``kind`` and ``role``; by seed ``status``, ``scores`` (mean greedy return),
-``sampled_scores`` and ``costs``; ``mean`` and ``interquartile_mean`` with their intervals; and for
-those that are judged ``verdict``, whose ``outcome`` and ``reason`` are always there, with all the
-numbers of `dragoman.verdict.Verdict` where there was something to judge. What is infinite is null.
+``sampled_scores`` and ``costs``; ``mean`` and ``interquartile_mean`` with their intervals; with a
+threshold ``speed``, see `dragoman.comparing.speed`; and for those that are judged ``verdict``,
+whose ``outcome`` and ``reason`` are always there, with all the numbers of
+`dragoman.verdict.Verdict` where there was something to judge. What is infinite is null.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from dragoman.comparing.speed import speeds_of
 from dragoman.comparison import ComparisonFolder
 from dragoman.maths.aggregates import interquartile_mean, mean
 from dragoman.maths.bootstrap import bootstrap_interval
@@ -36,12 +39,14 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
     """Return scores, costs and verdicts of what has finished."""
     comparison = folder.comparison
     verdicts = _verdicts(folder)
+    speeds = speeds_of(folder, functools.partial(controls_of, folder))
     return {
         "name": comparison.name,
         "budget": comparison.budget,
         "seeds": list(comparison.seeds),
         "random": folder.random_score(),
         "reference": asdict(comparison.reference),
+        "threshold": comparison.threshold,
         "arms": {
             name: {
                 "kind": arm.kind,
@@ -51,6 +56,7 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
                 "sampled_scores": folder.scores(name, sampled=True),
                 "costs": {seed: folder.costs(name, seed) for seed in folder.runs(name)},
                 **_intervals(name, list(folder.scores(name).values())),
+                "speed": speeds.get(name),
                 "verdict": verdicts.get(name),
             }
             for name, arm in comparison.arms.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dragoman.comparing.speed import WINDOW
 from dragoman.maths.bootstrap import Interval
 from dragoman.report.pages import render
 from dragoman.report.plots import (
@@ -130,6 +132,15 @@ def contents(results: Results, place: Path) -> dict[str, Any]:
         "random": None if results.random is None else _number(results.random),
         "best": None if results.best is None else _number(results.best),
         "best_source": comparison.reference.source,
+        "threshold": None if comparison.threshold is None else _number(comparison.threshold),
+        "window": WINDOW,
+        "speeds": [_speed(arm) for arm in results.arms if arm.speed],
+        "saved": [
+            (arm.name, one["against"], _interval(one["difference"]), f"{one['adjusted']:.2g}")
+            for arm in judged
+            if arm.speed
+            for one in arm.speed["saved"]
+        ],
         "cost_columns": COST_COLUMNS,
         "costs": [_cost(arm) for arm in results.arms],
         "arms": [{"name": arm.name, **vars(arm.arm)} for arm in results.arms],
@@ -209,6 +220,20 @@ def _score(arm: ArmResults) -> dict[str, str]:
         "worst": _number(min(scores, default=None)),
         "best": _number(max(scores, default=None)),
         "seeds": f"{len(scores)} of {len(arm.status)}",
+    }
+
+
+def _speed(arm: ArmResults) -> dict[str, str]:
+    assert arm.speed is not None
+    steps = arm.speed["steps"]
+    median = arm.speed["median"]
+    return {
+        "arm": arm.name,
+        "kind": arm.arm.kind,
+        "reached": f"{arm.speed['reached']} of {len(steps)}",
+        "median": _number(median) if math.isfinite(median) else "never",
+        "mean": _number(arm.speed["restricted_mean"]),
+        "seeds": ", ".join("never" if at is None else _number(at) for at in steps.values()),
     }
 
 

@@ -55,6 +55,7 @@ class ArmResults:
         self.name = name
         self.arm: Arm = folder.arms()[name]
         self.verdict: Mapping[str, Any] | None = results["verdict"]
+        self.speed: Mapping[str, Any] | None = results["speed"]
         self.interquartile_mean = _interval(results["interquartile_mean"])
         self._folder = folder
         self._sampled_scores: Mapping[int, float] = results["sampled_scores"]

@@ -43,6 +43,13 @@ def test_baseline_and_controls_are_added(tmp_path: Path) -> None:
     assert "no pre-training" in comparison.arms["random-weights"].prior
 
 
+def test_what_two_roles_hand_over_is_said_once(tmp_path: Path) -> None:
+    two = make_comparison(tmp_path, more="arms: {model: {act: {policy: match}}}\n").arms["model"]
+    parts = two.prior.split("; ")
+    assert "the language model's pre-training" in parts
+    assert len(parts) == len(set(parts)) == 3
+
+
 def test_controls_are_made_from_the_first_arm_that_uses_the_role(tmp_path: Path) -> None:
     off = "arms:\n  without: {observe: null}\n  half: {observe.layer: 1, steps: 9}\n"
     comparison = make_comparison(tmp_path, more=off)

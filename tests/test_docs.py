@@ -28,6 +28,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "recipes/README.md",
+    ROOT / "recipes/acting/README.md",
     ROOT / "recipes/tasks/README.md",
 ]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))

@@ -183,7 +183,9 @@ def _written(name: str, arm: Mapping[str, Any], base: Experiment) -> Arm:
     except ConfigError as error:
         raise ConfigError(f"arm {name!r}: {error.problem}", cure=error.cure) from error
     differences = ", ".join(f"{key} = {value}" for key, value in overrides.items())
-    prior = "; ".join(dict.fromkeys(role.prior for role in roles.values()))
+    # Roles may hand over the same, and say it once.
+    parts = (part for role in roles.values() for part in role.prior.split("; "))
+    prior = "; ".join(dict.fromkeys(parts))
     return Arm(
         about=str(arm.get("about", differences or "the base experiment")),
         prior=str(arm.get("prior", prior or "none: the environment's own observations")),

@@ -5,7 +5,6 @@ import zlib
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
@@ -39,27 +38,6 @@ def make(**settings) -> gym.Env:
 
 def makespan(env: gym.Env, policy, seed: int = 0) -> int:
     return play(env, policy, seed=seed)[-1][2]["makespan"]
-
-
-@pytest.mark.parametrize(
-    "settings", [{}, {"instance": "ft06"}, {"jobs": 3, "machines": 7, "reward": "final"}]
-)
-def test_gymnasium_finds_nothing_to_warn_of(settings):
-    check_env(make(**settings).unwrapped)
-
-
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_thousand_random_steps(masked):
-    env = make()
-    env.action_space.seed(1)
-    observation, info = env.reset(seed=1)
-    for _ in range(1000):
-        mask = info["action_mask"] if masked else None
-        observation, _, terminated, truncated, info = env.step(env.action_space.sample(mask=mask))
-        assert env.observation_space.contains(observation)
-        assert not truncated
-        if terminated:
-            observation, info = env.reset()
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -5,7 +5,6 @@ import itertools
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 from or_gymnasium.envs.knapsack import BinaryKnapsackEnv
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
@@ -34,37 +33,6 @@ def by_hand(weights, values, left=None, **settings) -> KnapsackEnv:
     env.world.item_weights, env.world.item_values = np.array(weights), np.array(values)
     env.world.item_limits = np.array(left or [1] * len(weights))
     return env
-
-
-@pytest.mark.parametrize("settings", [{}, {"kind": "bounded"}, {"items": 1, "capacity": 99}])
-@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
-def test_gymnasium_finds_nothing_to_warn_of(settings, mode):
-    check_env(make(**settings, render_mode=mode).unwrapped)
-
-
-@pytest.mark.parametrize("kind", ["binary", "bounded"])
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_thousand_random_steps_and_texts_that_map_back(kind, masked):
-    env = make(kind=kind)
-    env.action_space.seed(1)
-    observation, info = env.reset(seed=1)
-    for _ in range(1000):
-        assert env.observation_space.contains(observation)
-        assert info["text"] == env.unwrapped.text()
-        mask, texts = info["action_mask"], info["action_texts"]
-        assert mask.dtype == np.int8
-        assert [bool(text) for text in texts] == mask.astype(bool).tolist()
-        allowed = np.flatnonzero(mask).tolist()
-        assert [env.unwrapped.action_text(action) for action in allowed] == list(
-            filter(None, texts)
-        )
-        assert [env.unwrapped.action_of(texts[action]) for action in allowed] == allowed
-        action = env.action_space.sample(mask=mask if masked else None)
-        observation, _, terminated, truncated, info = env.step(action)
-        assert not truncated
-        if terminated:
-            assert info["action_mask"].all()
-            observation, info = env.reset()
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -6,7 +6,6 @@ import re
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
@@ -43,26 +42,6 @@ def drive(env: gym.Env, policy) -> list[int]:
     while not over:
         *_, over, _, _ = env.step(policy(env))
     return env.unwrapped.visited
-
-
-@pytest.mark.parametrize("settings", [{}, {"stops": 1}, {"reward": "final", "stops": 30}])
-def test_gymnasium_finds_nothing_to_warn_of(settings):
-    check_env(make(**settings).unwrapped)
-
-
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_thousand_random_steps(masked):
-    env = make()
-    env.action_space.seed(1)
-    observation, info = env.reset(seed=1)
-    for _ in range(1000):
-        mask = info["action_mask"] if masked else None
-        observation, _, terminated, truncated, info = env.step(env.action_space.sample(mask=mask))
-        assert env.observation_space.contains(observation)
-        assert not truncated
-        assert 0 <= env.unwrapped.load <= 20
-        if terminated:
-            observation, info = env.reset()
 
 
 @pytest.mark.parametrize("name", POLICIES)

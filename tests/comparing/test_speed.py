@@ -73,6 +73,16 @@ def test_what_is_saved_is_paired_by_seed_and_counts_the_censored(folder: Compari
     assert written["arms"]["random-weights"]["speed"]["median"] is None
 
 
+def test_runs_of_unequal_budgets_are_compared_as_far_as_all_went(folder: ComparisonFolder) -> None:
+    write_run(folder, "model", 0, solved_after(40))
+    write_run(folder, "no-model", 0, solved_after(70, episodes=80))
+    write_run(folder, "random-weights", 0, [0.0] * 60)
+    speed = results_of(folder)["arms"]["model"]["speed"]
+    assert speed["steps"] == {0: 650.0}
+    # Nothing is known of random weights beyond step 600, where neither of the others was there.
+    assert [one["difference"]["estimate"] for one in speed["saved"]] == [0.0, 0.0]
+
+
 def test_without_a_threshold_there_is_no_speed(tmp_path: Path) -> None:
     folder = keep(tmp_path / "out", make_comparison(tmp_path, seeds=1))
     write_run(folder, "model", 0, [1.0] * 100)

@@ -3,9 +3,9 @@
 A run is there once the mean return of its last `WINDOW` training episodes is. Fewer never count:
 the first episodes to end are the short ones, which in many tasks are those that went well.
 
-A run that ends before is *censored*. In a paired comparison it counts with all the steps it had,
-in every arm alike, so that the difference is that of mean steps up to the budget, and is never
-larger than what was seen (the restricted mean, Royston and Parmar 2013).
+A run that ends before is *censored*. In a paired comparison it counts with the steps that all runs
+of its seed had, so that the difference is that of mean steps up to there, and never larger than
+what was seen (the restricted mean, Royston and Parmar 2013).
 """
 
 from __future__ import annotations
@@ -57,28 +57,37 @@ def speeds_of(
     threshold = folder.comparison.threshold
     if threshold is None:
         return {}
-    found: dict[str, dict[int, float | None]] = {}
-    restricted: dict[str, dict[int, float]] = {}
-    for name in folder.comparison.arms:
-        runs = folder.runs(name)
-        steps = {seed: reached_at(run, threshold) for seed, run in runs.items()}
-        if steps:
-            found[name] = steps
-            restricted[name] = {
-                seed: float(runs[seed].steps) if at is None else at for seed, at in steps.items()
-            }
+    runs = {name: folder.runs(name) for name in folder.comparison.arms}
+    steps = {
+        name: {seed: reached_at(run, threshold) for seed, run in own.items()}
+        for name, own in runs.items()
+        if own
+    }
+    ends = {
+        name: {seed: float(run.steps) for seed, run in own.items()} for name, own in runs.items()
+    }
     return {
         name: {
-            **_summary(steps, restricted[name]),
-            "saved": _saved(folder, name, restricted, controls_of),
+            **_summary(own, ends[name]),
+            "saved": _saved([name, *_others(folder, name, controls_of)], steps, ends),
         }
-        for name, steps in found.items()
+        for name, own in steps.items()
     }
 
 
-def _summary(steps: Mapping[int, float | None], restricted: Mapping[int, float]) -> dict[str, Any]:
+def _others(
+    folder: ComparisonFolder, arm: str, controls_of: Callable[[str], Sequence[str]]
+) -> list[str]:
+    """Return the baseline and the controls that a judged arm is held against; of others none."""
+    comparison = folder.comparison
+    if comparison.arms[arm].kind != "arm":
+        return []
+    return [comparison.baseline, *controls_of(arm)]
+
+
+def _summary(steps: Mapping[int, float | None], ends: Mapping[int, float]) -> dict[str, Any]:
     is_reached = [at is not None for at in steps.values()]
-    values = np.array(list(restricted.values()))
+    values = np.array([ends[seed] if at is None else at for seed, at in steps.items()])
     return {
         "steps": dict(steps),
         "reached": sum(is_reached),
@@ -88,24 +97,26 @@ def _summary(steps: Mapping[int, float | None], restricted: Mapping[int, float])
 
 
 def _saved(
-    folder: ComparisonFolder,
-    arm: str,
-    restricted: Mapping[str, Mapping[int, float]],
-    controls_of: Callable[[str], Sequence[str]],
+    names: Sequence[str],
+    steps: Mapping[str, Mapping[int, float | None]],
+    ends: Mapping[str, Mapping[int, float]],
 ) -> list[dict[str, Any]]:
-    """Compare a judged arm with the baseline and its controls, on the seeds that all share."""
-    comparison = folder.comparison
-    needed = [arm, comparison.baseline, *controls_of(arm)]
-    if comparison.arms[arm].kind != "arm" or not all(name in restricted for name in needed):
+    """Compare the first arm with the others, on the seeds that all share."""
+    seeds = sorted(set.intersection(*(set(steps.get(name, ())) for name in names)))
+    if len(names) < 2 or not seeds:
         return []
-    if not set.intersection(*(set(restricted[name]) for name in needed)):
-        return []
-    own, baseline, *controls = (_negated(name, restricted[name]) for name in needed)
+    # As far as all of a seed's runs went: under a budget of seconds or tokens they differ.
+    horizons = [min(ends[name][seed] for name in names) for seed in seeds]
+
+    def arm(name: str) -> Arm:
+        times = [steps[name][seed] for seed in seeds]
+        restricted = [
+            end if at is None else min(at, end) for at, end in zip(times, horizons, strict=True)
+        ]
+        # Scores are better the higher they are, steps the fewer.
+        return Arm(name, tuple(seeds), -np.array(restricted))
+
+    own, baseline, *controls = map(arm, names)
     candidate = Candidate(own, tuple(controls))
     measured = Measured.measure(candidate, baseline, alpha=0.05, seed=0, resamples=RESAMPLES)
     return [asdict(one) for one in measured.comparisons]
-
-
-def _negated(name: str, steps: Mapping[int, float]) -> Arm:
-    # Scores are better the higher they are, steps the fewer.
-    return Arm(name, tuple(steps), -np.array(list(steps.values())))

@@ -710,8 +710,10 @@ def test_a_forked_process_is_refused(remote: RemoteModel) -> None:
 
 
 INTERRUPTED = textwrap.dedent("""
-    import sys, time
+    import signal, sys, time
     from dragoman.models.remote import Connection, RemoteModel
+    # A shell has what it starts in the background ignore interrupts, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     model = RemoteModel("tiny", sys.argv[1], connection=Connection(timeout=600))
     try:
         model.generate(["a", "b", "c"])

@@ -9,20 +9,19 @@ whose ``outcome`` and ``reason`` are always there, with all the numbers of
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from dragoman.comparing.rivals import rivals_of
 from dragoman.comparing.speed import speeds_of
 from dragoman.comparison import ComparisonFolder
 from dragoman.maths.aggregates import interquartile_mean, mean
 from dragoman.maths.bootstrap import bootstrap_interval
 from dragoman.maths.seeding import derive_seed
 from dragoman.measured import Arm, Candidate, Reference
-from dragoman.roles.controls import roles_of
 from dragoman.runs import write_json
 from dragoman.verdict import judge
 
@@ -39,7 +38,7 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
     """Return scores, costs and verdicts of what has finished."""
     comparison = folder.comparison
     verdicts = _verdicts(folder)
-    speeds = speeds_of(folder, functools.partial(controls_of, folder))
+    speeds = speeds_of(folder)
     return {
         "name": comparison.name,
         "budget": comparison.budget,
@@ -73,7 +72,7 @@ def _verdicts(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
     for name, arm in comparison.arms.items():
         if arm.kind != "arm":
             continue
-        needed = [name, comparison.baseline, *controls_of(folder, name)]
+        needed = [name, *rivals_of(folder, name)]
         lacking = [one for one in needed if not set(scores[one]) & set(scores[name])]
         shared = set.intersection(*(set(scores[one]) for one in needed))
         if random is None or not shared:
@@ -88,14 +87,6 @@ def _verdicts(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
         reference = Reference(random, comparison.reference.best_known)
         verdicts |= {one.arm: asdict(one) for one in judge(judged, baseline, reference)}
     return verdicts
-
-
-def controls_of(folder: ComparisonFolder, arm: str) -> list[str]:
-    """Return the controls that an arm must beat: those of the roles that it uses itself."""
-    roles = roles_of(folder.comparison.experiment(arm))
-    return [
-        name for name, one in folder.arms().items() if one.kind == "control" and one.role in roles
-    ]
 
 
 def _scored(name: str, scores: Mapping[int, float]) -> Arm:

@@ -10,12 +10,13 @@ what was seen (the restricted mean, Royston and Parmar 2013).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from dragoman.comparing.rivals import rivals_of
 from dragoman.comparison import ComparisonFolder
 from dragoman.maths.bootstrap import RESAMPLES
 from dragoman.maths.survival import Times, kaplan_meier
@@ -38,14 +39,8 @@ def reached_at(run: Run, threshold: float) -> float | None:
     return float(episodes[there[0] + WINDOW - 1]["step"]) if len(there) else None
 
 
-def speeds_of(
-    folder: ComparisonFolder, controls_of: Callable[[str], Sequence[str]]
-) -> dict[str, dict[str, Any]]:
+def speeds_of(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
     """Return of each arm with finished runs how long they took; empty without a threshold.
-
-    Args:
-        folder: The comparison.
-        controls_of: Names of the controls that an arm is held against.
 
     Returns:
         By arm ``steps`` by seed, nothing where the threshold was not reached; ``reached``, the
@@ -69,20 +64,12 @@ def speeds_of(
     return {
         name: {
             **_summary(own, ends[name]),
-            "saved": _saved([name, *_others(folder, name, controls_of)], steps, ends),
+            "saved": _saved([name, *rivals_of(folder, name)], steps, ends)
+            if folder.comparison.arms[name].kind == "arm"
+            else [],
         }
         for name, own in steps.items()
     }
-
-
-def _others(
-    folder: ComparisonFolder, arm: str, controls_of: Callable[[str], Sequence[str]]
-) -> list[str]:
-    """Return the baseline and the controls that a judged arm is held against; of others none."""
-    comparison = folder.comparison
-    if comparison.arms[arm].kind != "arm":
-        return []
-    return [comparison.baseline, *controls_of(arm)]
 
 
 def _summary(steps: Mapping[int, float | None], ends: Mapping[int, float]) -> dict[str, Any]:
@@ -103,7 +90,7 @@ def _saved(
 ) -> list[dict[str, Any]]:
     """Compare the first arm with the others, on the seeds that all share."""
     seeds = sorted(set.intersection(*(set(steps.get(name, ())) for name in names)))
-    if len(names) < 2 or not seeds:
+    if not seeds:
         return []
     # As far as all of a seed's runs went: under a budget of seconds or tokens they differ.
     horizons = [min(ends[name][seed] for name in names) for seed in seeds]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class DragomanError(Exception):
@@ -31,6 +32,11 @@ class DragomanError(Exception):
         super().__init__(f"{problem}\n  Cure: {cure}")
         self.problem = problem
         self.cure = cure
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied and pickled by calling the class with `args`, which would need the
+        # cure too. Process pools and Ray do so to report what a worker has raised.
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class ConfigError(DragomanError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -53,7 +54,13 @@ def test_what_does_not_parse_is_an_error_of_its_text(answer: str, message: str) 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("It stands well. Score: 7\nScore: 1", "It stands well. Score: 7 (7 of 10)"),
+        ("It stands well. Score: 7", "It stands well. Score: 7 (7 of 10)"),
+        (
+            "Score: 1? No, it stands well. Score: 7",
+            "Score: 1? No, it stands well. Score: 7 (7 of 10)",
+        ),
+        ("<think>From 0 to 10, a score of 2?</think>Score: 7", "Score: 7 (7 of 10)"),
+        ("Score: 7\nObservation: far\nIt is lost. Score: 1", "Score: 7 (7 of 10)"),
         ("The answer is 7.", "The answer is 7 (7 of 10)"),
         ("Near row 3. My score is **7** of 10", "Near row 3. My score is **7 (7 of 10)"),
     ],
@@ -62,9 +69,33 @@ def test_a_free_text_is_read_too(answer: str, said: str) -> None:
     critic = Critic(form="text")
     assert critic(["a text"], model=writing(answer)).tolist() == [0.7]
     assert critic.critique("a text", model=writing(answer)) == said
-    for bad in ("It stands at row 3 of 10.", "Score: 11"):
+    for bad in ("It stands at row 3 of 10.", "Score: 11", "Score: -1", "Score: 7-8", "Score: 70%"):
         with pytest.raises(ValueError, match="the model"):
             critic(["a text"], model=writing(bad))
+
+
+def test_a_score_that_may_be_cut_off_is_none() -> None:
+    class Cut(ScriptedModel):
+        def generate(self, prompts, **given):
+            return [replace(one, finish="length") for one in super().generate(prompts, **given)]
+
+    def scored(text: str) -> float:
+        model = Cut(lambda text: [0.0], write=lambda prompt, seed: text)
+        return float(Critic(form="text")(["a text"], model=model)[0])
+
+    assert scored("Score: 1.\nIt is lo") == 0.1
+    with pytest.raises(ValueError, match="cut off"):
+        scored("It stands well. Score: 1")
+
+
+def test_decimals_are_read_in_free_text() -> None:
+    assert Critic(form="text")(["a"], model=writing("Score: 7.5")).tolist() == [0.75]
+    assert Critic(form="text").critique("a", model=writing("Score: 8.0")) == "Score: 8.0 (8 of 10)"
+
+
+def test_json_is_found_behind_a_thought_and_in_a_fence() -> None:
+    fenced = '<think>{"score": 1}?</think>Here:\n```json\n{"critique": "fine", "score": 7}\n```'
+    assert Critic()(["a"], model=writing(fenced)).tolist() == [0.7]
 
 
 def test_the_constraint_is_what_is_read() -> None:

@@ -79,6 +79,10 @@ def test_choices_are_asked_for_in_both_orders() -> None:
         (("2", "a tie"), (2, 0), 0.5),
         (("no idea", "1"), (None, 2), 0.5),
         (("no idea", "hm"), (None, None), 0.5),
+        (("<think>2? neither?</think>\n1", "<think>1\n"), (1, None), 0.5),
+        (("**2**", "**Answer:** 1\n\nIt is nearer."), (2, 2), 1.0),
+        (("First 1, but my answer is 2, since", "The better situation is 1."), (2, 2), 1.0),
+        (("The goal is at row 2", "It stands in column 1."), (None, None), 0.5),
     ],
 )
 def test_written_choices_are_read(

@@ -180,6 +180,23 @@ def test_code_is_found_in_an_answer() -> None:
         code_of("I cannot")
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("<think>\n```\ndef f(): return 1\n```\n</think>\n```\ndef f(): return 2\n```", "F2\n"),
+        ("```\ndef f(): return 1\n```\nBetter:\n```\ndef f(): return 2\n```", "F2\n"),
+        ("```\ndef f(): return 2\n```\nOr:\n```\ndef f(: return 1\n```", "F2\n"),
+        ("```\ndef f(): return 2\n```\nSo:\n```\nprint(f())\n```", "F2\n"),
+        ("```\ndef g(): return 1\n```\nThen:\n```\ndef f(): return 2\n```", "G1\n\nF2\n"),
+        ("1. So:\n   ~~~python\n   def f(): return 2\n   ~~~\n", "F2\n"),
+        ("<think>hm</think>def f(): return 2", "F2"),
+    ],
+)
+def test_drafts_and_thoughts_are_left_out(answer: str, code: str) -> None:
+    expected = code.replace("F2", "def f(): return 2").replace("G1", "def g(): return 1")
+    assert code_of(answer) == expected
+
+
 def test_a_long_program_is_not_even_read() -> None:
     with pytest.raises(ProgramError, match="may have 10,000"):
         Source.read(" " * (MOST_CHARACTERS + 1))

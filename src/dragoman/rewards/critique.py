@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError
+from dragoman.free_text import json_texts, score, without_thinking
 from dragoman.generation import Generation, Json, Sampling
 from dragoman.types import GeneratingModel
 
@@ -26,7 +27,8 @@ PROMPTS = {
     f"{SCALE}, such as\nNothing is done yet. Score: {{low}}\nor\n"
     "It is almost there. Score: {high}\nAnswer: ",
 }
-SCORE = re.compile(r"\b(?:score|answer)\b\D{0,12}(\d+)", re.IGNORECASE)
+MADE_UP = "\nObservation:"
+"""Where a model that goes on writes the next situation itself."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Critic:
         task: What the prompt begins with.
         most: The best score.
         form: ``json`` constrains the answer, which a model on this machine always keeps to and
-            a server where it takes JSON schemas. ``text`` reads the first "score: 7" or "the
-            answer is 7" of a free text, for the others.
+            a server where it takes JSON schemas. ``text`` reads the last "score: 7" or "the
+            answer is 7" of a free text, for the others; it may be a decimal number there.
         critique_length: Most characters of a critique in JSON.
-        max_tokens: Most tokens of an answer.
+        max_tokens: Most tokens of an answer; a model that thinks first needs more.
     """
 
     question: str = "How near is this to what should be achieved?"
@@ -105,27 +107,32 @@ class Critic:
             constraint=self.constraint if self.form == "json" else None,
         )
 
-    def _read(self, written: Generation) -> tuple[str, int]:
+    def _read(self, written: Generation) -> tuple[str, float]:
         """Return critique and score of an answer."""
-        said, score = (self._json if self.form == "json" else self._text)(written.text)
-        if isinstance(score, bool) or not isinstance(score, int) or not 0 <= score <= self.most:
-            raise ValueError(f"the model gave the score {score!r}, not one of 0 to {self.most}")
-        return re.sub(r"\s+", " ", said).strip(), score
+        said, given = (self._json if self.form == "json" else self._text)(written)
+        numbers = (int,) if self.form == "json" else (int, float)
+        is_number = isinstance(given, numbers) and not isinstance(given, bool)
+        if not is_number or not 0 <= given <= self.most:
+            raise ValueError(f"the model gave the score {given!r}, not one of 0 to {self.most}")
+        return re.sub(r"\s+", " ", said).strip(), given
 
-    def _json(self, text: str) -> tuple[str, object]:
+    def _json(self, written: Generation) -> tuple[str, Any]:
+        for part in json_texts(written.text):
+            try:
+                answer = json.loads(part)
+                return str(answer["critique"]), answer["score"]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue
+        raise ValueError(f"the model wrote {written.text!r}, which is no critique with a score")
+
+    def _text(self, written: Generation) -> tuple[str, Any]:
+        answer = without_thinking(written.text).split(MADE_UP)[0]
         try:
-            answer = json.loads(text)
-            return str(answer["critique"]), answer["score"]
-        except (ValueError, TypeError, KeyError):
-            raise _no_critique(text) from None
-
-    def _text(self, text: str) -> tuple[str, object]:
-        # The first one: what a model goes on to write is about something else.
-        found = SCORE.search(text)
-        if found is None:
-            raise _no_critique(text)
-        return text[: found.end()], int(found[1])
-
-
-def _no_critique(text: str) -> ValueError:
-    return ValueError(f"the model wrote {text!r}, which is no critique with a score")
+            found, said = score(answer, self.most)
+            if written.finish == "length" and said == answer:
+                raise ValueError("was cut off within the score or right behind it")
+        except ValueError as error:
+            raise ValueError(
+                f"the model wrote {written.text!r}, which is no critique with a score: it {error}"
+            ) from None
+        return said, int(found) if found.is_integer() else found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from dataclasses import dataclass
 
 from dragoman.errors import ProgramError
+from dragoman.free_text import fenced_blocks, without_thinking
 
 MOST_CHARACTERS = 10_000
 MOST_DEPTH = 60
@@ -20,9 +20,6 @@ WRITE_PLAINLY = (
     "use numbers, the named quantities, if, for over range() or over the quantities, "
     "and functions of math"
 )
-
-# An answer that was cut off has no closing fence.
-FENCED = re.compile(r"^```[^\n`]*\n(.*?)(?:^```|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,7 @@ class Source:
             cure="give intermediate results a name",
         )
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)
-                warnings.simplefilter("ignore", DeprecationWarning)
-                tree = ast.parse(text)
+            tree = _parsed(text)
         except (MemoryError, RecursionError):
             raise too_deep from None
         except (SyntaxError, ValueError) as error:
@@ -92,17 +86,43 @@ def quoted(text: str, line: int) -> str:
 def code_of(answer: str) -> str:
     """Return the program in a language model's answer: its fenced blocks, or all of it.
 
+    What the model has thought before it answered is left out, and so are drafts: a block that is
+    no Python where another is, and one whose functions are all defined again later.
+
     Raises:
         ProgramError: The answer holds no function.
     """
-    blocks = [block for block in FENCED.findall(answer) if "def " in block]
-    code = "\n".join(blocks) if blocks else answer
-    if "def " not in code:
+    answer = without_thinking(answer)
+    blocks = [block for block in fenced_blocks(answer) if "def " in block]
+    if "def " not in answer:
         raise ProgramError(
-            f"the answer holds no function: {answer[:QUOTED]!r}",
+            f"the answer holds no function: {answer.strip()[:QUOTED]!r}",
             cure="answer with one block of Python between ```python and ```",
         )
-    return code
+    kept: list[str] = []
+    defined: set[str] = set()
+    for block in reversed(blocks):
+        names = _functions(block)
+        if names - defined:
+            kept.insert(0, block)
+            defined |= names
+    return "\n".join(kept or blocks[-1:] or [answer])
+
+
+def _functions(code: str) -> set[str]:
+    """Return the names of the functions of a program; none where it is no Python."""
+    try:
+        tree = _parsed(code)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return set()
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return ast.parse(text)
 
 
 def _depth(tree: ast.AST) -> int:

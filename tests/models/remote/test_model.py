@@ -420,11 +420,12 @@ def test_a_choice_by_the_servers_json_schema(stub: StubServer) -> None:
 @pytest.mark.parametrize(
     ("constraint", "fitting", "unfitting"),
     [
-        (Choice(("left", "right")), " left\n", "Left"),
+        (Choice(("left", "right")), " left\n", "left or right"),
         (Choice((" a", "b")), "a", "a b"),
         (Integer(-5, 10), "-5", "11"),
         (Integer(0, 9), " 7", "7.0"),
         (Json('{"type": "object", "required": ["x"]}'), '{"x": 1}', '{"y": 1}'),
+        (Json("{}"), "[]", "[" * 50_000),
         (Json("{}"), "[1, 2]", "[1, NaN]"),
     ],
 )
@@ -447,6 +448,45 @@ def test_what_does_not_fit_is_asked_again_and_then_an_error(
     texts += [unfitting] * 3
     with pytest.raises(ModelError, match=r"was asked 3 times, and at last wrote .* does not fit"):
         remote.generate(["a"], sampling=sampling, constraint=constraint)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "text", "found"),
+    [
+        (Choice(("left", "right")), "Left.", "left"),
+        (Choice(("left", "right")), "<think>\nright or left?\n</think>\n\nleft", "left"),
+        (Integer(0, 9), "<think>8?</think>The answer is 7.", "7"),
+        (Json('{"required": ["x"]}'), '```json\n{"x": 1}\n```', '{"x": 1}'),
+    ],
+)
+def test_an_answer_may_stand_behind_a_thought(
+    remote: RemoteModel, stub: StubServer, constraint, text: str, found: str
+) -> None:
+    stub.answer = lambda path, body: chat_answer(text)
+    (one,) = remote.generate(["a"], constraint=constraint)
+    assert one.text.strip() == found
+    assert len(stub.bodies) == 1
+
+
+def test_the_object_of_a_schema_may_stand_behind_a_thought(stub: StubServer) -> None:
+    stub.answer = lambda path, body: chat_answer('<think>hm</think>```\n{"answer": "left"}\n```')
+    with RemoteModel("tiny", stub.url, connection=QUICK, offers=Offers(json_schema=True)) as model:
+        assert model.generate(["a"], constraint=Choice(("left", "right")))[0].text == "left"
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("text", [None, ""])
+@pytest.mark.parametrize(("finish", "asked"), [("stop", 3), ("length", 1)])
+def test_a_thought_without_an_answer_is_an_error(
+    remote: RemoteModel, stub: StubServer, field: str, text: str | None, finish: str, asked: int
+) -> None:
+    stub.answer = lambda path, body: chat_answer(text, finish=finish, **{field: "left is best"})
+    with pytest.raises(ModelError, match="thought and gave no answer") as caught:
+        remote.generate(["a"])
+    assert "raise max_tokens" in caught.value.cure
+    assert len(stub.bodies) == asked
+    stub.answer = lambda path, body: chat_answer("left", **{field: "hm"})
+    assert remote.generate(["b"])[0].text == "left"
 
 
 def test_a_seed_stays_when_the_network_fails(remote: RemoteModel, stub: StubServer) -> None:

@@ -78,6 +78,13 @@ class _LogProbs(pydantic.BaseModel):
 class _Message(pydantic.BaseModel):
     content: str | None = None
     refusal: str | None = None
+    # Where a server puts the thoughts of a model, by two names.
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def only_thinks(self) -> bool:
+        return not self.content and bool(self.reasoning_content or self.reasoning)
 
 
 class _ChatChoice(pydantic.BaseModel):
@@ -262,6 +269,13 @@ def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
     if choice.message.refusal:
         raise _refused(excerpt(choice.message.refusal))
     text = choice.message.content
+    if choice.message.only_thinks:
+        cut = choice.finish_reason == "length"
+        raise Fault(
+            "thought and gave no answer" + (" before max_tokens was reached" if cut else ""),
+            cure="raise max_tokens, or turn the model's thinking off by extra_body in Offers",
+            again=not cut,
+        )
     if text is None and choice.finish_reason == "stop":
         raise Fault(f"gave no text: {excerpt(json.dumps(answer))}", cure=_WRONG_URL)
     return text or "", choice.finish_reason, choice.logprobs.known() if choice.logprobs else None

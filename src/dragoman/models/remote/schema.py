@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, assert_never
 
 from dragoman.errors import ConfigError, MissingExtraError
+from dragoman.free_text import chosen, integer, json_texts
 from dragoman.generation import Choice, Constraint, Integer, Json
 
 try:
@@ -43,30 +43,30 @@ def unwrap(constraint: Constraint, text: str) -> str | None:
     """Return the answer inside the object that `schema_of` asked for, or ``None``."""
     if isinstance(constraint, Json):
         return text
-    try:
-        return str(json.loads(text)["answer"])
-    except (ValueError, LookupError, TypeError):
-        return None
+    for part in json_texts(text):
+        try:
+            return str(json.loads(part)["answer"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            continue
+    return None
 
 
 def fit(constraint: Constraint, text: str) -> str | None:
-    """Return the text without space around it if it fits the constraint, or ``None``.
+    """Return the answer in a text if it fits the constraint, or ``None``.
+
+    It may stand after a thought, in a fence or, for a choice or a number, behind "answer:".
 
     Raises:
         ConfigError: The constraint's schema is not a JSON schema.
     """
-    text = text.strip()
     match constraint:
         case Choice(options):
-            # An option may itself begin or end with a space.
-            return next((option for option in options if option.strip() == text), None)
+            return chosen(text, options)
         case Integer(minimum, maximum):
-            # Python refuses to read a number of more than 4300 digits.
-            if not re.fullmatch(r"-?[0-9]{1,4000}", text):
-                return None
-            return text if minimum <= int(text) <= maximum else None
+            number = integer(text)
+            return number if number and minimum <= int(number) <= maximum else None
         case Json(schema):
-            return text if _is_valid(schema, text) else None
+            return next((part for part in json_texts(text) if _is_valid(schema, part)), None)
         case _:
             assert_never(constraint)
 
@@ -84,7 +84,7 @@ def _object(schema: str) -> dict[str, Any]:
 def _is_valid(schema: str, text: str) -> bool:
     try:
         found = json.loads(text, parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     rules = json.loads(schema)
     kind = jsonschema.validators.validator_for(rules)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dragoman.errors import ConfigError
+from dragoman.free_text import without_thinking
 from dragoman.generation import Generation, Sampling
 from dragoman.models.scoring import score
 from dragoman.types import LanguageModel
@@ -24,8 +25,15 @@ PROMPT = (
     "Answer with 1 or 2{tie}.\nAnswer:"
 )
 CHOICES = (" 1", " 2")
-FIRST_LINE = re.compile(r"\W*(?:situation\s*)?([12])\W*(?:\n|$)", re.IGNORECASE)
-AT_THE_END = re.compile(r"\b([12])\W*$")
+FIRST_LINE = re.compile(r"\W*(?:(?:answer|situation)\W*)*([12])\W*(?:\n|$)", re.IGNORECASE)
+LABELLED = re.compile(
+    r"\b(?:answer|choice)\b\W*(?:is\W*)?(?:situation\W*)?([12])(?!\w|[.,/]\d)", re.IGNORECASE
+)
+AT_THE_END = re.compile(
+    r"\b(?:situation|number|option|take|choose|chose|pick|prefer|select|so"
+    r"|(?:one|choice|better|best|situation) is)\W*(?:is\W*)?([12])\W*$",
+    re.IGNORECASE,
+)
 A_TIE = re.compile(r"\b(neither|tie|none|equal|equally|identical)\b", re.IGNORECASE)
 
 
@@ -66,16 +74,20 @@ class Asking:
         task: What the prompt begins with.
         by: ``logits`` takes the likelier of "1" and "2"; ``text`` reads what the model writes,
             which may be a tie.
+        max_tokens: Most tokens of what it writes.
     """
 
     question: str
     task: str
     by: By
+    max_tokens: int = 48
 
     @property
     def digest(self) -> str:
         """Digest of the wording: annotations by another wording are others."""
         words = f"{PROMPT}\n{self.question}\n{self.task}\n{self.by}"
+        if self.by == "text":
+            words += f"\n{self.max_tokens}"
         return hashlib.blake2b(words.encode(), digest_size=8).hexdigest()
 
     def annotate(self, pairs: Sequence[tuple[str, str]], model: LanguageModel) -> list[Annotation]:
@@ -105,22 +117,25 @@ class Asking:
             scores = score(model, prompts, [CHOICES] * len(prompts))  # type: ignore[arg-type]
             # Equal scores are a tie, which only a model without an opinion gives.
             return [0 if one[0] == one[1] else int(np.argmax(one)) + 1 for one in scores]
-        written = model.generate(prompts, sampling=Sampling(max_tokens=48))  # type: ignore[attr-defined]
+        sampling = Sampling(max_tokens=self.max_tokens)
+        written = model.generate(prompts, sampling=sampling)  # type: ignore[attr-defined]
         return [_parsed(one) for one in written]
 
 
 def _parsed(written: Generation) -> int | None:
-    """Return the choice of an answer: alone in its first line, or what its reasons end in.
+    """Return the choice of an answer: alone in its first line, labelled, or where reasons end.
 
     Situations hold numbers of their own, so that no other 1 or 2 counts, nor the end of a text
-    that was cut off.
+    that was cut off, nor what a model thinks before it answers.
     """
-    found = FIRST_LINE.match(written.text)
-    if found is None and written.finish == "stop":
-        found = AT_THE_END.search(written.text)
-    if found is not None:
-        return int(found[1])
-    return 0 if A_TIE.search(written.text) else None
+    answer = without_thinking(written.text).strip()
+    labelled = [int(one) for one in LABELLED.findall(answer)]
+    found = FIRST_LINE.match(answer)
+    if found is None and not labelled and written.finish == "stop":
+        found = AT_THE_END.search(answer)
+    if found is not None or labelled:
+        return int(found[1]) if found is not None else labelled[-1]
+    return 0 if A_TIE.search(answer) else None
 
 
 def _turn(choice: int | None) -> int | None:

@@ -44,6 +44,7 @@ class Preferences:
         pairs: How many pairs are annotated.
         rollout_steps: Steps of random play that they are drawn from.
         by: ``logits`` compares the log-probs of "1" and "2"; ``text`` reads what is written.
+        max_tokens: Most tokens of what is written; a model that thinks first needs more.
         annotations: A file of JSON lines to keep the choices in and to take them from, where
             pair, wording and model are the same; in the run folder unless given.
         quantile: Rewards below this quantile are 0; ``None`` cuts nothing.
@@ -61,6 +62,7 @@ class Preferences:
     pairs: int = 500
     rollout_steps: int = 2000
     by: By = "logits"
+    max_tokens: int = 48
     annotations: str | None = None
     quantile: float | None = 0.5
     hidden: int = 64
@@ -70,7 +72,8 @@ class Preferences:
     pooling: Pooling = "mean"
 
     def __post_init__(self) -> None:
-        for name, least in (("pairs", 2), ("rollout_steps", 1), ("hidden", 0), ("epochs", 1)):
+        least_of = {"pairs": 2, "rollout_steps": 1, "max_tokens": 1, "hidden": 0, "epochs": 1}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise ConfigError(
                     f"{name} of the preferences is {getattr(self, name)}, "
@@ -96,7 +99,7 @@ class Preferences:
 
         texts = preparation.distinct_texts(self.rollout_steps)
         seed = derive_seed("preferences", preparation.seed, preparation.name)
-        asking = Asking(self.question, self.task, self.by)
+        asking = Asking(self.question, self.task, self.by, self.max_tokens)
         file = Path(
             self.annotations or preparation.folder / f"annotations-{preparation.name}.jsonl"
         )

@@ -6,6 +6,8 @@ import pytest
 
 from tests.models import tiny
 
+collect_ignore = ["written/hostile"]  # programs that no import would survive
+
 
 @pytest.fixture(scope="session")
 def tiny_gpt2_path(tmp_path_factory: pytest.TempPathFactory) -> Path:

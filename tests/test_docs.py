@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import dragoman
 from dragoman.cli import app
+from dragoman.describe.atari import Ball, Breakout
 from dragoman.environments import environment_spec, make_environment
 from dragoman.experiment import Experiment
 from dragoman.testing import ScriptedModel
@@ -188,6 +189,19 @@ def test_the_own_environments_keep_gymnasiums_rules_and_train(tmp_path: Path) ->
         short = {"env": f"{file}:{kind}", "num_envs": 2, **more}
         experiment = Experiment.from_yaml(ROOT / name, {**short, **SHORT["ppo"]})
         assert dragoman.train(experiment, out=tmp_path / kind, model=model).metrics()
+
+
+def test_the_page_on_tasks_quotes_what_breakout_says() -> None:
+    game = Breakout(paddle=60, ball=Ball(73, 127, 2, -1), lives=5, score=0)
+    (quoted,) = re.findall(r"`(The ball [^`]*)`", (ROOT / "docs/tasks.md").read_text())
+    assert game.text().startswith(f"{quoted} The paddle")
+
+
+def test_the_page_on_testing_names_every_fake_and_checker() -> None:
+    named = re.findall(r"^- `(\w+)\(", (ROOT / "docs/testing.md").read_text(), re.M)
+    here = [value for value in vars(dragoman.testing).values() if hasattr(value, "__module__")]
+    public = [value.__name__ for value in here if value.__module__ == "dragoman.testing"]
+    assert sorted(named) == sorted(name for name in public if not name.startswith("_"))
 
 
 def founding_sketch():

@@ -134,13 +134,14 @@ class Recording:
 def reward_terms(reward: float, info: Info) -> dict[str, float]:
     """Return what a reward is made of, by name, the environment's own reward first.
 
-    Terms are numbers that ``info`` holds under ``reward_terms``, as roles report them, or under
-    keys that start with ``reward_``, as Gymnasium's MuJoCo environments report theirs.
+    An environment reports terms as a mapping under ``reward_terms``, or each under a key that
+    starts with ``reward_``, as Gymnasium's MuJoCo environments do. What is no number is left out.
     """
     terms = {"environment": float(reward)}
     for key, value in info.items():
-        if key == "reward_terms":
-            terms |= {str(name): float(term) for name, term in value.items()}
+        if key == "reward_terms" and isinstance(value, Mapping):
+            named = {str(name): term for name, term in value.items()}
+            terms |= {name: float(term) for name, term in named.items() if _is_number(term)}
         elif key.startswith("reward_") and _is_number(value):
             terms[key.removeprefix("reward_").replace("_", " ")] = float(value)
     return terms

@@ -231,6 +231,10 @@ def test_terms_and_critiques_of_an_info() -> None:
         "environment": 1.0,
         "ctrl": -0.25,
     }
+    # What an environment reports is its own: terms that are no numbers are left out.
+    odd = {"reward_terms": {"goal": np.float32(2), "note": "near", "none": None}}
+    assert reward_terms(0.0, odd) == {"environment": 0.0, "goal": 2.0}
+    assert reward_terms(0.0, {"reward_terms": "none"}) == {"environment": 0.0}
     assert critiques_of({}) == ()
     assert critiques_of({"critiques": ["a", "b"]}) == ("a", "b")
 

@@ -21,10 +21,11 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     It stands around one environment, beneath whatever resets it, so a reset forgets everything
     in every autoreset mode, and copies side by side never see each other's past.
 
-    >>> env = Remember(gym.make("FrozenLake-v1", is_slippery=False), steps=1)
+    >>> lake = gym.make("FrozenLake-v1", is_slippery=False)
+    >>> env = Remember(lake, steps=1, observation="row {row}, column {column}")
     >>> _ = env.reset(seed=0)
     >>> env.step(2)[-1]["history"]
-    (('row 0, column 0 of 4 rows and 4 columns', 'move right'),)
+    (('row 0, column 0', 'move right'),)
 
     Args:
         env: The environment.

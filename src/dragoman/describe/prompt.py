@@ -18,13 +18,14 @@ class PromptDescriber:
     >>> import gymnasium as gym
     >>> from dragoman.describe import describe_env
     >>> env = gym.make("FrozenLake-v1")
-    >>> prompts = PromptDescriber(describe_env(env), goal="reach the gift")
+    >>> describer = describe_env(env, observation="row {row}, column {column}")
+    >>> prompts = PromptDescriber(describer, goal="reach the gift")
     >>> seen = {"history": (("row 0, column 0", "move right"),)}
     >>> print(prompts.observation(1, seen))
     Goal: reach the gift
     Observation: row 0, column 0
     Action: move right
-    Observation: row 0, column 1 of 4 rows and 4 columns
+    Observation: row 0, column 1
 
     Attributes:
         describer: Describes one observation by itself.

@@ -1,8 +1,7 @@
 """What every role says of itself: what it knows, and the placebos that must be beaten.
 
 A role is a field of `dragoman.experiment.Experiment` whose settings keep the promises of `Role`.
-Whoever compares experiments asks the roles in use for their controls, so that a role added later
-brings its own.
+A comparison asks the roles in use for their controls.
 """
 
 from __future__ import annotations

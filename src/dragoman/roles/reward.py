@@ -146,8 +146,9 @@ class Reward:
     def of(cls, use: str | Callable[..., Any], **settings: Any) -> Reward:
         """Return the reward role with a single term, written as in a YAML file.
 
-        >>> Reward.of("goal-similarity", goal="You are at the door.", weight=0.5).terms
-        {'goal-similarity': Term(use='goal-similarity', ...)}
+        >>> reward = Reward.of("goal-similarity", goal="You are at the door.", weight=0.5)
+        >>> reward.terms["goal-similarity"].weight
+        0.5
 
         Args:
             use: As in `Term`; or a function, or an instance of a frozen dataclass.

@@ -101,7 +101,7 @@ def schema_of(env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any]) -> S
     """Return the schema of an environment, from its spaces and its documentation.
 
     >>> print(schema_of(gym.make("CartPole-v1")).text().splitlines()[3])
-      'pole_angle': radians, from -0.418879 up to 0.418879
+      'pole_angle': radians, from -0.418879 up to 0.418879, positive means right
 
     Raises:
         SpaceError: Observations or actions are not a moderate number of numbers.

@@ -34,6 +34,14 @@ def test_untrained_it_says_what_the_scorer_says(architecture: str, how: str) -> 
         np.testing.assert_allclose(got.numpy(), [one.sum() for one in own], atol=1e-4)
 
 
+@every
+def test_no_texts_have_no_features(architecture: str) -> None:
+    # As of a batch in which no state has an admissible action.
+    features, sums = TunedModel(tiny.make(architecture))([], ("last", "mean"))
+    assert features.shape == (0, 2 * tiny.WIDTH)
+    assert sums == []
+
+
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
 def test_states_are_the_encodings(architecture: str) -> None:
     model = tiny.make(architecture)

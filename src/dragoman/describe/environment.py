@@ -84,6 +84,19 @@ class EnvDescriber:
         """
         return self.write_action(action)
 
+    def action_in(self, info: Info, action: Any) -> str:
+        """Return one action in the words of the state that it is taken in, where it has some.
+
+        Args:
+            info: Of that state.
+            action: As the environment numbers it; ``info["action_texts"]`` counts from zero.
+        """
+        texts = info.get("action_texts") if self.heeds_actions else None
+        if texts is None or not isinstance(self.action_space, gym.spaces.Discrete):
+            return self.action(action)
+        index = int(action) - int(self.action_space.start)
+        return str(texts[index] if 0 <= index < len(texts) else "") or self.action(action)
+
     def actions(self, info: Info) -> list[str]:
         """Return the texts of the ``A`` actions of a Discrete space, "" where not admissible now.
 

@@ -51,16 +51,10 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and remember what was seen before and what was done."""
-        self._past.append((self._now, self._said(action)))
+        self._past.append((self._now, self._describer.action_in(self._info, action)))
         observation, reward, terminated, truncated, info = self.env.step(action)
         return observation, reward, terminated, truncated, self._told(observation, info)
 
     def _told(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
         self._now, self._info = self._describer.observation(observation, info), info
         return {**info, HISTORY: tuple(self._past)}
-
-    def _said(self, action: Any) -> str:
-        texts = self._info.get("action_texts")
-        # Actions are numbered from the space's start, texts from zero.
-        place = int(action) - int(getattr(self.action_space, "start", 0)) if texts else 0
-        return (texts is not None and str(texts[place])) or self._describer.action(action)

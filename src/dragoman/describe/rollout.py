@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.environment import EnvDescriber
 from dragoman.types import Describer, Info
 
 
@@ -43,5 +44,6 @@ def random_action(space: gym.Space[Any], info: Info) -> Any:
 
 def action_text(describer: Describer, action: Any, info: Info) -> str:
     """Return what an action is called at this moment: by the environment, else the describer."""
-    texts = info.get("action_texts")
-    return (texts and texts[action]) or describer.action(action)
+    if isinstance(describer, EnvDescriber):
+        return describer.action_in(info, action)
+    return describer.action(action)

@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.engines import sb3
 from dragoman.engines.assembly import observer_of, reader_of, spec_of
+from dragoman.engines.indices import Indices
 from dragoman.engines.weights import restore
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
@@ -30,7 +31,8 @@ class Agent:
 
     Attributes:
         spec: The environment.
-        policy: The policy, which reads what `read` returns.
+        policy: The policy, which reads what `read` returns and chooses by indices.
+        indices: What these indices stand for.
         observer: The observe role, or nothing where the policy reads raw observations.
     """
 
@@ -52,9 +54,8 @@ class Agent:
         self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
-        self.policy: BasePolicy = sb3.build_policy(
-            experiment, space, env.single_action_space, model
-        )
+        self.indices = Indices(env.single_action_space)
+        self.policy: BasePolicy = sb3.build_policy(experiment, space, self.indices.space, model)
         env.close()
         restore(self.policy, self.observer, weights)
         torch.manual_seed(derive_seed("sampled actions", seed))
@@ -72,4 +73,4 @@ class Agent:
         actions, _ = self.policy.predict(
             self.read(observations, infos), deterministic=not self.sampled
         )
-        return list(actions)
+        return list(self.indices.actions(actions))

@@ -27,13 +27,14 @@ def parts_of(space: gym.Space[Any], say: Callable[[Any], str]) -> tuple[Part, ..
         space: Box, Discrete, MultiDiscrete or MultiBinary.
         say: Puts a whole action into words.
     """
-    # Stable-Baselines3 numbers options from zero, whatever the space's own start.
     if isinstance(space, gym.spaces.Discrete):
-        return (Part(options=tuple(say(option) for option in range(int(space.n)))),)
+        first = int(space.start)
+        return (Part(options=tuple(say(first + index) for index in range(int(space.n)))),)
     if isinstance(space, gym.spaces.MultiDiscrete):
+        sizes = zip(space.start.ravel().tolist(), space.nvec.ravel().tolist(), strict=True)
         return tuple(
-            Part(f"part {i + 1}", tuple(str(option) for option in range(size)))
-            for i, size in enumerate(space.nvec.ravel().tolist())
+            Part(f"part {i + 1}", tuple(str(first + index) for index in range(size)))
+            for i, (first, size) in enumerate(sizes)
         )
     if isinstance(space, gym.spaces.MultiBinary):
         return tuple(Part(f"part {i + 1}", ("off", "on")) for i in range(int(np.prod(space.shape))))
@@ -59,7 +60,7 @@ def weigh(
     Args:
         policy: A trained policy.
         observation: A batch of one observation, as its ``predict`` takes it.
-        action: The action that was taken, unbatched.
+        action: The action that was taken, unbatched, as the policy counts it.
     """
     inputs, _ = policy.obs_to_tensor(observation)
     with torch.no_grad():

@@ -30,8 +30,8 @@ def write_onnx(student: Student, file: Path) -> None:
     """Write a student; batches may have any size.
 
     Inputs are ``observation``, float32 ``(B, D)``, and where it reads masks ``mask``, int8
-    ``(B, K)``. Outputs are ``action``, and ``logits`` where actions are chosen from; an action
-    that is chosen is counted from 0.
+    ``(B, K)``. Outputs are ``action``, as the environment numbers it, and ``logits`` where actions
+    are chosen from.
 
     Raises:
         MissingExtraError: It needs the extra ``export``.

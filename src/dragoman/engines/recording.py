@@ -214,10 +214,10 @@ def _play(
     while len(steps) < most_steps and ending == "cut":
         seen = _seen(agent, stage, observation, info)
         batch = agent.read([observation], [info])
-        actions, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
-        action = actions[0]
+        indices, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
+        action = agent.indices.actions(indices)[0]
         command = action_text(describer, action, info)
-        weighed, value = weigh(agent.policy, batch, action)
+        weighed, value = weigh(agent.policy, batch, indices[0])
         observation, reward, terminated, truncated, info = stage.env.step(action)
         added, critiques = terms.step(observation, info, action, is_terminal=bool(terminated))
         steps.append(

@@ -141,7 +141,7 @@ class Student(nn.Module):
         return found
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return actions ``(B,)``, counted from 0, and logits ``(B, K)``; or actions alone.
+        """Return the environment's actions ``(B,)`` and logits ``(B, K)``; or actions alone.
 
         Args:
             observation: float32 ``(B, D)``.
@@ -153,7 +153,7 @@ class Student(nn.Module):
             return (actions.reshape(-1, *self.shape.action_shape),)
         if mask is not None:
             found = torch.where(mask != 0, found, torch.full_like(found, NEVER))
-        return found.argmax(dim=-1), found
+        return found.argmax(dim=-1) + self.shape.start, found
 
     def act(self, observations: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the environment's actions of flattened observations ``(B, D)``."""
@@ -166,7 +166,7 @@ class Student(nn.Module):
         allowed = torch.as_tensor(np.asarray(mask)) if self.shape.masked else None
         with torch.no_grad():
             found: NDArray[Any] = self(rows, allowed)[0].numpy()
-        return found + self.shape.start if self.shape.actions else found
+        return found
 
     @property
     def size(self) -> int:

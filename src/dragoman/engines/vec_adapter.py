@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
+from dragoman.engines.indices import Indices
 from dragoman.errors import ConfigError
 from dragoman.vector import autoreset_mode, split_infos
 
@@ -18,7 +19,7 @@ class VecAdapter(VecEnv):
 
     Stable-Baselines3 expects resets in the step that ends an episode, the last observation of
     the old episode in ``info["terminal_observation"]`` and a cut-off marked by
-    ``info["TimeLimit.truncated"]``, which is where it bootstraps.
+    ``info["TimeLimit.truncated"]``, which is where it bootstraps. It chooses by indices.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -30,7 +31,8 @@ class VecAdapter(VecEnv):
         # Gymnasium's own classes take a list of seeds, though their base class does not say so.
         self.env: Any = env
         self._actions: Any = None
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self._indices = Indices(env.single_action_space)
+        super().__init__(env.num_envs, env.single_observation_space, self._indices.space)
 
     def reset(self) -> Any:
         """Reset every sub-environment, with the seeds given to `seed` if any."""
@@ -41,8 +43,8 @@ class VecAdapter(VecEnv):
         return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions for `step_wait`."""
-        self._actions = actions
+        """Keep the actions that these indices stand for, for `step_wait`."""
+        self._actions = self._indices.actions(actions)
 
     def step_wait(self) -> Any:
         """Step and return observations, rewards, dones and one info a sub-environment."""

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from dragoman.engines.indices import Indices
 from dragoman.engines.playing import Act
 from dragoman.engines.student import Shape, Student
 from dragoman.environments import make_environment
@@ -92,7 +93,8 @@ class Lens:
     def labels(self, actions: Sequence[Any]) -> NDArray[Any]:
         """Return actions as labels, int64 ``(B,)`` or float32 ``(B, A)``."""
         if self.shape.actions:
-            return np.asarray([int(action) for action in actions], np.int64) - self.shape.start
+            numbers = np.asarray([int(action) for action in actions], np.int64)
+            return np.asarray(Indices(self.actions).indices(numbers))
         return np.asarray(actions, np.float32).reshape(len(actions), -1)
 
     def act_of(self, student: Student) -> Act:

@@ -124,6 +124,10 @@ class TunedModel(nn.Module):
             Features of the prompts, float32 ``(B, len(pooling) * H)``, and for each text the
             log-probs ``(K,)`` of its candidates, each the sum over its tokens.
         """
+        if not texts:
+            # As where no state of a batch has an admissible action.
+            width = len(pooling) * self.inner.hidden_size
+            return torch.zeros(0, width, device=self.device), []
         distinct = list(dict.fromkeys(texts))
         lengths = [len(one.prompt) + sum(map(len, one.candidates)) for one in distinct]
         with_gradients = torch.is_grad_enabled()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.describe.environment import EnvDescriber
+from dragoman.describe.rollout import action_text
 from dragoman.errors import ConfigError, RunError
 from dragoman.maths.seeding import derive_seed
 from dragoman.models.cache import CachedModel
@@ -151,7 +151,7 @@ class Rewarder:
         left = [self._infos[i] for i in steps.envs]
         action_texts = functools.cache(
             lambda: [
-                self._action_text(action, info)
+                action_text(self.describer, action, info)
                 for action, info in zip(steps.actions, left, strict=True)
             ]
         )
@@ -261,15 +261,6 @@ class Rewarder:
             return np.array(drawn) / 2.0**32
 
         return Caller.of(name, constant if placebo == "constant" else noise)
-
-    def _action_text(self, action: Any, info: Info) -> str:
-        """Return an action in the words of the state that it was taken in, where it has some."""
-        describer = self.describer
-        if isinstance(describer, EnvDescriber) and describer.heeds_actions:
-            texts: Sequence[str] = info.get("action_texts", ())
-            if len(texts):
-                return texts[int(action) - int(describer.action_space.start)]  # type: ignore[attr-defined]
-        return describer.action(action)
 
     def _states(self, observations: Sequence[Any], infos: Sequence[Info]) -> States:
         return States(observations, infos, self.describer)

@@ -35,19 +35,29 @@ _BEFORE_MUJOCO_4 = "gymnasium_robotics."
 """Package whose robot arms and hands ask MuJoCo for addresses as before its version 4."""
 
 
-def environment_spec(name: str, *, max_episode_steps: int | None = None) -> EnvSpec:
-    """Return the specification of an environment.
+def environment_spec(
+    name: str, *, max_episode_steps: int | None = None, keep_mask: bool = False
+) -> EnvSpec:
+    """Return the specification of an environment, with its masks read by `ReadMasks`.
 
     Args:
         name: A registered id (``CartPole-v1``), a registered id behind the module that
             registers it (``my_package:MyEnv-v0``), a class (``my_package.envs:MyEnv``) or a
             class in a file (``my_env.py:MyEnv``).
         max_episode_steps: Time limit instead of the registered one.
+        keep_mask: Leave a mask of the actions in the observation, where it stands there.
 
     Raises:
         ConfigError: There is no such environment, module, file or class.
         MissingExtraError: The package that has this environment is not installed.
     """
+    spec = _found(name, max_episode_steps)
+    masks = WrapperSpec("ReadMasks", "dragoman.admissible:ReadMasks", {"keep": keep_mask})
+    spec.additional_wrappers = (*spec.additional_wrappers, masks)
+    return spec
+
+
+def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
     _register(name)
     source, separator, attribute = name.rpartition(":")
     if separator:

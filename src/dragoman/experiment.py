@@ -111,8 +111,8 @@ class Experiment:
         model: The language model; not loaded where no role uses it.
         describe: How observations and actions become text.
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
-        act: What the model has to do with the choice of actions; ``None`` leaves that to the
-            algorithm's own network, which knows neither masks nor texts of actions.
+        act: What the model has to do with the choice of actions; ``None`` leaves that to a network
+            that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         reward: What is added to the environment's own reward in training.
     """
@@ -168,6 +168,11 @@ class Experiment:
                 cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
                 "that the critic reads what observe says",
             )
+
+    @property
+    def can_obey_masks(self) -> bool:
+        """Whether its algorithm can keep to the actions that an environment offers."""
+        return self.algorithm.name in POLICY_GRADIENT
 
     @property
     def uses_model(self) -> bool:

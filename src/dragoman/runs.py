@@ -1,7 +1,7 @@
 """The run folder: what a training leaves behind, readable without pickle and without torch.
 
 config.yaml           the experiment
-env.json              seed, versions, device, git state
+env.json              seed, versions, device, git state; under masks what became of action masks
 status.json           running | finished | interrupted | failed, and the steps taken
 metrics.jsonl         one row an update; wall-clock columns are named time/...
 episodes.jsonl        one row a finished episode, in the environment's own rewards

@@ -166,6 +166,18 @@ def test_sampled_scores_stand_beside_the_greedy_ones(page: Path) -> None:
         assert sampled == pytest.approx(mean / 2, abs=0.005)
 
 
+def test_what_became_of_masks_is_told(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(1), arms=["smollm2", "no-model"])
+    for arm, masks in (("smollm2", "obeyed"), ("no-model", "ignored")):
+        file = folder / arm / "0" / "env.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "masks": masks}))
+    html = write_report(folder).html
+    given = {row[0].split()[0]: row[2] for row in rows(html.read_text(), "prior")}
+    assert given["smollm2"].endswith("; which actions are admissible")
+    assert "not which actions are admissible" in given["no-model"]
+    assert "its algorithm cannot keep to them" in html.with_suffix(".md").read_text()
+
+
 def test_the_headline_names_every_outcome() -> None:
     outcomes = {"a": "no evidence", "b": "helped", "c": "hurt", "d": "no evidence", "e": "hurt"}
     assert headline(outcomes) == (

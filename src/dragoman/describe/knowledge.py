@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
+from dragoman.admissible import without_mask
 from dragoman.describe import known
 from dragoman.describe.documentation import Documentation, read_documentation
 
@@ -44,7 +45,8 @@ class Knowledge:
                 names=_names(type(plain)),
                 documentation=_documentation(type(plain), inner.spec),
                 env=plain,
-                knows_observation=observation_space == plain.observation_space,
+                knows_observation=observation_space
+                in (plain.observation_space, without_mask(plain.observation_space)),
                 knows_action=action_space == plain.action_space,
             )
         # The environments live in other processes: only their specification is here.

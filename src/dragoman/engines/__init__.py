@@ -19,6 +19,7 @@ from dragoman.engines.assembly import (
     rewarder_of,
     spec_of,
 )
+from dragoman.engines.masking import masks_of, obeying, warn_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions, sample_texts
 from dragoman.engines.recording import record
 from dragoman.environments import make_environment, refuse_endless
@@ -63,6 +64,10 @@ def train(
     """
     spec = spec_of(experiment)
     refuse_endless(spec)
+    masks = masks_of(experiment, spec)
+    warn_of(masks, experiment)
+    made = {} if masks is None else {"masks": masks}
+    acting = obeying(experiment, made)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
     folder = Path(out) if out else Path("runs", name)
@@ -72,12 +77,12 @@ def train(
     try:
         if experiment.reward is not None:
             model = remembering(experiment, model)
-        observer = observer_of(replace(experiment, reward=None), recorder, model, seed)
+        observer = observer_of(replace(acting, reward=None), recorder, model, seed)
         rewards = _rewards(experiment, recorder, model, seed)
         rewarded = rewards if rewards is not None else recorder
         env = ObserveVector(rewarded, observer) if observer is not None else rewarded
-        algorithm = sb3.build(experiment, env, derive_seed("train", seed), model)
-        with RunWriter(folder, experiment, seed, compute_of(model)) as writer:
+        algorithm = sb3.build(acting, env, derive_seed("train", seed), model)
+        with RunWriter(folder, experiment, seed, {**compute_of(model), **made}) as writer:
             if rewards is not None:
                 sampled = partial(sample_texts, experiment, rewards.rewarder.describer, seed)
                 rewards.rewarder.prepare(sampled, folder)

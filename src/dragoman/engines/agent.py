@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from dragoman.engines import sb3
 from dragoman.engines.assembly import observer_of, reader_of, spec_of
 from dragoman.engines.indices import Indices
+from dragoman.engines.masking import obeying
 from dragoman.engines.weights import restore
 from dragoman.maths.seeding import derive_seed
 from dragoman.runs import Run
@@ -46,7 +47,7 @@ class Agent:
     ) -> None:
         weights = run.weights()
         # The reward is a matter of the training: playing needs no model for it.
-        experiment = replace(run.experiment, reward=None)
+        experiment = obeying(replace(run.experiment, reward=None), run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)

@@ -28,7 +28,11 @@ from dragoman.vector import AnyObserver
 
 def spec_of(experiment: Experiment) -> EnvSpec:
     """Return the specification of the experiment's environment, with a memory if it has one."""
-    spec = environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+    spec = environment_spec(
+        experiment.env,
+        max_episode_steps=experiment.max_episode_steps,
+        keep_mask=not experiment.can_obey_masks,
+    )
     steps = experiment.describe.history
     if steps:
         told = {"steps": steps, **_description(experiment)}

@@ -145,7 +145,11 @@ def sample_texts(experiment: Experiment, describer: Describer, seed: int, steps:
         steps: Steps to take.
     """
     env = make_environment(
-        environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps),
+        environment_spec(
+            experiment.env,
+            max_episode_steps=experiment.max_episode_steps,
+            keep_mask=not experiment.can_obey_masks,
+        ),
         experiment.env_settings,
     )
     act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))

@@ -143,7 +143,7 @@ def contents(results: Results, place: Path) -> dict[str, Any]:
         ],
         "cost_columns": COST_COLUMNS,
         "costs": [_cost(arm) for arm in results.arms],
-        "arms": [{"name": arm.name, **vars(arm.arm)} for arm in results.arms],
+        "arms": [{"name": arm.name, **vars(arm.arm), "prior": arm.prior} for arm in results.arms],
         "problems": [
             (arm.name, seed, problem) for arm in results.arms for seed, problem in arm.problems()
         ],

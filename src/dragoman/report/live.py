@@ -84,6 +84,8 @@ def _headline(run: Run, now: float) -> Text:
         (status, STATUS_STYLES[status]),
         f"  {experiment.env} · {experiment.algorithm.name} · {model} · seed {run.seed}",
     )
+    if run.environment.get("masks") == "ignored":
+        line.append("\nignores which actions are admissible: its algorithm cannot", "yellow")
     silent = now - max(file.stat().st_mtime for file in run.path.iterdir())
     if status == "running" and silent > SILENT_SECONDS:
         line.append(f"\nnothing written for {silent:,.0f} s: it may have been killed", "yellow")

@@ -42,6 +42,14 @@ class Band:
     high: np.ndarray
 
 
+MASKS = {
+    "obeyed": "which actions are admissible",
+    "ignored": "not which actions are admissible: its algorithm cannot keep to them, as the random "
+    "policy does",
+}
+"""What an ``env.json`` says under ``masks``, in words."""
+
+
 class ArmResults:
     """One arm of a comparison and what its runs left.
 
@@ -67,6 +75,13 @@ class ArmResults:
     def runs(self) -> dict[int, Run]:
         """The finished runs by seed."""
         return self._folder.runs(self.name)
+
+    @property
+    def prior(self) -> str:
+        """One line of what prior knowledge it was given, which actions are admissible included."""
+        told = {run.environment.get("masks") for run in self.runs.values()}
+        masks = [words for one, words in MASKS.items() if one in told]
+        return "; ".join(filter(None, (self.arm.prior, *masks)))
 
     @property
     def sampled_mean(self) -> float | None:

@@ -91,7 +91,7 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         found = self._mask(observation, info, bool(terminated))
         if not self._count:
             return info if found is None else {**info, MASK: found}
-        told = {}
+        told: dict[str, Any] = {}
         texts = info.get(TEXTS)
         if texts is not None:
             texts = told[TEXTS] = self._texts(texts)

@@ -239,3 +239,12 @@ def test_the_best_known_return_is_looked_up_in_the_catalogue(tmp_path: Path) -> 
     assert reference(tidy.replace("split: test", "num_objects: 1")) == BestKnown()
     given = "reference: {best_known: 7, source: me}\n"
     assert reference(tidy + given) == BestKnown(7, "me")
+
+
+def test_a_comparison_with_nan_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    more = "arms: {model: {algorithm.settings.target_kl: .nan}}\n"
+    comparison = make_comparison(tmp_path, more=more)
+    keep(tmp_path / "out", comparison)
+    keep(tmp_path / "out", comparison)
+    with pytest.raises(ConfigError, match=r"target_kl was nan and is inf"):
+        keep(tmp_path / "out", make_comparison(tmp_path, more=more.replace(".nan", ".inf")))

@@ -90,6 +90,20 @@ def test_refused_settings_name_them() -> None:
         make_environment(environment_spec("CartPole-v1"), {"wind": 3})
 
 
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
+    file = tmp_path / "sized.py"
+    file.write_text(
+        "import gymnasium as gym\n\n\n"
+        "class Sized(gym.Env):\n"
+        "    observation_space = action_space = gym.spaces.Discrete(2)\n\n"
+        "    def __init__(self, size=3, most: 'int | None' = None, far=1.0, render_mode=None):\n"
+        "        self.given = (size, most, far)\n"
+    )
+    settings = {"size": 1e1, "most": 1e3, "far": 1e2}
+    given = make_environment(environment_spec(f"{file}:Sized"), settings).unwrapped.given
+    assert list(map(repr, given)) == ["10", "1000", "100.0"]
+
+
 def test_what_moved_elsewhere_names_its_newest_version() -> None:
     with pytest.raises(ConfigError, match=r"'Ant-v3' cannot be imported: .*moved") as error:
         make_environment(environment_spec("Ant-v3"))

@@ -19,13 +19,13 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pydantic
-import yaml
 from numpy.typing import NDArray
 
 from dragoman.budget import Measure
 from dragoman.errors import ConfigError, RunError, did_you_mean
-from dragoman.experiment import Experiment, read_mapping, with_overrides
+from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.runs import Run, write_text
+from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
 Kind: TypeAlias = Literal["arm", "control", "baseline"]
 Progress: TypeAlias = Literal[
@@ -70,6 +70,9 @@ class Evaluated:
     episodes: int = 50
     sampled: bool = True
     env_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_yes_no(self.env_settings, "evaluation.env_settings")
 
 
 @dataclass(frozen=True)
@@ -153,12 +156,11 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` turns into an equal comparison."""
-        dumped: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
-        return dumped
+        return plain(_ADAPTER, self)
 
     def to_yaml(self) -> str:
         """Return YAML text that `from_yaml` reads back as an equal comparison."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return dump(self.to_dict())
 
     @property
     def baseline(self) -> str:
@@ -348,7 +350,8 @@ def _changes(before: Comparison, now: Comparison) -> list[str]:
     return [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
         for key in keys
-        if old.get(key, absent) != new.get(key, absent)
+        # By their texts, since NaN is not even equal to itself.
+        if repr(old.get(key, absent)) != repr(new.get(key, absent))
     ]
 
 

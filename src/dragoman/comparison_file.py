@@ -12,9 +12,10 @@ import pydantic
 from dragoman.budget import Measure
 from dragoman.comparison import Arm, BestKnown, Comparison, Evaluated, validated
 from dragoman.errors import ConfigError, did_you_mean
-from dragoman.experiment import Experiment, read_mapping, with_overrides
+from dragoman.experiment import Experiment, with_overrides
 from dragoman.roles.controls import Control, roles_of
 from dragoman.tasks.catalog import TASKS, scores_of
+from dragoman.yaml12 import read_mapping
 
 BASELINE = "no-model"
 SEEDS = 10

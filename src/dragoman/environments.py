@@ -14,7 +14,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvCreator, EnvSpec, WrapperSpec, parse_env_id
+from gymnasium.envs.registration import (
+    EnvCreator,
+    EnvSpec,
+    WrapperSpec,
+    load_env_creator,
+    parse_env_id,
+)
 
 from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
 from dragoman.importing import import_module
@@ -140,7 +146,7 @@ def make_environment(
             does not work with the version of one that is installed.
     """
     try:
-        return gym.make(spec, **dict(settings or {}))
+        return gym.make(spec, **_whole(spec, settings or {}))
     except gym.error.DependencyNotInstalled as error:
         raise ConfigError(
             f"environment {spec.id!r} needs a package that is not installed: {error}",
@@ -165,6 +171,23 @@ def make_environment(
             f"not work with MuJoCo {_version('mujoco')}: it looks up joints as before MuJoCo 4",
             cure="install 'mujoco<4', in an environment of its own if others need MuJoCo 4",
         ) from error
+
+
+def _whole(spec: EnvSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which ``1e3`` is a whole number where the constructor wants one."""
+    entry = spec.entry_point
+    creator: Any = load_env_creator(entry) if isinstance(entry, str) else entry
+    found = dict(settings)
+    parameters: Mapping[str, inspect.Parameter] = {}
+    with contextlib.suppress(TypeError, ValueError):  # not everything that can be called has one
+        parameters = inspect.signature(creator).parameters
+    for name, parameter in parameters.items():
+        value, default = found.get(name), parameter.default
+        wants = isinstance(default, int) and not isinstance(default, bool)
+        wants |= parameter.annotation in (int, "int", int | None, "int | None")
+        if wants and isinstance(value, float) and value.is_integer():
+            found[name] = int(value)
+    return found
 
 
 def render_without_display() -> None:

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import pydantic
-import yaml
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dragoman.collapse import Collapse
 from dragoman.errors import ConfigError, did_you_mean
@@ -18,8 +18,20 @@ from dragoman.roles.act import Act
 from dragoman.roles.controls import roles_of
 from dragoman.roles.observe import Observe
 from dragoman.roles.reward import Reward
+from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
+
+
+def _switched(value: Any) -> Any:
+    """Return the settings of a role that is written as ``on`` or ``off``."""
+    word = str(value).lower() if isinstance(value, str | bool) else ""
+    if word in ("off", "no", "none", "false"):
+        return None
+    return {} if word in ("on", "yes", "true") else value
+
+
+_SWITCH = pydantic.BeforeValidator(_switched)
 
 POLICY_GRADIENT = ("ppo", "a2c")
 """Algorithms that take a policy of the act role."""
@@ -94,7 +106,7 @@ class Algorithm:
 
     name: AlgorithmName = "ppo"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    network: tuple[int, ...] = (64, 64)
+    network: Annotated[tuple[int, ...], ONE_OR_MORE] = (64, 64)
 
 
 @dataclass(frozen=True)
@@ -128,10 +140,10 @@ class Experiment:
     algorithm: Algorithm = Algorithm()
     model: Model = Model()
     describe: Describe = Describe()
-    observe: Observe | None = Observe()
-    act: Act | None = None
+    observe: Annotated[Observe | None, _SWITCH] = Observe()
+    act: Annotated[Act | None, _SWITCH] = None
     collapse: Collapse = Collapse()
-    reward: Reward | None = None
+    reward: Annotated[Reward | None, _SWITCH] = None
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()
@@ -149,6 +161,8 @@ class Experiment:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
+        refuse_yes_no(self.env_settings, "env_settings")
+        refuse_yes_no(self.algorithm.settings, "algorithm.settings")
         self._check_act()
 
     def _check_act(self) -> None:
@@ -192,7 +206,7 @@ class Experiment:
             first = error.errors(include_url=False)[0]
             raise ConfigError(
                 _problem(first["loc"], first["type"], first["msg"], first["input"]),
-                cure="docs/experiments.md lists every key",
+                cure=_cure(first["type"], first["input"]),
             ) from None
         return experiment
 
@@ -212,13 +226,16 @@ class Experiment:
         return self.from_dict(with_overrides(self.to_dict(), overrides))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data that `from_dict` turns into an equal experiment."""
-        dumped: dict[str, Any] = _adapter(type(self)).dump_python(self, mode="json")
-        return dumped
+        """Return plain data that `from_dict` turns into an equal experiment.
+
+        Raises:
+            ConfigError: A setting holds what no file can hold.
+        """
+        return plain(_adapter(type(self)), self)
 
     def to_yaml(self) -> str:
         """Return YAML text that `from_yaml` reads back as an equal experiment."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+        return dump(self.to_dict())
 
 
 _ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
@@ -242,6 +259,36 @@ def _problem(location: Sequence[str | int], kind: str, message: str, value: Any)
     if kind == "literal_error":
         return f"{key} is {value!r}{did_you_mean(str(value), _choices(location))}: {message}"
     return f"{key} is {value!r}: {message}"
+
+
+def _cure(kind: str, value: Any) -> str:
+    """Return what helps where a value of a file has the wrong type."""
+    if kind == "string_type" and isinstance(value, Mapping):
+        return "put the text in quotation marks, since it begins with '{'"
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'put the text in quotation marks: "{str(value).lower()}"'
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return f"write a list: [{value}]"
+    return "docs/experiments.md lists every key"
+
+
+def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:
+    """Return settings as data of YAML's own types, infinities and NaN among them.
+
+    Raises:
+        ConfigError: They hold something else.
+    """
+    try:
+        # By pydantic's JSON mode alone, what has no declared type would turn from .inf to null.
+        data: dict[str, Any] = to_jsonable_python(
+            adapter.dump_python(settings), inf_nan_mode="constants"
+        )
+    except (PydanticSerializationError, ValueError) as error:
+        raise ConfigError(
+            f"the settings hold what no file can hold: {error}",
+            cure="give numbers, texts, booleans, lists and mappings",
+        ) from None
+    return data
 
 
 def _type_at(location: Sequence[str | int]) -> Any:
@@ -269,31 +316,6 @@ def _choices(location: Sequence[str | int]) -> list[str]:
     # A tuple of literals holds its choices one level down.
     nested = [choice for option in options for choice in get_args(option)]
     return [str(option) for option in (nested or options)]
-
-
-def read_mapping(file: Path, what: str, *, first: str) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds.
-
-    Args:
-        file: The file.
-        what: What it should describe, for the message when it is missing.
-        first: A line such a file may start with.
-
-    Raises:
-        ConfigError: The file is missing, is no YAML or holds something else.
-    """
-    if not file.is_file():
-        raise ConfigError(f"there is no {what} file {file}", cure="check the path")
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}", cure="mend the file") from error
-    if not isinstance(data, dict):
-        raise ConfigError(
-            f"{file} holds {type(data).__name__}, not a mapping of keys to values",
-            cure=f"start with a line such as '{first}'",
-        )
-    return data
 
 
 def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,8 +95,11 @@ def test_overrides_are_yaml() -> None:
         "b.c": ["x", "y"],
         "d": None,
     }
+    assert parse_overrides(["a=1e-2", "b=yes", "c=1e5"]) == {"a": 0.01, "b": "yes", "c": 1e5}
     with pytest.raises(ConfigError, match="has no '='"):
         parse_overrides(["steps"])
+    with pytest.raises(ConfigError, match=r"--set 'a=\{x: 1, x: 2\}': the key 'x' stands"):
+        parse_overrides(["a={x: 1, x: 2}"])
 
 
 def test_cache_shows_and_clears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

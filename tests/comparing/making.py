@@ -31,7 +31,8 @@ evaluation: {{episodes: 4}}
 def write_file(folder: Path, model: Path | str = "any", more: str = "") -> Path:
     """Write a user's file of a small comparison."""
     file = folder / "small.yaml"
-    file.write_text(BASE.format(model=model) + more)
+    kept = BASE.rpartition("evaluation:")[0] if "evaluation:" in more else BASE
+    file.write_text(kept.format(model=model) + more)
     return file
 
 

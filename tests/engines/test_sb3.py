@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines.sb3 import build
+from dragoman.engines.sb3 import build, settings_of
 from dragoman.engines.vec_adapter import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
@@ -76,3 +79,24 @@ def test_refused_settings_name_them() -> None:
     experiment = Experiment(env="CartPole-v1", algorithm=Algorithm("ppo", {"learning_rte": 1}))
     with pytest.raises(ConfigError, match=r"ppo refuses the settings \{'learning_rte': 1\}"):
         build(experiment, adapter().env, seed=0)
+
+
+def test_settings_become_what_the_constructor_declares() -> None:
+    def fitted(name: str, **settings: Any) -> dict[str, Any]:
+        return settings_of(Experiment(env="X", algorithm=Algorithm(name, settings)))
+
+    found = fitted("ppo", gamma="0.99", n_steps=1e2, ent_coef=1e-2, target_kl=None)
+    assert found == {"gamma": 0.99, "n_steps": 100, "ent_coef": 0.01, "target_kl": None}
+    assert type(found["n_steps"]) is int
+    assert fitted("sac", train_freq=[2, "episode"])["train_freq"] == (2, "episode")
+    assert fitted("ppo", learning_rate={"start": "1e-3", "end": 0}) == {
+        "learning_rate": {"start": 0.001, "end": 0.0}
+    }
+    for name, settings, message in [
+        ("ppo", {"gamma": "much"}, "gamma is 'much'"),
+        ("dqn", {"buffer_size": 0.5}, "buffer_size is 0.5"),
+        ("ppo", {"learning-rate": 1}, "there is no 'learning-rate' (did you mean 'learning_rate'"),
+        ("ppo", {"policy": "x"}, "there is no 'policy'"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            fitted(name, **settings)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from dragoman.cli.train import parse_overrides
 from dragoman.runs import Run
+from dragoman.yaml12 import refuse_yes_no
 
 
 def evaluate(
@@ -34,6 +35,7 @@ def evaluate(
     """
     run = Run(folder)
     settings = parse_overrides(env_settings or [], option="--env")
+    refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman import engines
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from dragoman.cli.curve import print_curve
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
+from dragoman.yaml12 import load
 
 
 def train(
@@ -44,10 +44,5 @@ def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:
         key, separator, value = pair.partition("=")
         if not separator:
             raise ConfigError(f"{option} {pair!r} has no '='", cure=f"write {option} key=value")
-        try:
-            parsed[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(
-                f"{option} {pair!r}: the value is not valid YAML: {error}", cure="quote the value"
-            ) from error
+        parsed[key] = load(value, f"{option} {pair!r}")
     return parsed

@@ -64,6 +64,7 @@ def train(
     """
     spec = spec_of(experiment)
     refuse_endless(spec)
+    sb3.settings_of(experiment)  # which refuses what does not fit, before a model is loaded
     masks = masks_of(experiment, spec)
     warn_of(masks, experiment)
     made = {} if masks is None else {"masks": masks}

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pydantic
 from gymnasium.vector import VectorEnv
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -26,7 +27,7 @@ from dragoman.engines.budget import BudgetStop
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.engines.vec_adapter import VecAdapter
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment
 from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
@@ -57,6 +58,9 @@ OBSERVATION_SPACES = (
     gym.spaces.MultiBinary,
     gym.spaces.Dict,
 )
+PARTS = ("policy", "env", "seed", "_init_setup_model")
+"""Arguments of their constructors that are made from the rest of an experiment."""
+_ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
 BUFFER_SIZE = 100_000
 """Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
 
@@ -80,7 +84,7 @@ def build(
     _check_spaces(name, observations, env.single_action_space)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
     settings: dict[str, Any] = {"device": _device(experiment, model)}
-    settings |= experiment.algorithm.settings
+    settings |= settings_of(experiment)
     tune = None if experiment.act is None else experiment.act.tune
     kind = ALGORITHMS[name] if tune is None else TUNED[name]
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
@@ -105,10 +109,42 @@ def build(
     return algorithm
 
 
+def settings_of(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings of the experiment's algorithm as its constructor declares them.
+
+    Whole numbers written as ``1e4`` become whole, and numbers in quotation marks become numbers.
+
+    Raises:
+        ConfigError: There is no such setting, or its value is of another kind.
+    """
+    name, given = experiment.algorithm.name, dict(experiment.algorithm.settings)
+    kind = ALGORITHMS[name]
+    known = inspect.signature(kind).parameters
+    for key, value in given.items():
+        if key not in known or key in PARTS:
+            settings = [one for one in known if one not in PARTS]
+            raise ConfigError(
+                f"{name} refuses the settings {given}: there is no {key!r}"
+                f"{did_you_mean(key, settings)}",
+                cure=f"see the constructor of stable_baselines3.{kind.__name__}",
+            )
+        is_rate = key == "learning_rate" and isinstance(value, Mapping)
+        declared = dict[str, float] if is_rate else known[key].annotation
+        try:
+            given[key] = pydantic.TypeAdapter(declared, config=_ANY_CLASS).validate_python(value)
+        except pydantic.ValidationError as error:
+            raise ConfigError(
+                f"{name} refuses the settings {given}: {key} is {value!r}: "
+                f"{error.errors(include_url=False)[0]['msg']}",
+                cure=f"see the constructor of stable_baselines3.{kind.__name__}",
+            ) from None
+    return given
+
+
 def gamma_of(experiment: Experiment) -> float:
     """Return the discount that the experiment's algorithm learns with."""
     default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
-    return float(experiment.algorithm.settings.get("gamma", default))
+    return float(settings_of(experiment).get("gamma", default))
 
 
 def build_policy(
@@ -128,7 +164,7 @@ def build_policy(
     kind = _policy_kind(experiment, observations)
     settings = _policy_settings(experiment, observations, model)
     if "use_sde" in experiment.algorithm.settings:
-        settings["use_sde"] = experiment.algorithm.settings["use_sde"]
+        settings["use_sde"] = settings_of(experiment)["use_sde"]
     policy: BasePolicy = kind(observations, actions, lambda progress: 1.0, **settings)
     return policy.to(_device(experiment, model))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dragoman.errors import ConfigError
 from dragoman.rewards.preparing import Preparation
 from dragoman.types import FloatArray, LanguageModel, Pooling
+from dragoman.yaml12 import ONE_OR_MORE
 
 SHARED: tuple[Pooling, ...] = ("last", "mean")
 """Poolings of the observe role by default."""
@@ -90,7 +91,7 @@ class GoalReached:
         pooling: Which tokens become the embedding.
     """
 
-    goals: tuple[str, ...]
+    goals: Annotated[tuple[str, ...], ONE_OR_MORE]
     threshold: float = 0.99
     layer: int | None = None
     pooling: Pooling = "mean"

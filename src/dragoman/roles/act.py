@@ -11,13 +11,14 @@ hybrid    head or match, on top of the model's scores as a prior
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.roles.controls import Control
 from dragoman.roles.tune import Tune
 from dragoman.types import Pooling
+from dragoman.yaml12 import ONE_OR_MORE
 
 PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
 
@@ -81,7 +82,7 @@ class Act:
     """
 
     policy: PolicyName = "head"
-    pooling: tuple[Pooling, ...] = ("mean",)
+    pooling: Annotated[tuple[Pooling, ...], ONE_OR_MORE] = ("mean",)
     template: str = "{action}"
     interaction: Literal["concat", "dot"] = "concat"
     normalisation: Normalisation = "token"

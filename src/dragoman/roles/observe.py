@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +14,7 @@ from dragoman.errors import ConfigError, SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.roles.controls import Control
 from dragoman.types import Describer, FloatArray, Info, LanguageModel, Pooling
+from dragoman.yaml12 import ONE_OR_MORE
 
 CLIP = 10.0
 """Standardised features are clipped to plus or minus this many standard deviations."""
@@ -59,7 +60,7 @@ class Observe:
     prior: ClassVar[str] = "the language model's pre-training; the describer's wording"
 
     layer: int | None = None
-    pooling: tuple[Pooling, ...] = ("last", "mean")
+    pooling: Annotated[tuple[Pooling, ...], ONE_OR_MORE] = ("last", "mean")
     raw: bool = False
     standardise: bool = True
     freeze_after: int | None = None

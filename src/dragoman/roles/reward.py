@@ -15,6 +15,7 @@ from dragoman.models.asked import Asked
 from dragoman.rewards import KNOWN, asks_model, make_reward
 from dragoman.rewards.calling import Caller, OnError
 from dragoman.roles.controls import Control
+from dragoman.yaml12 import refuse_yes_no
 
 Placebo: TypeAlias = Literal["constant", "noise"]
 
@@ -76,6 +77,8 @@ class Term:
             )
         if self.use in KNOWN:
             self.caller(self.use)  # which refuses settings that do not fit
+        else:
+            refuse_yes_no(self.settings, f"of {self.use}, the setting")
 
     def caller(self, name: str) -> Caller:
         """Return the reward itself, under a name.

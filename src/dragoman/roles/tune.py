@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from dragoman.errors import ConfigError
+from dragoman.yaml12 import ONE_OR_MORE
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Tune:
     how: Literal["lora", "full"] = "lora"
     rank: int = 8
     alpha: float = 16.0
-    modules: tuple[str, ...] | None = None
+    modules: Annotated[tuple[str, ...] | None, ONE_OR_MORE] = None
     top: int | None = None
     learning_rate: float = 1e-4
     critic_learning_rate: float | None = None

@@ -132,8 +132,10 @@ def test_a_state_is_kept_though_the_environment_writes_into_its_array(tmp_path: 
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ("1 / max(0, 0.06 - abs(state['pole_angle']))", "line 2 .*division by zero"),
+        ("0.001 / max(0, 0.06 - abs(state['pole_angle']))", "line 2 .*division by zero"),
         ("(1e308 + 0 * state['pole_angle']) * 1e308", "is inf"),
+        ("101 + 0 * state['pole_angle']", "is 101, beyond ±100"),
+        ("'1'", "'potential' is str, not a number"),
     ],
 )
 def test_a_program_that_fails_stops_the_run_which_stays_readable(
@@ -164,33 +166,44 @@ def test_what_cannot_be_used_is_said_before_the_training(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"nowhere.py cannot be read: No such file"):
         Written(str(tmp_path / "nowhere.py")).fitted(env)
     opening = program_file(tmp_path, "def potential(state):\n    return open('a')\n")
-    with pytest.raises(ConfigError, match=r"program.py: line 2 .*open cannot be called"):
+    with pytest.raises(ConfigError, match=r"program.py: line 2 .*'open' is not known here"):
         Written(opening).fitted(env)
     other = program_file(tmp_path, "def reward(state, action, next_state):\n    return 1\n")
     with pytest.raises(ConfigError, match=r"program.py: .*potential"):
         Written(other).fitted(env)
 
 
-def test_the_sandbox_is_used_by_explicit_word_only(tmp_path: Path) -> None:
-    source = (
-        "def potential(state):\n"
-        "    total = 0\n"
-        "    values = list(state.values())\n"
-        "    while values:\n"
-        "        total += abs(values.pop())\n"
-        "    return total\n"
-    )
-    file = program_file(tmp_path, source)
-    env = gym.make("CartPole-v1")
-    with pytest.raises(ConfigError, match=r"program.py: line \d"):
-        Written(file).fitted(env)
-    function = Written(file, sandbox=True).fitted(env)
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\xff\xfe", "is no text in UTF-8"),
+        (b"def potential(state):\n\x00", r"U\+0000"),
+        (b"def potential(state):\n    return (" + b"(" * 5_000, "no valid Python"),
+        (b"def potential(state):\n    break\n", "'break' outside loop"),
+    ],
+)
+def test_a_file_that_is_no_program_is_an_error_of_the_settings(
+    content: bytes, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "program.py"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=problem):
+        Written(str(file)).fitted(gym.make("CartPole-v1"))
+
+
+def test_the_bound_can_be_set(tmp_path: Path) -> None:
+    file = program_file(tmp_path, "def potential(state):\n    return 500 * state['pole_angle']\n")
+    function = Written(file, largest=1000).fitted(gym.make("CartPole-v1"))
     try:
         caller = Caller.of("it", function)
         values, _ = caller({"observations": [[1.0, -2.0, 0.5, 0.0], [0.0] * 4]}, 2)
-        assert values.tolist() == [3.5, 0.0]
+        assert values.tolist() == [250.0, 0.0]
+        with pytest.raises(RewardError, match="is 1500, beyond ±1000"):
+            caller({"observations": [[1.0, -2.0, 3.0, 0.0]]}, 1)
     finally:
         function.close()
+    with pytest.raises(ConfigError, match="largest is 0"):
+        Written(file, largest=0)
 
 
 def test_the_sandbox_ends_with_the_training_and_with_the_replay(
@@ -203,7 +216,7 @@ def test_the_sandbox_ends_with_the_training_and_with_the_replay(
         "def potential(state):\n    angles = [state['pole_angle']]\n"
         "    while angles:\n        return abs(angles.pop())\n"
     )
-    reward = {"use": "written", "program": program_file(tmp_path, source), "sandbox": True}
+    reward = {"use": "written", "program": program_file(tmp_path, source)}
     run = train(Experiment.from_dict({**SHORT, "reward": reward}), out=tmp_path / "run")
     assert len(closed) == 1
     recording = record(run, episodes=1, most_steps=3)

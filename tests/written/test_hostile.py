@@ -7,16 +7,28 @@ import json
 import os
 import re
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from dragoman.written import Sandbox
-from tests.written.trying import HOSTILE, LIMITS, outcome
+from dragoman.written.sandbox import GRACE_SECONDS
+from tests.written.trying import HOSTILE, LIMITS, alone, outcome
 
 PROGRAMS = sorted(HOSTILE.glob("*.py"))
 EXPECTED = json.loads((Path(__file__).parent / "hostile.json").read_text())
-HARMLESS_IN_THE_SANDBOX = {"sleep", "walrus"}
+HARMLESS = {
+    # A state is made new for each row, and the whole program too.
+    *("mutation", "mutation_by_method", "mutation_by_update"),
+    *("class_state", "closure_state", "default_of_a_helper"),
+    *("many_loops", "replaced_imports", "walrus"),
+}
+HARMLESS_ALONE = {
+    *("mutation", "mutation_by_method", "mutation_by_update", "many_loops", "sleep", "walrus")
+}
+MOST_SECONDS = 4 * (LIMITS.seconds + GRACE_SECONDS)
+"""Two loads, and two batches of calls."""
 VARYING = re.compile(r"is \S+ and then \S+ for")
 
 
@@ -87,11 +99,23 @@ def test_the_corpus_is_whole() -> None:
 @pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.stem)
 def test_no_program_escapes(file: Path, canary: Canary, sandbox: Sandbox) -> None:
     source = source_of(file, canary)
-    found = {"compiled": outcome(source, None), "sandbox": plainly(outcome(source, sandbox))}
+    started = time.monotonic()
+    found = {"program": plainly(outcome(source, sandbox))}
+    assert time.monotonic() - started < MOST_SECONDS
+    # The sandbox does not rest on the rules: without them nothing gets out either.
+    found["alone"] = plainly(alone(source, sandbox))
     assert canary.harm() == []
     assert found == EXPECTED[file.stem]
-    assert "harmless" not in found["compiled"]
-    assert ("harmless" in found["sandbox"]) == (file.stem in HARMLESS_IN_THE_SANDBOX)
+    assert ("harmless" in found["program"]) == (file.stem in HARMLESS)
+    assert ("harmless" in found["alone"]) == (file.stem in HARMLESS_ALONE)
+
+
+def test_hidden_state_is_new_in_each_call(sandbox: Sandbox) -> None:
+    """Alone, these count their calls; as programs they start again in each."""
+    for name in ("class_state", "closure_state", "default_of_a_helper"):
+        source = (HOSTILE / f"{name}.py").read_text()
+        assert "is 100" in alone(source, sandbox)
+        assert outcome(source, sandbox).startswith("harmless: from 0.58")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +147,27 @@ def test_the_sandbox_goes_on_after_a_crash(sandbox: Sandbox) -> None:
     harmless = (
         "kept = [1]\ndef reward(state, action, next_state):\n    return state['pole_angle']\n"
     )
-    assert outcome(harmless, sandbox).startswith("harmless, sandbox")
+    assert outcome(harmless, sandbox).startswith("harmless")
     for name in ("endless_loop", "memory_by_list", "huge_integer", "recursion"):
         outcome((HOSTILE / f"{name}.py").read_text(), sandbox)
-        assert outcome(harmless, sandbox).startswith("harmless, sandbox")
+        assert outcome(harmless, sandbox).startswith("harmless")
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("\ud800", r"U\+D800"),
+        ("x = '\x0c'", r"U\+000C"),
+        ("\x00", r"U\+0000"),
+        ("(" * 9000, "no valid Python"),
+        ("x = " + "-" * 9000 + "1", "nested more than 60"),
+        ("x" + "[0]" * 3000, "nested more than 60|no valid Python"),
+        ("1" * 9999, "no valid Python"),
+        ("f'{" * 200, "no valid Python"),
+        (" " * 10_001, "may have 10,000"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_of_the_program(
+    source: str, problem: str, sandbox: Sandbox
+) -> None:
+    assert re.search(problem, outcome(source, sandbox))

@@ -115,7 +115,6 @@ def test_everything_is_kept(tmp_path: Path) -> None:
     assert "os cannot be imported" in refused["error"]
     assert (tmp_path / "round-1/candidate-2/program.py").read_text() == scaled(0.25)
     assert trained["status"] == "trained"
-    assert trained["about"]["rests"] == "compiled"
     assert trained["about"]["terms"] == {"reward": ["upright"]}
     assert set(trained["results"]) == {"0", "1"}
     assert not list(tmp_path.rglob("*.part"))
@@ -213,13 +212,52 @@ def test_a_program_that_fails_in_training_is_counted(tmp_path: Path) -> None:
     assert record_of(tmp_path, 1, 1)["error"] == "line 2: a division by zero. Mend it."
 
 
-def test_programs_beyond_the_checked_part_go_to_the_sandbox(tmp_path: Path) -> None:
+def test_a_sandbox_of_ones_own_stays_open(tmp_path: Path) -> None:
     author = Author([fenced("kept = [1]\n" + scaled(0.25)), HOSTILE_ANSWER, ANSWERS[2]])
     with Sandbox(LIMITS) as sandbox:
         found = writer(author, sandbox=sandbox).run(tmp_path)
+        sandbox.open("1").close()
     assert found.counts["trained"] == 4
-    assert record_of(tmp_path, 1, 1)["about"]["rests"] == "sandbox"
-    assert "Permission denied" in record_of(tmp_path, 1, 2)["error"]
+    assert json.loads((tmp_path / "search.json").read_text())["sandbox"]["seconds"] == 0.3
+
+
+NASTY = [
+    *(fenced(file.read_bytes().decode()) for file in sorted(HOSTILE.glob("*.py"))),
+    *("def \ud800", "```\ndef f(\x00\n```", "def f(" * 3_000, "def x" + "[" * 9_000, "\x0cdef f"),
+    *("<think>def f", "def " + "1" * 9_999, "# \ud800\n" + scaled(1), "def é(): '" + "é" * 9_000),
+]
+
+
+def test_whatever_a_model_writes_the_search_goes_on(tmp_path: Path) -> None:
+    """A program may fail in any way: it is counted, and a rerun does not stop at it again."""
+    search = Search(
+        TASK, candidates=len(NASTY) + 1, rounds=1, selection_seeds=(0,), test_seeds=(7,)
+    )
+    author = Author([*NASTY, fenced(scaled(0.25))])
+    with Sandbox(LIMITS) as sandbox:
+        found = writer(author, search=search, sandbox=sandbox).run(tmp_path)
+        assert len(author.prompts) == len(NASTY) + 1
+        assert sum(found.counts.values()) == len(NASTY) + 1
+        assert found.counts["failed"] == 0
+        for record in tmp_path.rglob("record.json"):
+            # As if each had been interrupted before its end was written down.
+            record.unlink()
+        again = writer(author, search=search, sandbox=sandbox).run(tmp_path)
+    assert len(author.prompts) == len(NASTY) + 1
+    assert (again.program, again.counts) == (found.program, found.counts)
+
+
+def test_a_bound_of_the_checks_holds_in_training(tmp_path: Path) -> None:
+    def train(program: Program, seed: int) -> ProgramResult:
+        state = [0.0, 0.0, 1000.0 if "0.25" in program.source else 0.0, 0.0]
+        program.values("reward", [(state, 0, state)])
+        return Trainer()(program, seed)
+
+    author = Author([fenced(scaled(0.25)), fenced(scaled(0.5)), fenced(scaled(0.125))])
+    writer(author, train).run(tmp_path)
+    record = record_of(tmp_path, 1, 1)
+    assert record["status"] == "failed"
+    assert "beyond ±100; with state = " in record["error"]
 
 
 def test_a_real_protocol_and_its_recording(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import gymnasium as gym
 
 from dragoman.errors import ProgramError
 from dragoman.written import Limits, Program, Sandbox, Schema, Transitions, check_program
+from dragoman.written.driver import PRELUDE, drivers
+from dragoman.written.program import LARGEST
 from dragoman.written.schema import schema_of
+from dragoman.written.source import Source
 from dragoman.written.transitions import sample_transitions
 
 HOSTILE = Path(__file__).parent / "hostile"
@@ -23,17 +28,30 @@ def cart_pole() -> tuple[Schema, Transitions]:
     return schema, sample_transitions(env, schema, steps=100)
 
 
-def outcome(source: str, sandbox: Sandbox | None) -> str:
+def outcome(source: str, sandbox: Sandbox) -> str:
     """Load and check a program as a search does."""
-    schema, transitions = cart_pole()
+    return _outcome(lambda: Program.load(source, cart_pole()[0], sandbox=sandbox))
+
+
+def alone(source: str, sandbox: Sandbox) -> str:
+    """Check a program as it is, by no rules and with all names that Monty knows."""
+    schema = cart_pole()[0]
+    names = {"state": schema.state_names, "action": (), "next_state": schema.state_names}
+    program = f"\n\n{source}\ndef _dragoman_program():\n    return (reward,)\n"
 
     def load() -> Program:
-        return Program.load(source, schema, sandbox=sandbox)
+        session = sandbox.open(PRELUDE, program, drivers({"reward": names}))
+        parsed = Source(source, ast.Module([], []))
+        return Program(source, schema, ("reward",), session, LARGEST, parsed)
 
+    return _outcome(load)
+
+
+def _outcome(load: Callable[[], Program]) -> str:
     try:
-        program, values = check_program(load, transitions)
+        program, values = check_program(load, cart_pole()[1])
     except ProgramError as error:
         return str(error)
     program.close()
     low, high = values["reward"].min(), values["reward"].max()
-    return f"harmless, {program.rests}: from {low:.4f} to {high:.4f}"
+    return f"harmless: from {low:.4f} to {high:.4f}"

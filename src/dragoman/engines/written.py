@@ -82,7 +82,7 @@ class FeaturesVector(VectorWrapper):
                 f"features cannot stand behind observations in {space}",
                 cure="flatten the observations in a wrapper, or do not ask for features",
             )
-        # In the sandbox the names are known after a first call.
+        # How many there are is known after a first call.
         zeros = [0.0] * len(self.program.schema.state)
         more = self.program.values("features", [(zeros,)]).shape[1]
         infinite = np.full(more, np.inf)
@@ -190,7 +190,7 @@ def _shaping(term: str) -> Literal["potential", "bonus"]:
 def _names(program: Program) -> tuple[str, ...]:
     schema = program.schema
     if not program.terms("reward"):
-        # In the sandbox they are known after a first call.
+        # They are known after a first call.
         state = [0.0] * len(schema.state)
         action = [0.0] * len(schema.action) if schema.action else float(schema.first)
         program.values("reward", [(state, action, state)])

@@ -1,8 +1,9 @@
-"""A program that a language model wrote, as a term of the reward: compiled, never run as it is."""
+"""A program that a language model wrote, as a term of the reward, run in a sandbox."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, ProgramError
-from dragoman.written.program import Program, Row
+from dragoman.written.program import LARGEST, Program, Row
 from dragoman.written.sandbox import Sandbox
 from dragoman.written.schema import schema_of
 
@@ -32,12 +33,16 @@ class Written:
         program: The file, from the current folder.
         function: ``potential(state)``, or ``reward(state, action, next_state)``, which is no
             function of the state and so a bonus. Named terms are added up.
-        sandbox: Run what leaves the checked part of Python in the sandbox, instead of refusing it.
+        largest: Largest absolute value of one term; a larger one is an error, as NaN is.
     """
 
     program: str
     function: Function = "potential"
-    sandbox: bool = False
+    largest: float = LARGEST
+
+    def __post_init__(self) -> None:
+        if not self.largest > 0:
+            raise ConfigError(f"largest is {self.largest}, but must be above 0", cure="raise it")
 
     @property
     def takes(self) -> frozenset[str]:
@@ -45,10 +50,11 @@ class Written:
         return TAKES[self.function]
 
     def fitted(self, env: Any) -> WrittenFunction:
-        """Return the function, compiled for the numbers of an environment.
+        """Return the function, loaded for the numbers of an environment; close it in the end.
 
         Raises:
             ConfigError: There is no such file, or its program cannot be used.
+            MissingExtraError: The extra ``written`` is not installed.
         """
         try:
             source = Path(self.program).read_text(encoding="utf-8")
@@ -57,13 +63,20 @@ class Written:
                 f"the program {self.program} cannot be read: {error.strerror}",
                 cure="name a file, as seen from the current folder",
             ) from error
-        sandbox = Sandbox() if self.sandbox else None
-        try:
-            loaded = Program.load(source, schema_of(env), [self.function], sandbox=sandbox)
-        except ProgramError as error:
-            if sandbox is not None:
-                sandbox.close()
-            raise ConfigError(f"{self.program}: {error.problem}", cure=error.cure) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"the program {self.program} is no text in UTF-8", cure="name a file of Python"
+            ) from error
+        schema = schema_of(env)
+        with ExitStack() as stack:
+            sandbox = stack.enter_context(Sandbox())
+            try:
+                loaded = Program.load(
+                    source, schema, [self.function], sandbox=sandbox, largest=self.largest
+                )
+            except ProgramError as error:
+                raise ConfigError(f"{self.program}: {error.problem}", cure=error.cure) from error
+            stack.pop_all()
         return WrittenFunction(loaded, self.function, self.program, sandbox)
 
 
@@ -75,7 +88,7 @@ class WrittenFunction:
         program: The program.
         function: Which function of it.
         name: What errors call the program.
-        sandbox: What it runs in, if it was not compiled.
+        sandbox: What it runs in, if it ends with the function.
     """
 
     program: Program
@@ -98,7 +111,7 @@ class WrittenFunction:
         """Return ``(B,)`` sums of the terms.
 
         Raises:
-            ProgramError: The program fails, or a term is not finite; with the state.
+            ProgramError: The program fails, or a term is not finite or too large; with the state.
         """
         rows = self.rows(observations, raw_actions, previous_observations)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, ProgramError
-from dragoman.written.program import Program
+from dragoman.written.program import LARGEST, Program
 from dragoman.written.transitions import Transitions
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -23,11 +24,11 @@ class Checks:
     """What the values of a program must keep to.
 
     Attributes:
-        largest: Largest absolute value of one term in one step.
+        largest: Largest absolute value of one term in one step, in training too.
         may_stand_still: Whether a function may give the same in every state.
     """
 
-    largest: float = 100.0
+    largest: float = LARGEST
     may_stand_still: bool = False
 
     def __post_init__(self) -> None:
@@ -49,19 +50,18 @@ def check_program(
         The program, and the values that it gave.
 
     Raises:
-        ProgramError: The program fails, changes its input, gives other names or no numbers,
-            numbers that are not finite or too large, or something else the second time.
+        ProgramError: The program fails, gives other names or no numbers, numbers that are not
+            finite or too large, or something else the second time. It takes at most two loads
+            and two batches a function, each within the time of the sandbox.
     """
-    program, copy = load(), load()
-    try:
-        values = {
-            name: _try(program, copy, name, transitions, checks) for name in program.functions
-        }
-    except BaseException:
-        program.close()
-        raise
-    finally:
-        copy.close()
+    with ExitStack() as stack:
+        program = load()
+        stack.callback(program.close)
+        with closing(load()) as copy:
+            values = {
+                name: _try(program, copy, name, transitions, checks) for name in program.functions
+            }
+        stack.pop_all()
     return program, MappingProxyType(values)
 
 
@@ -69,7 +69,7 @@ def _try(
     program: Program, copy: Program, function: str, transitions: Transitions, checks: Checks
 ) -> NDArray[np.float64]:
     rows = transitions.rows(function)
-    values = program.values(function, rows, compare=True)
+    values = program.values(function, rows)
     terms = program.terms(function)
     again = copy.values(function, rows[::-1])[::-1]
     again = again[:, [copy.terms(function).index(term) for term in terms]]

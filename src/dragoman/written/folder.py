@@ -77,7 +77,7 @@ class Candidate:
         program: The program in it, if there is one.
         status: How far it came.
         error: What went wrong, in words that the model can use.
-        about: What the checks found: where it runs, its terms, how steep it is.
+        about: What the checks found: its terms, how steep it is.
         results: What came of trainings, by seed.
         tests: The same for test seeds, which no choice depends on.
     """
@@ -114,7 +114,7 @@ class Candidate:
 
     def keep_answer(self, answer: str) -> None:
         """Write down what the model has written."""
-        self.answer = answer
+        self.answer = answer.encode("utf-8", "backslashreplace").decode()
         write_text(self.path / "answer.txt", answer)
 
     def keep_program(self, program: str) -> None:

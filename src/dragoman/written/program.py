@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ConfigError, ProgramError, did_you_mean
-from dragoman.written.sandbox import Sandbox, Session
+from dragoman.errors import ConfigError, ProgramError, SpaceError, did_you_mean
+from dragoman.written.driver import LINES_BEFORE, MOST_TERMS, PRELUDE, drivers, typing_of, wrapped
+from dragoman.written.rules import check, check_signatures
+from dragoman.written.sandbox import Failure, Sandbox, Session
 from dragoman.written.schema import Schema
 from dragoman.written.source import Source
-from dragoman.written.translate import Translated, check_signatures, failure, translate
 
 FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -26,39 +27,42 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What a program may define, and the parameters of each."""
 
-MOST_TERMS = 64
+LARGEST = 100.0
+"""Largest absolute value of one term, unless another is given."""
+
+MOST_NUMBERS = 100_000
+"""Numbers that go into the sandbox in one trip; its memory is bounded."""
+
+THE_PROGRAM, THE_DRIVERS = 1, 2
+"""Numbers of the codes of a session; the first is the prelude."""
 
 Row: TypeAlias = Sequence[Any]
 """One argument a parameter: the numbers of a state, and of an action."""
 
-Rests: TypeAlias = Literal["compiled", "sandbox"]
-
-
-class Runner(Protocol):
-    """Runs one function of a program."""
-
-    terms: tuple[str, ...]
-
-    def __call__(self, rows: Sequence[Row], *, compare: bool = False) -> list[tuple[float, ...]]:
-        """Return the terms of each row."""
-        ...
-
 
 @dataclass(frozen=True)
 class Program:
-    """Functions that a language model wrote.
+    """Functions that a language model wrote, in a sandbox.
+
+    Nothing lasts from one call to the next: the program is defined again for each row, so that
+    what a function gives depends on its arguments alone.
 
     Attributes:
         source: The text of the program.
         schema: What it may know of the environment.
-        functions: What runs each of its functions.
-        rests: Whether they were compiled from the checked part of Python, or run in the sandbox.
+        functions: Which functions it was loaded for.
+        session: What it runs in.
+        largest: Largest absolute value of one term.
+        parsed: Its syntax tree.
     """
 
     source: str
     schema: Schema
-    functions: Mapping[str, Runner]
-    rests: Rests
+    functions: tuple[str, ...]
+    session: Session
+    largest: float
+    parsed: Source = field(repr=False)
+    _terms: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -67,18 +71,17 @@ class Program:
         schema: Schema,
         functions: Sequence[str] = ("reward",),
         *,
-        sandbox: Sandbox | None = None,
+        sandbox: Sandbox,
+        largest: float = LARGEST,
     ) -> Program:
-        """Read, check and prepare a program; nothing of it has been called yet.
-
-        A program within the checked part of Python is compiled. Any other goes to the sandbox,
-        if there is one.
+        """Read and check a program, and define its functions; none of them has been called yet.
 
         Args:
             source: The text of the program.
             schema: What it may know of the environment.
             functions: Which of `FUNCTIONS` it must define.
-            sandbox: Where programs run that leave the checked part of Python.
+            sandbox: Where it runs.
+            largest: Largest absolute value of one term, in training too.
 
         Raises:
             ProgramError: The program cannot be used.
@@ -90,158 +93,159 @@ class Program:
                     f"{name!r} is no function that can be written{did_you_mean(name, FUNCTIONS)}",
                     cure=f"choose from {', '.join(FUNCTIONS)}",
                 )
-        wanted = {name: FUNCTIONS[name] for name in functions}
-        names = {"state": schema.state_names, "next_state": schema.state_names}
         read = Source.read(source)
-        check_signatures(read, wanted)
+        check_signatures(read, {name: FUNCTIONS[name] for name in functions})
+        check(read)
+        keys = {"action": schema.action_names}
+        calls = drivers(
+            {
+                name: {one: keys.get(one, schema.state_names) for one in FUNCTIONS[name]}
+                for name in functions
+            }
+        )
+        codes = (PRELUDE + typing_of(read), wrapped(read, functions), calls)
         try:
-            found = translate(read, functions, {**names, "action": schema.action_names})
-        except ProgramError:
-            if sandbox is None:
-                raise
-            session = sandbox.open(source)
-            runners = {name: _Sandboxed(session, schema, name) for name in functions}
-            return cls(source, schema, runners, "sandbox")
-        compiled = {name: _Compiled(read, one, name) for name, one in found.items()}
-        return cls(source, schema, compiled, "compiled")
+            session = sandbox.open(*codes)
+        except Failure as failure:
+            raise _explained(read, failure) from None
+        program = cls(source, schema, tuple(functions), session, largest, read)
+        try:
+            session.run("_dragoman_program() is None", {})
+        except Failure as failure:
+            session.close()
+            raise _explained(read, failure) from None
+        return program
 
     def terms(self, function: str) -> tuple[str, ...]:
         """Return the names of what a function returns; its own name for one plain number.
 
-        In the sandbox they are known only after the first call.
+        They are known after the first call.
         """
-        return self.functions[function].terms
+        return tuple(self._terms.get(function, ()))
 
-    def values(
-        self, function: str, rows: Sequence[Row], *, compare: bool = False
-    ) -> NDArray[np.float64]:
-        """Return the terms of a function for ``N`` rows of arguments, ``(N, C)``.
+    def values(self, function: str, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """Return the terms of a function for ``N`` rows of arguments, ``(N, C)``, in one trip.
 
         Args:
             function: Which function.
             rows: Its arguments as numbers, see `Schema.read_state`.
-            compare: Look whether it changes its input, which costs time in the sandbox.
 
         Raises:
-            ProgramError: It fails, or a term is NaN or infinite; with the row that did it.
+            ProgramError: It fails, takes too long, or a term is NaN, infinite or too large; with
+                the row that did it.
         """
-        runner = self.functions[function]
-        try:
-            found = runner(rows, compare=compare)
-        except _RowError as error:
+        found: list[float] = []
+        started = time.monotonic()
+        for part in self._parts(rows):
+            if time.monotonic() - started > self.session.limits.seconds:
+                raise ProgramError(
+                    f"{function} took longer than {self.session.limits.seconds:g} s",
+                    cure="loop over fewer values",
+                )
+            found += self._called(function, part)
+        values = np.array(found, dtype=np.float64).reshape(len(rows), len(self.terms(function)))
+        # NaN is not at most anything.
+        is_fine = np.abs(values) <= self.largest
+        if not is_fine.all():
+            row, term = map(int, np.argwhere(~is_fine)[0])
+            value = values[row, term]
+            bound = f", beyond ±{self.largest:g}" if np.isfinite(value) else ""
             raise ProgramError(
-                f"{error.error.problem}; {self._shown(function, rows[error.row])}",
-                cure=error.error.cure,
-            ) from None
-        values = np.array(found, dtype=np.float64).reshape(len(rows), len(runner.terms))
-        if not np.isfinite(values).all():
-            row, term = map(int, np.argwhere(~np.isfinite(values))[0])
-            raise ProgramError(
-                f"{runner.terms[term]!r} of {function} is {values[row, term]}; "
+                f"{self.terms(function)[term]!r} of {function} is {value:.6g}{bound}; "
                 f"{self._shown(function, rows[row])}",
-                cure="keep every term finite in every state",
+                cure="scale or bound every term in every state, as with min, max or tanh",
             )
         return values
 
     def close(self) -> None:
         """Give back what the functions run in."""
-        for runner in self.functions.values():
-            if isinstance(runner, _Sandboxed):
-                runner.session.close()
+        self.session.close()
+
+    def _parts(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+        """Yield so many rows at once that they fit into the memory of the sandbox."""
+        width = 2 * len(self.schema.state) + len(self.schema.action) + 1
+        size = max(1, MOST_NUMBERS // width)
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+
+    def _numbers(self, function: str, rows: Sequence[Row]) -> list[float]:
+        """Return the numbers of some rows, one after the other."""
+        keys = {"action": self.schema.action_names}
+        widths = [len(keys.get(one, self.schema.state_names)) or 1 for one in FUNCTIONS[function]]
+        numbers: list[float] = []
+        for row in rows:
+            for one in row:
+                if isinstance(one, list):
+                    numbers += one
+                else:
+                    numbers.append(int(one) if float(one).is_integer() else one)
+        if len(numbers) != sum(widths) * len(rows):
+            raise SpaceError(
+                f"the schema names {sum(widths)} numbers for a call of {function}, but there are "
+                f"{len(numbers)} for {len(rows)} calls",
+                cure="let read_state and read_action of the schema return one number a name",
+            )
+        return numbers
+
+    def _called(self, function: str, rows: Sequence[Row]) -> list[float]:
+        """Return the terms of some rows, one after the other."""
+        inputs = {"numbers": self._numbers(function, rows), "names": self._terms.get(function)}
+        try:
+            answer = self.session.run(f"_dragoman_{function}(numbers, names)", inputs)
+        except Failure as failure:
+            error = _explained(self.parsed, failure, function)
+            place = self._place(failure)
+            if place is not None and place < len(rows):
+                shown = self._shown(function, rows[place])
+                error = ProgramError(f"{error.problem}; {shown}", cure=error.cure)
+            raise error from None
+        names, found = answer if type(answer) is tuple and len(answer) == 2 else ([], [])
+        # Whoever has made it: what comes back is believed as far as it is what was asked for.
+        is_named = type(names) is list and set(map(type, names)) == {str}
+        is_right = is_named and type(found) is list and set(map(type, found)) <= {float}
+        if not is_right or len(found) != len(rows) * len(names):
+            raise ProgramError(
+                f"{function} gave no numbers for each of {len(rows)} rows", cure=RETURN_NUMBERS
+            )
+        self._terms[function] = names
+        return found
+
+    def _place(self, failure: Failure) -> int | None:
+        """Return which row a call has failed in, as far as its session still knows."""
+        if not failure.frames or not self.session.is_open:
+            return None
+        place = self.session.run("_dragoman_place[0]", {})
+        return place if type(place) is int else None
 
     def _shown(self, function: str, row: Row) -> str:
         """Return the arguments of a call in words."""
+        names = {"action": self.schema.action_names}
         return "with " + ", ".join(
-            f"{name} = {_plain(_named(self.schema, name, one))}"
+            f"{name} = {_in_words(names.get(name, self.schema.state_names), one)}"
             for name, one in zip(FUNCTIONS[function], row, strict=True)
         )
 
 
-class _RowError(Exception):
-    """One row made a function fail."""
-
-    def __init__(self, row: int, error: ProgramError) -> None:
-        super().__init__(row)
-        self.row = row
-        self.error = error
+RETURN_NUMBERS = (
+    f"return a number, or a dict of 1 to {MOST_TERMS} named numbers with the same names in every "
+    "state"
+)
 
 
-class _Compiled:
-    """Runs a function that was compiled."""
-
-    def __init__(self, source: Source, translated: Translated, name: str) -> None:
-        self.source = source
-        self.translated = translated
-        self.terms = translated.terms or (name,)
-
-    def __call__(self, rows: Sequence[Row], *, compare: bool = False) -> list[tuple[float, ...]]:
-        call = self.translated.call
-        found: list[tuple[float, ...]] = []
-        try:
-            for row in rows:
-                found.append(call(*row))  # the length tells which row failed
-        except (ArithmeticError, ValueError, NameError) as error:
-            raise _RowError(len(found), failure(self.source, error)) from None
-        return found
+def _explained(source: Source, failure: Failure, function: str = "") -> ProgramError:
+    """Return an error of the sandbox in terms of the program."""
+    if failure.frames and failure.frames[-1][0] == THE_DRIVERS:
+        problem = failure.problem.removeprefix("ValueError: ")
+        return ProgramError(f"{function}: {problem}", cure=RETURN_NUMBERS)
+    lines = [line - LINES_BEFORE for code, line in failure.frames if code == THE_PROGRAM]
+    if lines and lines[-1] > 0:
+        return source.refuse_line(lines[-1], failure.problem, failure.cure)
+    return ProgramError(failure.problem, cure=failure.cure)
 
 
-class _Sandboxed:
-    """Runs a function in the sandbox, and believes nothing that comes back."""
-
-    def __init__(self, session: Session, schema: Schema, name: str) -> None:
-        self.session = session
-        self.schema = schema
-        self.name = name
-        self.terms: tuple[str, ...] = ()
-
-    def __call__(self, rows: Sequence[Row], *, compare: bool = False) -> list[tuple[float, ...]]:
-        parameters = FUNCTIONS[self.name]
-        named = [
-            [_named(self.schema, name, one) for name, one in zip(parameters, row, strict=True)]
-            for row in rows
-        ]
-        return [
-            self._terms(value) for value in self.session.call(self.name, named, compare=compare)
-        ]
-
-    def _terms(self, value: Any) -> tuple[float, ...]:
-        found = value if type(value) is dict else {self.name: value}
-        if not found or len(found) > MOST_TERMS or not all(type(key) is str for key in found):
-            raise ProgramError(
-                f"{self.name} gives {len(found)} terms, or some without a name",
-                cure=f"return a dict of 1 to {MOST_TERMS} named numbers, or a number",
-            )
-        self.terms = self.terms or tuple(found)
-        if set(found) != set(self.terms):
-            raise ProgramError(
-                f"{self.name} gives {sorted(found)} in one state, {sorted(self.terms)} in another",
-                cure="return the same names in every state",
-            )
-        return tuple(self._number(term, found[term]) for term in self.terms)
-
-    def _number(self, term: str, value: Any) -> float:
-        if type(value) not in (float, int, bool):
-            raise ProgramError(
-                f"{term!r} of {self.name} is {type(value).__name__}, not a number",
-                cure="return a dict of named numbers, or a number",
-            )
-        try:
-            return float(value)
-        except OverflowError:
-            return math.inf
-
-
-def _named(schema: Schema, parameter: str, numbers: Any) -> Any:
-    """Return an argument as a program in the sandbox takes it."""
-    names = schema.action_names if parameter == "action" else schema.state_names
-    if names:
-        return dict(zip(names, numbers, strict=True))
-    return int(numbers) if float(numbers).is_integer() else numbers
-
-
-def _plain(value: Any) -> str:
-    if not isinstance(value, dict):
-        return str(value)
-    shown = [f"{name} {number:.4g}" for name, number in value.items()]
+def _in_words(names: Sequence[str], value: Any) -> str:
+    if not names:
+        return f"{value:g}"
+    shown = [f"{name} {number:.4g}" for name, number in zip(names, value, strict=True)]
     more = f", and {len(shown) - 6} more" if len(shown) > 6 else ""
     return f"({', '.join(shown[:6])}{more})"

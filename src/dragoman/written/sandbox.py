@@ -1,4 +1,4 @@
-"""Programs beyond the checked part of Python, run by Monty in a process of its own.
+"""Programs that a model wrote, run by Monty in a process of its own.
 
 Monty (the package ``pydantic-monty``) is an interpreter of Python written in Rust: no file,
 environment, network or module of this machine exists in it, and time, memory and depth are
@@ -22,27 +22,12 @@ if TYPE_CHECKING:
 MOST_WORKERS = 16
 """Each program that is open holds one."""
 
-FIRST = "<python-input-0>"
-"""What Monty calls the first piece of code of a session: the program."""
+MOST_CALLS = 20_000
+"""Calls of one session. Each leaves some 300 bytes behind, which count in its memory; a new session
+takes a few hundredths of a second."""
 
 GRACE_SECONDS = 1.0
 """How long a worker may take to end itself before it is killed."""
-
-DRIVERS = """
-def call_on_rows(function, rows):
-    return [function(*row) for row in rows]
-
-def call_and_compare(function, rows):
-    found = []
-    for row in rows:
-        kept = [dict(one) if isinstance(one, dict) else one for one in row]
-        found.append(function(*row))
-        if list(row) != kept:
-            raise ValueError("the function changes its input")
-    return found
-"""
-"""Call a function on many rows in one trip. A program may well replace them: what comes back is
-checked outside, whoever has made it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +50,18 @@ class Limits:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}, but must be above 0", cure=f"raise {name}"
                 )
+
+
+class Failure(ProgramError):
+    """An error while code ran in the sandbox.
+
+    Attributes:
+        frames: Number of the code, from 0, and line of each call that led there.
+    """
+
+    def __init__(self, problem: str, cure: str, frames: Sequence[tuple[int, int]] = ()) -> None:
+        super().__init__(problem, cure=cure)
+        self.frames = tuple(frames)
 
 
 class Sandbox:
@@ -93,20 +90,13 @@ class Sandbox:
         self._open = ExitStack()
         self._open.enter_context(self._pool)
 
-    def open(self, program: str) -> Session:
-        """Return a new session in which a program has been read.
+    def open(self, *codes: str) -> Session:
+        """Return a new session in which some codes have run.
 
         Raises:
-            ProgramError: The program fails when its definitions run.
+            Failure: One of them fails.
         """
-        session = Session(self._pool, self.limits)
-        try:
-            session.run(program, {})
-            session.run(DRIVERS, {})
-        except BaseException:
-            session.close()
-            raise
-        return session
+        return Session(self._pool, self.limits, codes)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -123,18 +113,56 @@ class Session:
     """One program in one worker.
 
     Its clock stands still and its random numbers start from one seed, so that a program cannot
-    differ from run to run.
+    differ from run to run. A worker that was killed, or has answered `MOST_CALLS`, is replaced by
+    another in which the same codes have run.
+
+    Args:
+        pool: Where workers come from.
+        limits: What a program may use.
+        codes: What runs first, one after the other.
+
+    Raises:
+        Failure: One of the codes fails.
     """
 
-    def __init__(self, pool: Monty, limits: Limits) -> None:
+    def __init__(self, pool: Monty, limits: Limits, codes: Sequence[str]) -> None:
         self.limits = limits
+        self._pool = pool
+        self._codes = tuple(codes)
         self._open = ExitStack()
-        self._session: MontySession = self._open.enter_context(
-            pool.checkout(
+        self._session: MontySession | None = None
+        self._calls = 0
+        self._begin()
+
+    def run(self, code: str, inputs: dict[str, Any]) -> Any:
+        """Run code in the session and return the value of its last expression.
+
+        Raises:
+            Failure: It fails, or uses more than it may.
+        """
+        if self._session is None or self._calls >= MOST_CALLS:
+            self._begin()
+        self._calls += 1
+        return self._feed(code, inputs)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still has the worker of its last call."""
+        return self._session is not None
+
+    def close(self) -> None:
+        """Give the worker back."""
+        self._session = None
+        self._open.close()
+
+    def _begin(self) -> None:
+        self.close()
+        self._session = self._open.enter_context(
+            self._pool.checkout(
                 limits={
-                    "max_feed_duration_secs": limits.seconds,
-                    "max_memory": limits.memory,
-                    "max_recursion_depth": limits.depth,
+                    "max_feed_duration_secs": self.limits.seconds,
+                    "max_memory": self.limits.memory,
+                    "max_recursion_depth": self.limits.depth,
                     "max_suspensions": 1,
                 },
                 os_policy={
@@ -145,55 +173,50 @@ class Session:
                 },
             )
         )
+        self._calls = 0
+        try:
+            for code in self._codes:
+                self._feed(code, {})
+        except BaseException:
+            self.close()
+            raise
 
-    def call(
-        self, function: str, rows: Sequence[Sequence[Any]], *, compare: bool = False
-    ) -> list[Any]:
-        """Return what a function of the program gives for each row of arguments.
-
-        Args:
-            function: Its name.
-            rows: ``N`` rows, one dict or number a parameter.
-            compare: Look whether it changes its input.
-
-        Raises:
-            ProgramError: The function fails, or uses more than it may.
-        """
-        driver = "call_and_compare" if compare else "call_on_rows"
-        found = self.run(f"{driver}({function}, rows)", {"rows": [tuple(row) for row in rows]})
-        if not isinstance(found, list) or len(found) != len(rows):
-            raise ProgramError(
-                f"{function} gave no value for each of {len(rows)} rows",
-                cure="leave Python's own names alone",
-            )
-        return found
-
-    def run(self, code: str, inputs: dict[str, Any]) -> Any:
-        """Run code in the session and return the value of its last expression."""
+    def _feed(self, code: str, inputs: dict[str, Any]) -> Any:
         import pydantic_monty as monty
 
+        assert self._session is not None
         try:
             return self._session.feed_run(code, inputs=inputs, print_callback=_drop)
         except monty.MontySyntaxError as error:
-            raise ProgramError(
-                f"the sandbox cannot read the program: {_shown(error)}", cure="mend the syntax"
-            ) from None
+            what = f"the sandbox cannot read this: {_shown(error)}"
+            raise Failure(what, "mend the syntax", _frames(error)) from None
+        except monty.MontyRuntimeError as error:
+            cause = error.exception()
+            if isinstance(cause, TimeoutError | MemoryError):
+                # Its worker may be gone.
+                self.close()
+            cure = WITHIN if isinstance(cause, ArithmeticError | ValueError) else PLAINLY
+            raise Failure(_reason(error, self.limits), cure, _frames(error)) from None
         except monty.MontyCrashedError as error:
             self.close()
-            raise ProgramError(_crash(error, self.limits), cure="use less of it") from None
-        except monty.MontyRuntimeError as error:
-            raise ProgramError(
-                _reason(error, self.limits),
-                cure="compute with numbers only: no files, no modules but math, no long loops",
-            ) from None
+            raise Failure(_crash(error, self.limits), cure="use less of it") from None
 
-    def close(self) -> None:
-        """Give the worker back."""
-        self._open.close()
+
+PLAINLY = "compute with numbers only: no files, no modules but math, no long loops"
+WITHIN = "keep every operation within its domain in every state"
 
 
 def _drop(stream: str, text: str) -> None:
     """Throw away what a program prints."""
+
+
+def _frames(error: Any) -> list[tuple[int, int]]:
+    """Return number of the code and line of each call, -1 for code that is none of a session."""
+    found = []
+    for frame in error.traceback():
+        number = frame.filename.removeprefix("<python-input-").removesuffix(">")
+        found.append((int(number) if number.isdecimal() else -1, frame.line))
+    return found
 
 
 def _reason(error: Any, limits: Limits) -> str:
@@ -205,9 +228,7 @@ def _reason(error: Any, limits: Limits) -> str:
         return f"the program needed more than {limits.memory / 1e6:g} MB"
     if isinstance(cause, RecursionError):
         return f"the program nested calls more than {limits.depth} deep"
-    lines = [frame.line for frame in error.traceback() if frame.filename == FIRST]
-    place = f"line {lines[-1]}: " if lines else ""
-    return f"{place}{_shown(error)}"
+    return _shown(error)
 
 
 def _crash(error: Any, limits: Limits) -> str:

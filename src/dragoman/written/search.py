@@ -102,8 +102,7 @@ class Writer:
         transitions: What programs are tried on.
         train: Judges a program.
         search: What to write, and how often to try.
-        sandbox: Where programs run that leave the checked part of Python; without one they
-            are refused.
+        sandbox: Where programs run; one for this search alone unless given.
     """
 
     model: GeneratingModel
@@ -123,12 +122,16 @@ class Writer:
             ConfigError: No program could be trained in any round; the errors are in the folder.
             RunError: The folder belongs to another search.
             ModelError: The model fails. Run again to go on.
+            MissingExtraError: The extra ``written`` is not installed.
         """
+        if self.sandbox is None:
+            with Sandbox() as sandbox:
+                return replace(self, sandbox=sandbox).run(out)
         settings = {
             **asdict(self.search),
             "schema": self.schema.text(),
             "model": self.model.name,
-            "sandbox": None if self.sandbox is None else asdict(self.sandbox.limits),
+            "sandbox": asdict(self.sandbox.limits),
         }
         folder = SearchFolder(out, settings)
         first = first_prompt(self.search.task, self.schema, self.search.functions)
@@ -144,8 +147,15 @@ class Writer:
         return self._finish(folder, done)
 
     def load(self, source: str) -> Program:
-        """Read a program of this search."""
-        return Program.load(source, self.schema, self.search.functions, sandbox=self.sandbox)
+        """Read a program of this search, in its sandbox."""
+        assert self.sandbox is not None
+        return Program.load(
+            source,
+            self.schema,
+            self.search.functions,
+            sandbox=self.sandbox,
+            largest=self.search.checks.largest,
+        )
 
     def _prompt(self, first: str, done: Sequence[Candidate]) -> str:
         if not done:
@@ -175,7 +185,6 @@ class Writer:
                 lambda: self.load(source), self.transitions, self.search.checks
             )
             candidate.about = {
-                "rests": program.rests,
                 "terms": {name: list(program.terms(name)) for name in program.functions},
                 "steepness": {
                     name: lipschitz(terms, self.transitions, self.schema)

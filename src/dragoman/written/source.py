@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass
+from unicodedata import category
 
 from dragoman.errors import ProgramError
 from dragoman.free_text import fenced_blocks, without_thinking
@@ -12,6 +13,9 @@ from dragoman.free_text import fenced_blocks, without_thinking
 MOST_CHARACTERS = 10_000
 MOST_DEPTH = 60
 """Deepest nesting of the syntax tree: a sum of fifty terms still fits."""
+
+CONTROL = ("Cc", "Cs")
+"""Kinds of characters that no program holds: control characters and halves of pairs."""
 
 QUOTED = 80
 """Characters of a line that an error shows."""
@@ -41,10 +45,17 @@ class Source:
         Raises:
             ProgramError: The text is too long, too deeply nested or no Python.
         """
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > MOST_CHARACTERS:
             raise ProgramError(
                 f"the program has {len(text):,} characters, but may have {MOST_CHARACTERS:,}",
                 cure="write a shorter program",
+            )
+        odd = next((one for one in text if one not in "\n\t" and category(one) in CONTROL), None)
+        if odd is not None:
+            raise ProgramError(
+                f"the program holds the character U+{ord(odd):04X}, which is no text",
+                cure="write plain text",
             )
         too_deep = ProgramError(
             f"the program is nested more than {MOST_DEPTH} levels deep",
@@ -57,7 +68,7 @@ class Source:
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
             place = "" if line is None else f" in line {line}{quoted(text, line)}"
-            what = getattr(error, "msg", None) or "it holds characters that are no text"
+            what = getattr(error, "msg", None) or "it cannot be read"
             raise ProgramError(
                 f"the program is no valid Python{place}: {what}", cure="mend the syntax"
             ) from None
@@ -76,7 +87,7 @@ class Source:
 
 def quoted(text: str, line: int) -> str:
     """Return `` 'x = 1'``, the text of a line by its number from 1, or nothing."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     if not 1 <= line <= len(lines):
         return ""
     shown = lines[line - 1].strip()

@@ -1,0 +1,4 @@
+def reward(state, action, next_state):
+    if action:
+        break
+    return 0

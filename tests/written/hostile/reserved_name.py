@@ -1,0 +1,3 @@
+def reward(state, action, next_state):
+    _dragoman_place.append(1)
+    return len(_dragoman_place)

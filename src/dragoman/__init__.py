@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dragoman.engines.teaching import Distillation
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Algorithm, Experiment
-    from dragoman.generation import Choice, Generation, Integer, Json, Sampling
+    from dragoman.generation import ChatPrompt, Choice, Generation, Integer, Json, Sampling
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
     from dragoman.models.remote import RemoteModel
@@ -37,6 +37,7 @@ _HOME = {
     "Act": "dragoman.roles.act",
     "Algorithm": "dragoman.experiment",
     "CachedModel": "dragoman.models.cache",
+    "ChatPrompt": "dragoman.generation",
     "Choice": "dragoman.generation",
     "Comparison": "dragoman.comparison",
     "ConfigError": "dragoman.errors",
@@ -76,6 +77,7 @@ __all__ = [
     "Act",
     "Algorithm",
     "CachedModel",
+    "ChatPrompt",
     "Choice",
     "Comparison",
     "ConfigError",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, ModelError
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,74 @@ class Json:
             raise ConfigError(
                 f"the JSON schema {self.schema[:60]!r} is not JSON: {error}", cure="mend the schema"
             ) from error
+
+
+class ChatPrompt(str):
+    r"""A prompt of which some parts may speak to the model in control tokens.
+
+    In any other text a string such as ``<|im_end|>`` is text, whoever wrote it. `TorchModel.chat`
+    makes one by the model's own template; make one yourself for a server that continues prompts
+    as they are.
+
+    >>> prompt = ChatPrompt(["<|user|>\n", "what an <|end|> is", "<|end|>\n<|assistant|>\n"])
+    >>> prompt
+    '<|user|>\nwhat an <|end|> is<|end|>\n<|assistant|>\n'
+    >>> prompt == str(prompt)
+    False
+
+    Args:
+        parts: Parts of the template and what is said in it, in turn, the template's first.
+    """
+
+    parts: tuple[str, ...]
+
+    def __new__(cls, parts: Iterable[str]) -> ChatPrompt:  # noqa: D102
+        own = tuple(parts)
+        made = super().__new__(cls, "".join(own))
+        made.parts = own
+        return made
+
+    def __getnewargs__(self) -> tuple[tuple[str, ...]]:  # type: ignore[override]
+        return (self.parts,)
+
+    def __str__(self) -> str:
+        return "".join(self.parts)
+
+    # The same characters, said in other parts, are read as other tokens.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ChatPrompt) and self.parts == other.parts
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def spans(self) -> Iterator[tuple[str, bool]]:
+        """Return each part, and whether it is the template's."""
+        return ((part, i % 2 == 0) for i, part in enumerate(self.parts))
+
+    def __add__(self, text: str) -> ChatPrompt:
+        """Return the prompt and a text that follows it, as something said."""
+        if len(self.parts) % 2:
+            return ChatPrompt((*self.parts, text))
+        return ChatPrompt((*self.parts[:-1], self.parts[-1] + text))
+
+
+def check_characters(text: str) -> None:
+    """Check that a text can be written as UTF-8.
+
+    Raises:
+        ModelError: It has half of a surrogate pair, which is no character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"the text {text[:60]!r} has {text[error.start]!r} at {error.start}, half of a pair "
+            "and no character",
+            cure="decode it with errors='replace' where it comes from",
+        ) from error
 
 
 Constraint: TypeAlias = Choice | Integer | Json

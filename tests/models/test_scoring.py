@@ -34,8 +34,8 @@ CANDIDATES = [
 
 def causal_oracle(model, tokenizer, prompt: str, candidates: list[str]) -> list[np.ndarray]:
     """Full text, all logits, one log-softmax, one candidate at a time."""
-    alone = tokenizer(prompt)["input_ids"]
-    together = [tokenizer(prompt + candidate)["input_ids"] for candidate in candidates]
+    alone = tiny.ids_as_text(tokenizer, prompt)
+    together = [tiny.ids_as_text(tokenizer, prompt + candidate) for candidate in candidates]
     cut = 0
     while cut < len(alone) and all(ids[cut : cut + 1] == alone[cut : cut + 1] for ids in together):
         cut += 1
@@ -54,11 +54,11 @@ def causal_oracle(model, tokenizer, prompt: str, candidates: list[str]) -> list[
 def seq2seq_oracle(model, tokenizer, prompt: str, candidates: list[str]) -> list[np.ndarray]:
     answers = []
     for candidate in candidates:
-        ids = tokenizer(candidate, add_special_tokens=False)["input_ids"]
+        ids = tiny.ids_as_text(tokenizer, candidate, special=False)
         start = model.config.decoder_start_token_id
         with torch.no_grad():
             logits = model(
-                input_ids=torch.tensor([tokenizer(prompt)["input_ids"]]),
+                input_ids=torch.tensor([tiny.ids_as_text(tokenizer, prompt)]),
                 decoder_input_ids=torch.tensor([[start, *ids[:-1]]]),
             ).logits
         log_probs = torch.log_softmax(logits[0].double(), dim=-1)

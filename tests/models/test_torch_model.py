@@ -37,9 +37,9 @@ def oracle(parts, text: str, layer: int) -> torch.Tensor:
     """All hidden states of one unpadded text, as Transformers itself gives them."""
     model, tokenizer = parts
     stack = model.get_encoder() if model.config.is_encoder_decoder else model.base_model
-    inputs = tokenizer(text, return_tensors="pt")
+    ids = torch.tensor([tiny.ids_as_text(tokenizer, text)])
     with torch.no_grad():
-        out = stack(**inputs, output_hidden_states=True)
+        out = stack(ids, output_hidden_states=True)
     return out.last_hidden_state[0] if layer == tiny.LAYERS else out.hidden_states[layer][0]
 
 

@@ -160,4 +160,6 @@ def test_chat_templates() -> None:
         "{% if add_generation_prompt %}[model]{% endif %}"
     )
     # The start that its tokenizer adds anyway is not written twice.
-    assert TorchModel(*parts, name="chatting").chat("hello") == "[user]hello[model]"
+    said = TorchModel(*parts, name="chatting").chat("hello")
+    assert said.parts == ("[user]", "hello", "[model]")
+    assert str(said) == "[user]hello[model]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import torch
@@ -110,6 +111,31 @@ def make_tokenizer(architecture: str, padding_side: str = "right"):
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(trained), padding_side=padding_side, **names
     )
+
+
+def ids_as_text(tokenizer, text: str, *, special: bool = True) -> list[int]:
+    """Return the ids of a text in which nothing is a control token, step by step.
+
+    ``special`` adds what the tokenizer adds by itself around a text.
+    """
+    backend = tokenizer.backend_tokenizer
+    model = backend.model
+    if isinstance(model, models.Unigram):
+        known = json.loads(backend.to_str())["model"]
+        # It would find their strings among its pieces.
+        named = set(tokenizer.all_special_tokens)
+        pieces = [(piece, -100.0 if piece in named else score) for piece, score in known["vocab"]]
+        model = models.Unigram(pieces, known["unk_id"])
+    if backend.normalizer:
+        text = backend.normalizer.normalize_str(text)
+    words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+    ids = [token.id for word in words for token in model.tokenize(word)]
+    if not special:
+        return ids
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    around = tokenizer("a")["input_ids"]
+    start = next(i for i in range(len(around)) if around[i : i + len(plain)] == plain)
+    return [*around[:start], *ids, *around[start + len(plain) :]]
 
 
 def make_parts(architecture: str, padding_side: str = "right"):

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from dragoman.errors import ModelError
-from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.packing import ARRAYS, GENERATION, Arrays, Packing
 from dragoman.models.store import Store
 from dragoman.types import (
@@ -216,4 +216,5 @@ class CachedModel:
 
 def _digest(key: _Key) -> bytes:
     # JSON keeps apart what mere joining would confuse: ("a", "bc") and ("ab", "c").
-    return hashlib.blake2b(json.dumps(key).encode(), digest_size=20).digest()
+    named = [["chat", *one.parts] if isinstance(one, ChatPrompt) else one for one in key]
+    return hashlib.blake2b(json.dumps(named).encode(), digest_size=20).digest()

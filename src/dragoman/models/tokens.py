@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dragoman.errors import ConfigError, ModelError
+from dragoman.generation import ChatPrompt
+from dragoman.models.control import TextReader, added_around
 from dragoman.models.prefix import common_length
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Continuations:
 class Tokens:
     """A tokenizer, asked the way Dragoman asks.
 
+    Control tokens inside a text are read as text, see `TextReader`.
+
     Args:
         tokenizer: A tokenizer of Transformers. Its padding side and token are never used.
         name: What the model was loaded by.
@@ -40,6 +44,7 @@ class Tokens:
         self._tokenizer = tokenizer
         self.name = name
         self._context = context
+        self._reader = TextReader(tokenizer, name)
 
     @property
     def tokenizer(self) -> Any:
@@ -111,26 +116,26 @@ class Tokens:
             self._check_length(ids, text, room=room)
         return opened
 
-    def chat(self, text: str) -> str:
+    def chat(self, text: str) -> ChatPrompt:
         """Return a text as what a user says, up to where the model's answer begins.
 
+        Control tokens of the template are control tokens; those in the text are text.
+
         Raises:
-            ModelError: The tokenizer has no chat template.
+            ModelError: The tokenizer has no chat template, or one that rewrites the text.
         """
         if not getattr(self._tokenizer, "chat_template", None):
             raise ModelError(
                 f"{self.name!r} has no chat template",
                 cure="set act.chat to false, or use a model that was trained to chat",
             )
-        said: str = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
+        said = self._reader.chat(text)
         # What the tokenizer adds by itself must not stand there twice.
         start = self._tokenizer.bos_token
         adds = start is not None and self._ids(["a"], special=True)[0][:1] == [
             self._tokenizer.bos_token_id
         ]
-        return said.removeprefix(start) if adds else said
+        return ChatPrompt([said.parts[0].removeprefix(start), *said.parts[1:]]) if adds else said
 
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
         """Return the tokens of a prompt and of what may follow it.
@@ -142,17 +147,22 @@ class Tokens:
         is the log-prob of the whole text after the cut.
 
         Raises:
-            ConfigError: A candidate is empty.
+            ConfigError: A candidate is empty, or the tokenizer drops all of it.
             ModelError: Prompt and candidate are longer than the context.
         """
         for candidate in candidates:
             if not candidate:
                 raise _no_token(candidate)
+        if not candidates:
+            return Continuations(self.openings([prompt], room=0, closed=False)[0], [])
         joined = [prompt + candidate for candidate in candidates]
         alone, *together = (
             self._open_end(ids) for ids in self._ids([prompt, *joined], special=True)
         )
-        cut = min((common_length(alone, ids) for ids in together), default=len(alone))
+        cut = min(common_length(alone, ids) for ids in together)
+        for candidate, ids in zip(candidates, together, strict=True):
+            if not ids[cut:]:
+                raise _no_token(candidate)
         # The first token needs something before it.
         head = alone[:cut] or [self.start(prompt)]
         for ids, text in zip(together, joined, strict=True):
@@ -182,13 +192,7 @@ class Tokens:
         )
 
     def _ids(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
-        if not texts:
-            return []
-        # The tokenizer's own length warning is ours to give, as an error.
-        ids: list[list[int]] = self._tokenizer(
-            list(texts), verbose=False, add_special_tokens=special
-        )["input_ids"]
-        return ids
+        return self._reader.ids(texts, special=special)
 
     def _open_end(self, ids: list[int]) -> list[int]:
         """Return tokens without what the tokenizer adds at the end of a finished text."""
@@ -198,8 +202,7 @@ class Tokens:
     def _closing(self) -> int:
         """Number of tokens that the tokenizer adds at the end of a text."""
         (plain,), (special,) = self._ids(["a"], special=False), self._ids(["a"], special=True)
-        start = next(i for i in range(len(special)) if special[i : i + len(plain)] == plain)
-        return len(special) - start - len(plain)
+        return len(added_around(plain, special)[1])
 
     def _check_length(self, ids: list[int], text: str, room: int = 0) -> None:
         if self._context is not None and len(ids) + room > self._context:
@@ -235,5 +238,6 @@ class TextTokenizer:
 
 def _no_token(candidate: str) -> ConfigError:
     return ConfigError(
-        f"the candidate {candidate!r} has no token", cure="give every candidate some text"
+        f"the candidate {candidate!r} has no token, so nothing of it can be scored",
+        cure="give every candidate some text that the model can read",
     )

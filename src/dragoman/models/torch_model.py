@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError, did_you_mean
-from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import fingerprint
@@ -204,7 +204,7 @@ class TorchModel:
             For each prompt and candidate, a float32 array with one log-prob a token.
 
         Raises:
-            ConfigError: A candidate is empty, or there are not as many lists as prompts.
+            ConfigError: A candidate has no token, or there are not as many lists as prompts.
             ModelError: The model has no language-modelling head, or a text is too long.
         """
         if len(prompts) != len(candidates):
@@ -219,10 +219,10 @@ class TorchModel:
             )
         with self._meter.call(sum(map(len, candidates))):
             pairs = [(p, tuple(own)) for p, own in zip(prompts, candidates, strict=True)]
-            distinct = list(dict.fromkeys(pairs))
+            distinct = [pair for pair in dict.fromkeys(pairs) if pair[1]]
             score = self._score_seq2seq if self._is_seq2seq else self._score_causal
             found = dict(zip(distinct, score(distinct), strict=True))
-        return [found[pair] for pair in pairs]
+        return [found.get(pair, []) for pair in pairs]
 
     def generate(
         self,
@@ -233,8 +233,8 @@ class TorchModel:
     ) -> list[Generation]:
         """Return one text for each prompt, as `GeneratingModel.generate` says.
 
-        Prompts are taken as they are, without a chat template. Equal prompts are written once:
-        a text depends on its prompt and the settings only.
+        Prompts are taken as they are, without a chat template; `chat` puts one around a text.
+        Equal prompts are written once: a text depends on its prompt and the settings only.
 
         Raises:
             ModelError: The model has no head, a prompt and its text do not fit into the
@@ -260,8 +260,11 @@ class TorchModel:
             )
         return self._tokens.continuations(prompt, candidates)
 
-    def chat(self, text: str) -> str:
-        """Return a text as what a user says in a chat, up to where the answer begins."""
+    def chat(self, text: str) -> ChatPrompt:
+        """Return a text as what a user says in a chat, up to where the answer begins.
+
+        Only the template's own control tokens are control tokens; those in the text are text.
+        """
         return self._tokens.chat(text)
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:

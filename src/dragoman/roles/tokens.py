@@ -174,7 +174,8 @@ def question_of(settings: Act, text: str, model: Any) -> str:
             f"act.chat is on, but {model.name!r} says nothing of how it chats",
             cure="set act.chat to false, or name a model that is loaded here",
         )
-    return str(chat(question))
+    said: str = chat(question)  # which knows what in it is the template's own
+    return said
 
 
 def answer_of(settings: Act, text: str) -> str:

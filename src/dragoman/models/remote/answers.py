@@ -166,6 +166,8 @@ def read_generation(
         json_schema: Whether it was given the constraint as a JSON schema.
     """
     text, reason, found = _chat_choice(answer) if chat else _text_choice(answer)
+    # Half of a surrogate pair, which JSON can spell, could be neither kept nor shown.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     finish = _finish(reason)
     if log_probs and (found is None or (text and not found)):
         raise Fault(

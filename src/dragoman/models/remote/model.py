@@ -263,6 +263,13 @@ class RemoteModel:
             return []
         together = [known[prompt + candidate] for candidate in candidates]
         cut = _common_length([known[prompt].tokens, *(one.tokens for one in together)])
+        for candidate, one in zip(candidates, together, strict=True):
+            if not one.log_probs[cut:]:
+                raise ConfigError(
+                    f"the candidate {candidate!r} has no token on the server "
+                    f"{self._server.url}, so nothing of it can be scored",
+                    cure="give every candidate some text that the model can read",
+                )
         if any(one.log_probs[cut:][:1] == (None,) for one in together):
             raise ModelError(
                 f"the server {self._server.url} gives no log-prob for the first token of "

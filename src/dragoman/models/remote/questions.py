@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.errors import ConfigError
+from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling, check_characters
 from dragoman.models.remote.answers import (
     ScoredText,
     Usage,
@@ -23,6 +25,14 @@ from dragoman.types import FloatArray
 
 TEXTS_A_REQUEST = 64
 """Texts that one request to the embeddings endpoint carries."""
+
+CONTROL = re.compile(
+    # <|im_end|>, </s>, <start_of_turn>, <think>; of full width too, which some normalise.
+    r"[<\uff1c](?=[^<>\uff1c\uff1e\s]{1,64}[>\uff1e])"
+    r"|[\[\uff3b](?=/?(?:\w*[A-Z]{2}\w*|unused\d+)[\]\uff3d])"  # [INST], [/INST], [SEP], [gMASK]
+    r"|◁(?=\S{1,64}▷)|>>(?=[A-Z]+<<)"  # of Kimi and of Falcon
+)
+"""The first character of what some tokenizer takes for a control token."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,17 @@ def writing(
     model: str, offers: Offers, prompt: str, sampling: Sampling, constraint: Constraint | None
 ) -> Request[Generation]:
     """Return the request to write after a prompt."""
+    text = as_text(prompt)
+    if offers.chat and isinstance(prompt, ChatPrompt):
+        raise ConfigError(
+            f"the prompt {prompt[:60]!r} stands in a chat template, but the server of {model!r} "
+            "puts a template around it by itself",
+            cure="give the text alone, or set chat to False in Offers",
+        )
     gives_schema = constraint is not None and offers.json_schema
     body = {
         "model": model,
-        **_prompt(offers, prompt),
+        **({"messages": [{"role": "user", "content": text}]} if offers.chat else {"prompt": text}),
         **_sampling(offers, sampling),
         **(_response_format(constraint) if constraint is not None and gives_schema else {}),
         **offers.extra_body,
@@ -67,7 +84,7 @@ def writing(
     return Request(
         "chat/completions" if offers.chat else "completions",
         {name: value for name, value in body.items() if value is not None},
-        prompt_tokens=most_tokens(prompt),
+        prompt_tokens=most_tokens(text),
         completion_tokens=sampling.max_tokens,
         read=partial(
             read_generation,
@@ -85,6 +102,7 @@ def scoring(model: str, offers: Offers, text: str) -> Request[ScoredText]:
 
     One token is written and ignored, because not every server agrees to write none.
     """
+    text = as_text(text)
     body = {"model": model, "prompt": text, "max_tokens": 1, "temperature": 0.0}
     if offers.prompt_log_probs == "vllm":
         # No other tokens than the text's own, and their ids, by which they are compared.
@@ -100,6 +118,7 @@ def scoring(model: str, offers: Offers, text: str) -> Request[ScoredText]:
 
 def embedding(model: str, texts: Sequence[str]) -> Request[FloatArray]:
     """Return the request for one vector a text."""
+    texts = [as_text(text) for text in texts]
 
     def read(answer: Any, usage: Usage) -> FloatArray:
         return read_embeddings(answer, len(texts))
@@ -110,10 +129,21 @@ def embedding(model: str, texts: Sequence[str]) -> Request[FloatArray]:
     )
 
 
-def _prompt(offers: Offers, prompt: str) -> dict[str, Any]:
-    if offers.chat:
-        return {"messages": [{"role": "user", "content": prompt}]}
-    return {"prompt": prompt}
+def as_text(prompt: str) -> str:
+    """Return a prompt in which a server finds no control token but those of a `ChatPrompt`.
+
+    The server's tokenizer is not known here, so whatever looks like a control token gets a
+    space behind its first character, which no normalisation takes off again.
+
+    Raises:
+        ModelError: It has half of a surrogate pair.
+    """
+    check_characters(prompt)
+    if isinstance(prompt, ChatPrompt):
+        return "".join(
+            part if own else CONTROL.sub(r"\g<0> ", part) for part, own in prompt.spans()
+        )
+    return CONTROL.sub(r"\g<0> ", prompt)
 
 
 def _sampling(offers: Offers, sampling: Sampling) -> dict[str, Any]:

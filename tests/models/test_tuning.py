@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
 from dragoman.errors import ConfigError, ModelError
-from dragoman.models.rows import Row, grow_tree
+from dragoman.models import causal, tuning
+from dragoman.models.rows import MOST_NODES, Row, grow_tree, rows_of
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import Text, TunedModel
 from tests.models import tiny
@@ -32,6 +35,44 @@ def test_untrained_it_says_what_the_scorer_says(architecture: str, how: str) -> 
         _, sums = tuned(texts_of(model))
     for got, own in zip(sums, expected, strict=True):
         np.testing.assert_allclose(got.numpy(), [one.sum() for one in own], atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_many_candidates_are_read_in_several_rows(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny.make(architecture)
+    texts = texts_of(model)
+
+    def found():
+        torch.manual_seed(0)
+        tuned = TunedModel(model, top=2)
+        features, sums = tuned(texts, ("last", "mean"))
+        whole = features.square().sum() + torch.cat(sums).sum()
+        gradients = torch.autograd.grad(whole, list(tuned.parameters()))
+        return [features, *sums, *gradients], model.token_log_probs(PROMPTS, ANSWERS)
+
+    trained, scored = found()
+    for module in (tuning, causal):
+        monkeypatch.setattr(module, "rows_of", functools.partial(rows_of, most=2))
+    assert len(rows_of(texts[2].prompt, texts[2].candidates, most=2)) > 1
+    trained_in_parts, scored_in_parts = found()
+    for one, other in zip(trained, trained_in_parts, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    for own, others in zip(scored, scored_in_parts, strict=True):
+        for one, other in zip(own, others, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_no_row_is_longer_than_fits() -> None:
+    generator = np.random.default_rng(0)
+    candidates = [tuple(generator.integers(300, size=8).tolist()) for _ in range(5000)]
+    rows = rows_of((1, 2), candidates)
+    assert sum(len(row.tree.steps) for row in rows) == 5000
+    assert max(map(len, rows)) <= MOST_NODES + 2
+    long = [tuple(range(MOST_NODES + 9)), (1, 2)]
+    assert [len(row.tree.steps) for row in rows_of((1,), long)] == [1, 1]
+    assert len(rows_of((1,), ())) == 1
 
 
 @every

@@ -25,6 +25,7 @@ from dragoman.engines.acting import ActPolicy
 from dragoman.engines.bookkeeping import Bookkeeper, MetricsWriter, models_of
 from dragoman.engines.budget import BudgetStop
 from dragoman.engines.collapse import CollapseWatch
+from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.engines.vec_adapter import VecAdapter
 from dragoman.errors import ConfigError, did_you_mean
@@ -89,6 +90,8 @@ def build(
     kind = ALGORITHMS[name] if tune is None else TUNED[name]
     if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
         settings.setdefault("buffer_size", BUFFER_SIZE)
+    else:
+        refuse_rollout(observations, _steps_of(name, settings), env.num_envs)
     rate = settings.get("learning_rate")
     try:
         if isinstance(rate, Mapping):
@@ -139,6 +142,13 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
                 cure=f"see the constructor of stable_baselines3.{kind.__name__}",
             ) from None
     return given
+
+
+def _steps_of(name: str, settings: Mapping[str, Any]) -> int:
+    """Return the steps of a rollout."""
+    default: int = inspect.signature(ALGORITHMS[name]).parameters["n_steps"].default
+    steps: int = settings.get("n_steps", default)
+    return steps
 
 
 def gamma_of(experiment: Experiment) -> float:

@@ -23,7 +23,7 @@ from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
-from dragoman.models.rows import Row, grow_tree, lay_out, wanted
+from dragoman.models.rows import Row, lay_out, rows_of, wanted
 from dragoman.models.stack import Stack, expand
 from dragoman.models.tokens import Continuations
 from dragoman.types import FloatArray
@@ -128,15 +128,15 @@ class CausalScorer:
     def _packed(
         self, work: Sequence[Continuations], prefix: Prefix | None
     ) -> list[list[FloatArray]]:
-        rows = [
-            Row(tuple(one.prompt), grow_tree(tuple(map(tuple, one.candidates)))) for one in work
-        ]
-        scores: list[list[FloatArray]] = [[] for _ in work]
+        pieces = [rows_of(one.prompt, one.candidates) for one in work]
+        rows = [row for own in pieces for row in own]
+        scores: list[list[FloatArray]] = [[] for _ in rows]
         for batch in plan_batches([len(row) for row in rows]):
             found = self._score_rows([rows[i] for i in batch], prefix)
             for i, answer in zip(batch, found, strict=True):
                 scores[i] = answer
-        return scores
+        answers = iter(scores)
+        return [[score for _ in own for score in next(answers)] for own in pieces]
 
     def _score_rows(self, rows: list[Row], prefix: Prefix | None) -> list[list[FloatArray]]:
         shared = len(prefix) if prefix else 0

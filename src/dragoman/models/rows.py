@@ -13,6 +13,9 @@ from torch import Tensor
 
 from dragoman.models.meter import chain_contexts
 
+MOST_NODES = 2048
+"""Nodes that a row's candidates may have in all, if there are several."""
+
 
 @dataclass(frozen=True)
 class TokenTree:
@@ -94,6 +97,33 @@ class Row:
         before = shared + len(self.prompt)
         tree = sum(before + depth + 1 for depth in self.tree.depths)
         return chain_contexts(shared, len(self.prompt)) + tree
+
+
+def rows_of(
+    prompt: Sequence[int], candidates: Sequence[Sequence[int]], most: int = MOST_NODES
+) -> list[Row]:
+    """Return a prompt with its candidates as rows, of more than one where these are many.
+
+    Memory grows with the square of a row, so that thousands of candidates would not fit in one.
+
+    >>> [row.tree.tokens for row in rows_of((1,), ((5, 6, 7), (5, 6, 8), (9, 5, 4)), most=4)]
+    [(5, 6), (9, 5)]
+
+    Args:
+        prompt: Token ids, at least one.
+        candidates: Token ids of each candidate.
+        most: Most nodes of a row's tree; a longer candidate stands alone.
+    """
+    parts: list[list[tuple[int, ...]]] = [[]]
+    nodes = 0
+    for candidate in candidates:
+        # At most: candidates that begin alike share nodes.
+        nodes += len(candidate) - 1
+        if parts[-1] and nodes > most:
+            parts.append([])
+            nodes = len(candidate) - 1
+        parts[-1].append(tuple(candidate))
+    return [Row(tuple(prompt), grow_tree(tuple(part))) for part in parts]
 
 
 @dataclass(frozen=True)

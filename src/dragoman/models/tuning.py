@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
 from dragoman.models.batching import plan_batches
-from dragoman.models.rows import Row, TokenTree, grow_tree, wanted
+from dragoman.models.rows import Row, TokenTree, rows_of, wanted
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.trunk import Trunk
 from dragoman.types import Pooling
@@ -158,9 +159,13 @@ class TunedModel(nn.Module):
                 pooling,
             )
         if self.inner.packs:
-            rows = [Row(one.prompt, grow_tree(one.candidates)) for one in texts]
+            pieces = [rows_of(one.prompt, one.candidates) for one in texts]
+            rows = [row for own in pieces for row in own]
             hidden = self._run(rows)
-            return _pool(hidden, [one.prompt for one in texts], pooling), self._packed(hidden, rows)
+            sums = self._packed(hidden, rows)
+            if len(rows) > len(texts):
+                hidden = hidden[np.cumsum([0, *map(len, pieces)])[:-1]]
+            return _pool(hidden, [one.prompt for one in texts], pooling), sums
         # Where a row takes no mask of ours, each candidate stands in a row of its own.
         rows = [Row(one.prompt, LEAF) for one in texts]
         owned = [(one.prompt, candidate) for one in texts for candidate in one.candidates]

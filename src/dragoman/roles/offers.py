@@ -70,10 +70,11 @@ class Offers:
             )
         found = {i: str(texts[i]) for i in np.flatnonzero(mask).tolist()}
         for action, text in found.items():
-            if not text:
+            if not text.strip():
                 raise SpaceError(
                     f"action {action} is admissible, but its text is empty",
-                    cure="name it in info['action_texts'], or clear its bit in the mask",
+                    cure="name it in info['action_texts'] or describe.actions, or clear its bit in "
+                    "the mask",
                 )
         return self._shuffled(found) if self.settings.texts == "shuffled" else found
 

@@ -54,8 +54,9 @@ def test_many_candidates_are_read_in_several_rows(
 
     trained, scored = found()
     for module in (tuning, causal):
-        monkeypatch.setattr(module, "rows_of", functools.partial(rows_of, most=2))
-    assert len(rows_of(texts[2].prompt, texts[2].candidates, most=2)) > 1
+        monkeypatch.setattr(module, "rows_of", functools.partial(rows_of, most=1))
+    pieces = [len(rows_of(one.prompt, one.candidates, most=1)) for one in texts]
+    assert max(pieces[:-1]) > 1
     trained_in_parts, scored_in_parts = found()
     for one, other in zip(trained, trained_in_parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

@@ -258,7 +258,7 @@ def test_illegal_actions():
     env.step(4)
     with pytest.raises(SpaceError, match="action 4 is not allowed now"):
         env.step(4)
-    with pytest.raises(SpaceError, match="not legal now"):
+    with pytest.raises(SpaceError, match="not valid now"):
         env.unwrapped.action_text(4)
     with pytest.raises(SpaceError, match="mark the"):
         env.unwrapped.action_of("mark the center")

@@ -217,7 +217,7 @@ def test_more_commands_than_actions_are_refused():
 def test_a_number_beyond_the_commands():
     env = scripted(said(["go east", "go west"]), num_actions=4)
     assert env.action_masks().tolist() == [1, 1, 0, 0]
-    with pytest.raises(SpaceError, match="action 3 is not allowed now"):
+    with pytest.raises(SpaceError, match="action 3 is not valid now"):
         env.action_text(3)
     with pytest.raises(SpaceError, match="did you mean 'go east'"):
         env.action_of("go eas")

@@ -17,7 +17,7 @@ import numpy as np
 from dragoman.describe.atari import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
 from dragoman.errors import ConfigError, MissingExtraError
 from dragoman.tasks import drawing, masks
-from dragoman.tasks.masks import Mask
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 Seen = TypeVar("Seen", Breakout, Pong)
@@ -29,7 +29,7 @@ FASTEST = 4.0
 MOST_POINTS = {"breakout": 864, "pong": 21}
 
 
-class RamEnv(gym.Env[FloatArray, np.int64], Generic[Seen]):
+class RamEnv(SpeakingEnv, Generic[Seen]):
     """One game by its memory; subclasses name the game and its numbers.
 
     Every action is allowed always. ``info`` holds ``text``, ``action_mask`` and ``action_texts``.
@@ -60,11 +60,10 @@ class RamEnv(gym.Env[FloatArray, np.int64], Generic[Seen]):
         sticky: float = 0.25,
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         frame_skip = masks.whole_number("frame_skip", frame_skip, 1, 60)
         if not 0 <= sticky < 1:
             raise ConfigError(f"sticky is {sticky}", cure="choose a number from 0 to below 1")
-        self.render_mode = render_mode
         self.console = _console(self.game, frame_skip, sticky)
         self.action_space = gym.spaces.Discrete(len(self.seen_by.ACTIONS))
         self.observation_space = gym.spaces.Box(-2, 2, (self.size,), np.float32)
@@ -101,26 +100,6 @@ class RamEnv(gym.Env[FloatArray, np.int64], Generic[Seen]):
         """Return the observation, number by number."""
         raise NotImplementedError
 
-    def action_masks(self) -> Mask:
-        """Return int8 ``(A,)``, all 1."""
-        return np.ones(len(self.seen_by.ACTIONS), dtype=np.int8)
-
-    def action_text(self, action: Any) -> str:
-        """Return an action in words, such as ``stay``."""
-        return self._action_texts()[masks.allowed_action(action, self.action_masks(), "refuse")]
-
-    def action_of(self, text: str) -> int:
-        """Return the action that a text stands for."""
-        return masks.action_of(text, self._action_texts())
-
-    def render(self) -> Any:
-        """Return the text (``ansi``) or the screen, uint8 ``(210, 160, 3)`` (``rgb_array``)."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode == "rgb_array":
-            return self.console.ale.getScreenRGB()
-        return None
-
     def close(self) -> None:
         """Switch the console off."""
         self.console.close()
@@ -132,12 +111,9 @@ class RamEnv(gym.Env[FloatArray, np.int64], Generic[Seen]):
     def _action_texts(self) -> list[str]:
         return list(self.seen_by.ACTIONS)
 
-    def _info(self) -> dict[str, Any]:
-        return {
-            "text": self.text(),
-            "action_mask": self.action_masks(),
-            "action_texts": self._action_texts(),
-        }
+    def _picture(self) -> drawing.Image:
+        screen: drawing.Image = self.console.ale.getScreenRGB()  # (210, 160, 3)
+        return screen
 
 
 class BreakoutRAM(RamEnv[Breakout]):
@@ -201,14 +177,14 @@ def follow(env: gym.Env[Any, Any]) -> int:
         )
     seen = plain.seen
     if seen.ball is None:
-        return plain.action_of("fire" if isinstance(seen, Breakout) else "stay")
+        return int(plain.action_of("fire" if isinstance(seen, Breakout) else "stay"))
     at, more, less = seen.ball.x, "move right", "move left"
     if isinstance(seen, Pong):
         at, more, less = seen.ball.y, "move down", "move up"
     distance = at - seen.paddle
     if abs(distance) <= NEAR:
-        return plain.action_of("stay")
-    return plain.action_of(more if distance > 0 else less)
+        return int(plain.action_of("stay"))
+    return int(plain.action_of(more if distance > 0 else less))
 
 
 def _shares(ball: Ball | None) -> list[float]:

@@ -37,6 +37,7 @@ import numpy as np
 from dragoman.describe.minigrid import ACTIONS, MiniGridDescriber
 from dragoman.errors import MissingExtraError, SpaceError
 from dragoman.tasks import drawing, masks
+from dragoman.tasks.speaking import SpeakingEnv
 
 try:
     from minigrid.core.roomgrid import RoomGrid
@@ -82,7 +83,7 @@ def things(split: Split, among: tuple[Thing, ...]) -> list[Thing]:
     return [thing for thing in among if (thing in HELD_OUT) == (split == "test")]
 
 
-class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read as untyped
+class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in part, so read as untyped
     """A mission of one of its `kinds`.
 
     ``info`` holds:
@@ -104,7 +105,10 @@ class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read 
         ConfigError: An argument is outside its range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 10,
+    }
     kinds: ClassVar[tuple[str, ...]] = KINDS
     """Kinds of missions, of which every episode draws one."""
 
@@ -118,7 +122,7 @@ class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read 
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
         masks.one_of("split", split, Split)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        SpeakingEnv.__init__(self, render_mode)
         room_size = masks.whole_number("room_size", room_size, SMALLEST_ROOM, LARGEST_ROOM)
         # Fuller rooms leave objects that cannot be reached, and drawing one that works takes long.
         room_for = (room_size - 2) ** 2 // 3 - 1
@@ -131,7 +135,8 @@ class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read 
         self.last_action: int | None = None
         self._text = ""
         self._is_over = True
-        super().__init__(
+        RoomGridLevel.__init__(
+            self,
             room_size=room_size,
             num_rows=1,
             num_cols=1,
@@ -169,37 +174,11 @@ class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read 
         """Return the mission and what the agent sees and carries, in words."""
         return self._text
 
-    def action_masks(self) -> masks.Mask:
-        """Return int8 ``(6,)``, all 1."""
-        return np.ones(NUM_ACTIONS, dtype=np.int8)
-
-    def action_text(self, action: int) -> str:
-        """Return an action in words.
-
-        Raises:
-            SpaceError: There is no such action.
-        """
-        self._check(action)
-        return ACTIONS[int(action)]
-
-    def action_of(self, text: str) -> int:
-        """Return the action that a text names; the inverse of `action_text`.
-
-        Raises:
-            SpaceError: There is no such action.
-        """
-        return masks.action_of(text, list(ACTIONS[:NUM_ACTIONS]))
-
-    def render(self) -> Any:
-        """Return the text (``ansi``) or a picture, uint8 ``(H, W, 3)`` (``rgb_array``)."""
-        if self.render_mode == "ansi":
-            return self._text
-        if self.render_mode == "rgb_array":
-            frame = super().render()
-            # Videos want one size, and only missions to open a door have a second room.
-            widest = self._width(2 if "open" in self.kinds else 1) * self.tile_size
-            return np.pad(frame, ((0, 0), (0, widest - frame.shape[1]), (0, 0)))
-        return None
+    def _picture(self) -> drawing.Image:
+        frame = RoomGridLevel.render(self)
+        # Videos want one size, and only missions to open a door have a second room.
+        widest = self._width(2 if "open" in self.kinds else 1) * self.tile_size
+        return np.pad(frame, ((0, 0), (0, widest - frame.shape[1]), (0, 0)))
 
     def gen_mission(self) -> None:
         """Furnish the rooms and set the instruction, as MiniGrid's levels do."""
@@ -265,12 +244,10 @@ class BabyAIText(RoomGridLevel):  # type: ignore[misc] # typed in part, so read 
 
     def _tell(self, observation: Observation, *, success: bool) -> dict[str, Any]:
         self._text = self.describer.observation(observation, {})
-        return {
-            "text": self._text,
-            "action_texts": list(ACTIONS[:NUM_ACTIONS]),
-            "action_mask": self.action_masks(),
-            "success": success,
-        }
+        return {**super()._info(), "success": success}
+
+    def _action_texts(self) -> list[str]:
+        return list(ACTIONS[:NUM_ACTIONS])
 
 
 class GoToLocal(BabyAIText):

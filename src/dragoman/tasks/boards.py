@@ -223,7 +223,7 @@ class Game2048(SpielEnv):
             ]
         )
 
-    def _info(self, player: int) -> dict[str, Any]:
+    def _info(self, player: int | None = None) -> dict[str, Any]:
         return {**super()._info(player), "success": bool(self._tiles(self.state).max() >= 2048)}
 
     def _tiles(self, state: State) -> NDArray[np.int64]:

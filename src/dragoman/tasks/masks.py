@@ -76,10 +76,11 @@ def refuse_the_past(is_over: bool) -> None:
 
 def action_of(text: str, texts: Sequence[str]) -> int:
     """Return the index of an action's text, or raise a `SpaceError` that names a near one."""
-    if text not in texts:
+    known = [one for one in texts if one]
+    if text not in known:
         raise SpaceError(
-            f"no action reads {text!r}{did_you_mean(text, texts)}",
-            cure=f"write it as action_text does, such as {texts[0]!r}",
+            f"no action reads {text!r} now{did_you_mean(text, known)}",
+            cure=f"choose from {known[:20]}" if known else "call reset() before the next action",
         )
     return texts.index(text)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import SpaceError
 from dragoman.tasks import drawing, masks, opponents
-from dragoman.tasks.masks import Mask, WhenMasked
+from dragoman.tasks.masks import WhenMasked
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Side: TypeAlias = Literal["first", "second", "random"]
 
 
-class SpielEnv(gym.Env[FloatArray, np.int64]):
+class SpielEnv(SpeakingEnv):
     """One side of a game; subclasses name the game and put it into words and pictures.
 
     The reward of a step is what the agent's return has grown by, so rewards sum to the game's own
@@ -70,12 +70,11 @@ class SpielEnv(gym.Env[FloatArray, np.int64]):
         opponents.check(opponent)
         masks.one_of("side", side, Side)
         masks.one_of("when_masked", when_masked, WhenMasked)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         self.opponent = opponent
         self.side: Side = side
         self.simulations = masks.whole_number("simulations", simulations, 1, 1_000_000)
         self.when_masked: WhenMasked = when_masked
-        self.render_mode = render_mode
         self.game = opponents.load_game(self.game_name)
         self.action_space = gym.spaces.Discrete(self.game.num_distinct_actions())
         self.state: State = self.game.new_initial_state()
@@ -100,7 +99,7 @@ class SpielEnv(gym.Env[FloatArray, np.int64]):
             seed = int(self.np_random.integers(2**31))
             self._bot = opponents.search(self.game, self.simulations, seed)
         self._play_on()
-        return self.tensor(self.state, self.player), self._info(self.player)
+        return self.tensor(self.state, self.player), self._info()
 
     def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
         """Make a move, and let chance and the opponent answer.
@@ -116,49 +115,11 @@ class SpielEnv(gym.Env[FloatArray, np.int64]):
         self._play_on()
         reward = self.state.returns()[self.player] - before
         observation = self.tensor(self.state, self.player)
-        return observation, reward, self.state.is_terminal(), False, self._info(self.player)
+        return observation, reward, self.state.is_terminal(), False, self._info()
 
     def text(self) -> str:
         """Return the game in words, as far as the agent may know it."""
         return self.words(self.state, self.player)
-
-    def action_masks(self) -> Mask:
-        """Return int8 ``(A,)``, 1 for the legal actions."""
-        mask = np.zeros(int(self.action_space.n), dtype=np.int8)  # type: ignore[attr-defined]
-        mask[list(self._texts)] = 1
-        return mask
-
-    def action_text(self, action: Any) -> str:
-        """Return a legal action in words.
-
-        Raises:
-            SpaceError: The action is not legal now.
-        """
-        if action not in self._texts:
-            raise SpaceError(
-                f"action {action} is not legal now",
-                cure="choose where info['action_mask'] is 1",
-            )
-        return self._texts[action]
-
-    def action_of(self, text: str) -> int:
-        """Return the action of a legal text; the inverse of `action_text`.
-
-        Raises:
-            SpaceError: The text is not that of a legal action.
-        """
-        actions = list(self._texts)
-        if not actions:
-            raise SpaceError("the game is over", cure="call reset() before the next action")
-        return actions[masks.action_of(text, list(self._texts.values()))]
-
-    def render(self) -> Any:
-        """Return the text (``ansi``) or a picture, uint8 ``(256, 256, 3)`` (``rgb_array``)."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode == "rgb_array":
-            return self.picture(self.state, self.player)
-        return None
 
     def words(self, state: State, player: int) -> str:
         """Return what a player may know, in words."""
@@ -216,17 +177,19 @@ class SpielEnv(gym.Env[FloatArray, np.int64]):
             action: self.move_words(self.state, action) for action in self.state.legal_actions()
         }
 
-    def _info(self, player: int) -> dict[str, Any]:
-        texts = [""] * int(self.action_space.n)  # type: ignore[attr-defined]
-        for action, text in self._texts.items():
-            texts[action] = text
-        is_over = self.state.is_terminal()
-        return {
-            "text": self.words(self.state, player),
-            "action_mask": self.action_masks(),
-            "action_texts": texts,
-            "success": bool(is_over and self.state.returns()[player] > 0),
-        }
+    def _action_texts(self) -> list[str]:
+        return [self._texts.get(action, "") for action in range(int(self.action_space.n))]  # type: ignore[attr-defined]
+
+    def _picture(self) -> drawing.Image:
+        return self.picture(self.state, self.player)
+
+    def _info(self, player: int | None = None) -> dict[str, Any]:
+        """Return what a player gets, the agent's side unless given."""
+        info = super()._info()
+        if player is not None:
+            info["text"] = self.words(self.state, player)
+        returns = self.state.returns()[self.player if player is None else player]
+        return {**info, "success": bool(self.state.is_terminal() and returns > 0)}
 
 
 def outcome(state: State, player: int) -> str:

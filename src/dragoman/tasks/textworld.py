@@ -25,8 +25,9 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.errors import SpaceError
-from dragoman.tasks import drawing, masks
-from dragoman.tasks.masks import Mask, WhenMasked
+from dragoman.tasks import masks
+from dragoman.tasks.masks import WhenMasked
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, Split, start
 
 RewardKind: TypeAlias = Literal["dense", "final"]
@@ -55,7 +56,7 @@ STATUS_LINE = re.compile(r">\s*-= .*? =-\s*-?\d+/\d+\s*$")
 EPILOGUE = re.compile(r"You scored -?\d+ out of a possible.*", re.DOTALL)
 
 
-class TextWorldEnv(gym.Env[str, np.int64]):
+class TextWorldEnv(SpeakingEnv):
     """Read what is asked for, and do it command by command.
 
     ``info`` holds:
@@ -110,7 +111,7 @@ class TextWorldEnv(gym.Env[str, np.int64]):
         masks.one_of("split", split, Split)
         masks.one_of("reward", reward, RewardKind)
         masks.one_of("when_masked", when_masked, WhenMasked)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         self.num_games = masks.whole_number("num_games", num_games, 1, MOST_GAMES)
         self.num_actions = masks.whole_number("num_actions", num_actions, 1, 1000)
         self.recipe = Recipe(
@@ -122,7 +123,6 @@ class TextWorldEnv(gym.Env[str, np.int64]):
         self.reward: RewardKind = reward
         self.inspections = bool(inspections)
         self.when_masked: WhenMasked = when_masked
-        self.render_mode = render_mode
         self.action_space = cast(gym.Space[np.int64], gym.spaces.Discrete(self.num_actions))
         self.observation_space = gym.spaces.Text(LONGEST_TEXT, charset=CHARSET)
         self.game: Any = None  # TextWorld's environment; it has no types
@@ -178,26 +178,6 @@ class TextWorldEnv(gym.Env[str, np.int64]):
             return 0.0
         return 1 - len(self.state.policy_commands) / self.plan_length
 
-    def action_masks(self) -> Mask:
-        """Return int8 ``(A,)``, 1 for the commands that are admissible now."""
-        return (np.arange(self.num_actions) < len(self.commands)).astype(np.int8)
-
-    def action_text(self, action: Any) -> str:
-        """Return an admissible action as a command.
-
-        Raises:
-            SpaceError: The action is not admissible now.
-        """
-        return self.commands[masks.allowed_action(action, self.action_masks(), "refuse")]
-
-    def action_of(self, text: str) -> int:
-        """Return the action of an admissible command; the inverse of `action_text`.
-
-        Raises:
-            SpaceError: The command is not admissible now.
-        """
-        return masks.action_of(text, self.commands)
-
     def text(self) -> str:
         """Return what the player knows, on one line, without the game's decoration."""
         objective, description, inventory, feedback = (
@@ -212,10 +192,6 @@ class TextWorldEnv(gym.Env[str, np.int64]):
         # After a walk, and at the start, the game says nothing but what is said already.
         news = feedback.replace(objective, "").replace(description, "").strip()
         return " ".join(part for part in (objective, description, inventory, news) if part)
-
-    def render(self) -> Any:
-        """Return the text (``ansi``)."""
-        return self.text() if self.render_mode == "ansi" else None
 
     def close(self) -> None:
         """Stop the interpreter."""
@@ -237,19 +213,17 @@ class TextWorldEnv(gym.Env[str, np.int64]):
             )
         self.commands = commands
 
+    def _action_texts(self) -> list[str]:
+        return self.commands + [""] * (self.num_actions - len(self.commands))
+
     def _info(self) -> dict[str, Any]:
-        return {
-            "text": self.text(),
-            "action_mask": self.action_masks(),
-            "action_texts": self.commands + [""] * (self.num_actions - len(self.commands)),
-            "success": bool(self.state.won),
-        }
+        return {**super()._info(), "success": bool(self.state.won)}
 
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Type the next command of TextWorld's own plan."""
     world = masks.played(env, TextWorldEnv, "dragoman/TextWorld-v0")
-    return world.action_of(world.state.policy_commands[0])
+    return int(world.action_of(world.state.policy_commands[0]))
 
 
 def without_decoration(feedback: str) -> str:

@@ -26,9 +26,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
+from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.tasks.tidy_frame import draw
 
 RewardKind: TypeAlias = Literal["dense", "final"]
@@ -41,7 +42,7 @@ TASK = "Task: tidy the house, put every object where it usually belongs."
 CHARSET = string.ascii_letters + " .,:-"
 
 
-class TidyHouse(gym.Env[str, np.int64]):
+class TidyHouse(SpeakingEnv):
     """Put ``num_objects`` objects where they belong among ``num_places`` places.
 
     An action whose command is not admissible now changes nothing and earns nothing, so that
@@ -82,7 +83,7 @@ class TidyHouse(gym.Env[str, np.int64]):
         num_places = masks.whole_number("num_places", num_places, FEWEST_PLACES, len(PLACES))
         masks.one_of("split", split, Split)
         masks.one_of("reward", reward, RewardKind)
-        drawing.check_mode(render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode)
         if not 0 <= penalty <= 1:
             raise ConfigError(f"penalty is {penalty}", cure="choose a number from 0 to 1")
         if penalty and reward == "final":
@@ -95,7 +96,6 @@ class TidyHouse(gym.Env[str, np.int64]):
         self.split = split
         self.reward = reward
         self.penalty = penalty
-        self.render_mode = render_mode
         self.action_space = cast(
             gym.Space[np.int64], gym.spaces.Discrete(num_objects + len(PLACES))
         )
@@ -134,9 +134,7 @@ class TidyHouse(gym.Env[str, np.int64]):
                 cure="choose a whole number below action_space.n",
             )
         masks.refuse_the_past(not self.floor and self.held is None)
-        earned = 0.0
-        if action in self._commands():
-            earned = self._obey(int(action))
+        earned = self._obey(int(action)) if action in self._commands() else 0.0
         done = not self.floor and self.held is None
         if self.reward == "final":
             earned = float(self._success())
@@ -150,48 +148,6 @@ class TidyHouse(gym.Env[str, np.int64]):
             f"Places: {', '.join(self.places)}. "
             f"You hold: {self.held or 'nothing'}. Put away: {away or 'nothing'}."
         )
-
-    def action_masks(self) -> masks.Mask:
-        """Return int8 ``(A,)``, 1 for the actions whose commands are admissible now."""
-        mask = np.zeros(self.num_objects + len(PLACES), dtype=np.int8)
-        mask[list(self._commands())] = 1
-        return mask
-
-    def action_text(self, action: int) -> str:
-        """Return an admissible action as a command.
-
-        Raises:
-            SpaceError: The action is not admissible now.
-        """
-        commands = self._commands()
-        if action not in commands:
-            raise SpaceError(
-                f"action {action} is not admissible now",
-                cure=f"choose from {sorted(commands)}, where info['action_mask'] is 1",
-            )
-        return commands[action]
-
-    def action_of(self, text: str) -> int:
-        """Return the action of an admissible command; the inverse of `action_text`.
-
-        Raises:
-            SpaceError: The command is not admissible now.
-        """
-        actions = {command: action for action, command in self._commands().items()}
-        if text not in actions:
-            raise SpaceError(
-                f"command {text!r} is not admissible now{did_you_mean(text, actions)}",
-                cure=f"choose from {list(actions)}",
-            )
-        return actions[text]
-
-    def render(self) -> Any:
-        """Return the text (``ansi``) or a picture, uint8 ``(240, 320, 3)`` (``rgb_array``)."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode == "rgb_array":
-            return draw(self.places, self.floor, self.held, self.put_away)
-        return None
 
     def _commands(self) -> dict[int, str]:
         """Return the admissible actions with their commands."""
@@ -218,14 +174,15 @@ class TidyHouse(gym.Env[str, np.int64]):
             HOME[name] == place for name, place in self.put_away.items()
         )
 
-    def _info(self) -> dict[str, Any]:
+    def _action_texts(self) -> list[str]:
         commands = self._commands()
-        texts = [commands.get(i, "") for i in range(self.num_objects + len(PLACES))]
-        return {
-            "action_mask": np.array([bool(text) for text in texts], np.int8),
-            "action_texts": texts,
-            "success": self._success(),
-        }
+        return [commands.get(i, "") for i in range(self.num_objects + len(PLACES))]
+
+    def _picture(self) -> drawing.Image:
+        return draw(self.places, self.floor, self.held, self.put_away)
+
+    def _info(self) -> dict[str, Any]:
+        return {**super()._info(), "success": self._success()}
 
 
 def oracle(env: gym.Env[Any, Any]) -> int:
@@ -233,7 +190,7 @@ def oracle(env: gym.Env[Any, Any]) -> int:
     house = masks.played(env, TidyHouse, "dragoman/TidyHouse-v0")
     if house.held is None:
         return 0
-    return house.action_of(f"put {house.held} in {HOME[house.held]}")
+    return int(house.action_of(f"put {house.held} in {HOME[house.held]}"))
 
 
 def _longest_text(num_objects: int, num_places: int) -> int:

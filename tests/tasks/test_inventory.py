@@ -8,8 +8,7 @@ from or_gymnasium.envs.inventory_management import InvManagementLostSalesEnv
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks.inventory import LEVELS, InventoryEnv
-from dragoman.tasks.stocking import RULES
+from dragoman.tasks.inventory import LEVELS, RULES, InventoryEnv
 from tests.tasks.extras import error_without
 from tests.tasks.playing import play
 

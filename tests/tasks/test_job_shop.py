@@ -9,8 +9,8 @@ import pytest
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import drawing, masks
-from dragoman.tasks.dispatching import RULES
 from dragoman.tasks.instances import INSTANCES, Instance
+from dragoman.tasks.job_shop import RULES
 from tests.tasks.playing import play, same
 
 OPTIMA = {"ft06": 55, "ft10": 930, "la01": 666}

@@ -10,8 +10,7 @@ from or_gymnasium.envs.knapsack import BinaryKnapsackEnv
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import masks
-from dragoman.tasks.knapsack import KnapsackEnv
-from dragoman.tasks.packing import RULES, best_filling, best_value
+from dragoman.tasks.knapsack import RULES, KnapsackEnv, best_filling, best_value
 from tests.tasks.extras import error_without
 from tests.tasks.playing import play, same
 

@@ -10,7 +10,7 @@ import pytest
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import masks
-from dragoman.tasks.tours import POLICIES, savings_routes
+from dragoman.tasks.routing import POLICIES, savings_routes
 from tests.tasks.playing import play, same
 
 TEXT_SEED_7 = (

@@ -9,18 +9,25 @@ are ignored; its observation has neither the day, though the horizon and the dis
 nor what suppliers really sent, only what was asked of them; and the end of the horizon counts as
 truncation, though nothing can be earned after it. Here it terminates, and the day is known.
 
-Profit over the demands of seeds 0 to 299 with the default settings, for the policies of
-`dragoman.tasks.stocking`: base stock to the end 516.9, base stock 399.5, the usual 396.1, random
+Profit over the demands of seeds 0 to 299 with the default settings, for the policies
+below: base stock to the end 516.9, base stock 399.5, the usual 396.1, random
 220.9 (standard errors 2.0, 1.4, 2.7 and 4.7). With ``actions="amounts"``: 523.5, 408.2, 396.1 and
 7.5. A base stock beats the usual only where the factory stops in time: what it orders in the last
 20 days is paid for and never sold.
+
+Reference policies of the supply chain.
+
+An echelon is a stage with all that is downstream of it. An echelon base-stock policy orders for
+each stage what its echelon, with all that is on its way there, lacks to a fixed level (Clark and
+Scarf, Optimal policies for a multi-echelon inventory problem, Management Science 6, 1960). The
+levels were found by coordinate search over 30 seeds beyond those that the figures are made of.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
@@ -287,3 +294,54 @@ def _checked_levels(levels: Sequence[str]) -> tuple[str, ...]:
 
 def _when(wait: int) -> str:
     return ("today", "tomorrow")[wait] if wait < 2 else f"in {wait} days"
+
+
+BASE_STOCKS = (92, 208, 408)
+BASE_STOCKS_TO_THE_END = (93, 211, 418)
+LAST_DAYS = 20
+"""What the factory orders now reaches customers in 18 days at the soonest."""
+
+
+def echelon_base_stock(env: gym.Env[Any, Any]) -> Any:
+    """Order up to `BASE_STOCKS`, to the last day."""
+    chain = _chain(env)
+    return chain.action_for(_missing(chain, BASE_STOCKS))
+
+
+def echelon_base_stock_to_the_end(env: gym.Env[Any, Any]) -> Any:
+    """Order up to `BASE_STOCKS_TO_THE_END`, for the factory only before the `LAST_DAYS`."""
+    chain = _chain(env)
+    order = _missing(chain, BASE_STOCKS_TO_THE_END)
+    if chain.day >= chain.days - LAST_DAYS:
+        order[STAGES.index("factory")] = 0
+    return chain.action_for(order)
+
+
+def usual(env: gym.Env[Any, Any]) -> Any:
+    """Order the mean demand for every stage, every day."""
+    return _chain(env).action_for([20] * len(STAGES))
+
+
+def uniform(env: gym.Env[Any, Any]) -> Any:
+    """Order anything, uniformly at random, from the action space's own generator."""
+    return _chain(env).action_space.sample()
+
+
+RULES: dict[str, Callable[[gym.Env[Any, Any]], Any]] = {
+    "base stock to the end": echelon_base_stock_to_the_end,
+    "base stock": echelon_base_stock,
+    "usual": usual,
+    "random": uniform,
+}
+"""Every reference by its name, the best one first."""
+
+
+def _missing(chain: InventoryEnv, levels: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return what each echelon lacks to its level and its supplier can send, in units."""
+    here = np.array([*map(sum, chain.arrivals())]) + chain.stocks
+    can = np.minimum(chain.capacities, [*chain.stocks[1:], np.inf])
+    return np.clip(np.subtract(levels, np.cumsum(here)), 0, can)
+
+
+def _chain(env: gym.Env[Any, Any]) -> InventoryEnv:
+    return masks.played(env, InventoryEnv, "dragoman/Inventory-v0")

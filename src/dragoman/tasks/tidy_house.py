@@ -21,6 +21,8 @@ because it puts each object into one of the places with equal probability and on
 from __future__ import annotations
 
 import string
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 import gymnasium as gym
@@ -30,7 +32,6 @@ from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import drawing, masks
 from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
 from dragoman.tasks.speaking import SpeakingEnv
-from dragoman.tasks.tidy_frame import draw
 
 RewardKind: TypeAlias = Literal["dense", "final"]
 
@@ -198,3 +199,46 @@ def _longest_text(num_objects: int, num_places: int) -> int:
     place, name = max(map(len, PLACES)), max(map(len, HOME))
     frame = len(f"{TASK} On the floor: nothing. Places: . You hold: nothing. Put away: nothing.")
     return frame + num_places * (place + 2) + num_objects * (name + len(" in , ") + place)
+
+
+HEIGHT, WIDTH = 240, 320
+SHELVES, HAND, FLOOR = 20, 160, 205
+"""Top of each of the three zones, in pixels."""
+SIDE = 14
+"""Side of an object, in pixels; as tall as a place's column has room for ten of."""
+WALL, GROUND, INSIDE = (236, 232, 222), (190, 160, 120), (255, 255, 255)
+
+
+def draw(
+    places: Sequence[str], floor: Sequence[str], held: str | None, put_away: Mapping[str, str]
+) -> drawing.Image:
+    """Return the picture of a house, uint8 ``(240, 320, 3)``."""
+    frame = np.full((HEIGHT, WIDTH, 3), WALL, dtype=np.uint8)
+    frame[FLOOR - 5 :] = GROUND
+    contents: dict[str, list[str]] = {place: [] for place in places}
+    for name, place in put_away.items():
+        contents[place].append(name)
+    for (place, names), left in zip(contents.items(), _columns(len(places)), strict=True):
+        frame[SHELVES - 8 : HAND - 5, left - 2 : left + SIDE + 2] = _colour(place)
+        frame[SHELVES - 2 : HAND - 7, left - 1 : left + SIDE + 1] = INSIDE
+        for i, name in enumerate(names):
+            _square(frame, SHELVES + i * (SIDE - 1), left, name)
+    if held is not None:
+        _square(frame, HAND, (WIDTH - SIDE) // 2, held)
+    for name, left in zip(floor, _columns(len(floor)), strict=True):
+        _square(frame, FLOOR, left, name)
+    return frame
+
+
+def _columns(count: int) -> list[int]:
+    """Return the left edges of ``count`` squares spread over the width."""
+    return [int((i + 0.5) * WIDTH / count - SIDE / 2) for i in range(count)]
+
+
+def _square(frame: drawing.Image, top: int, left: int, name: str) -> None:
+    frame[top : top + SIDE - 2, left : left + SIDE] = _colour(name)
+
+
+def _colour(name: str) -> tuple[int, int, int]:
+    code = zlib.crc32(name.encode())
+    return code & 0xDF, code >> 8 & 0xDF, code >> 16 & 0xDF

@@ -22,6 +22,7 @@ from gymnasium.envs.registration import (
     parse_env_id,
 )
 
+from dragoman.checks import Checked, FirstSteps
 from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
 from dragoman.importing import import_module
 
@@ -134,19 +135,24 @@ class QuietReset(
 def make_environment(
     spec: EnvSpec,
     settings: Mapping[str, Any] | None = None,
+    *,
+    copy: int = 0,
 ) -> gym.Env[Any, Any]:
-    """Make one environment.
+    """Make one environment, in which every number that it hands over is checked.
 
     Args:
         spec: What `environment_spec` returned.
         settings: Keyword arguments of the environment's constructor.
+        copy: Its place among those that are stepped together, for messages.
 
     Raises:
         ConfigError: The environment refuses the settings, needs a package that is missing, or
             does not work with the version of one that is installed.
     """
     try:
-        return gym.make(spec, **_whole(spec, settings or {}))
+        made = gym.make(spec, disable_env_checker=True, **_whole(spec, settings or {}))
+        checked = Checked(made, copy)
+        return checked if spec.disable_env_checker else FirstSteps(checked)
     except gym.error.DependencyNotInstalled as error:
         raise ConfigError(
             f"environment {spec.id!r} needs a package that is not installed: {error}",

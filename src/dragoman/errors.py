@@ -7,6 +7,7 @@
     │   └── BudgetError      a request that could cost more than was allowed
     ├── ProgramError         a program that a language model wrote and that cannot be used
     ├── RewardError          a reward that fails, or gives what is no number
+    ├── DivergenceError      a training whose weights or outputs are no finite numbers any more
     ├── RunError             a run folder that is missing, half-written or foreign
     └── MissingExtraError    an optional dependency that is not installed
 
@@ -66,6 +67,10 @@ class ProgramError(DragomanError):
 
 class RewardError(DragomanError):
     """A reward that fails, or gives what is no finite number for each text."""
+
+
+class DivergenceError(DragomanError):
+    """A training whose weights or outputs are no finite numbers any more."""
 
 
 class RunError(DragomanError):

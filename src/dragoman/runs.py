@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from dragoman.errors import RunError
+from dragoman.errors import DivergenceError, RunError
 from dragoman.experiment import Experiment
 
 Status = Literal["running", "finished", "interrupted", "failed"]
@@ -234,7 +234,12 @@ class RunWriter:
         write_json(self.path / "rewards.json", found)
 
     def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
-        """Replace the saved weights, all or nothing."""
+        """Replace the saved weights, all or nothing.
+
+        Raises:
+            DivergenceError: Some are no finite numbers; those saved before are kept.
+        """
+        refuse_diverged(tensors, steps)
         # safetensors writes memory as it lies, so views must be made contiguous first.
         plain = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
         write_bytes(self.path / "weights.safetensors", save(plain))
@@ -251,6 +256,30 @@ class RunWriter:
 
     def _set_status(self, status: Status) -> None:
         write_json(self.path / "status.json", {"status": status, "steps": self.steps})
+
+
+def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:
+    """Refuse weights that are no finite numbers.
+
+    Args:
+        tensors: By name.
+        steps: Environment steps that they were trained for.
+
+    Raises:
+        DivergenceError: Some are NaN or infinite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise diverged("weights", steps, f" ({name})")
+
+
+def diverged(what: str, steps: int, where: str = "") -> DivergenceError:
+    """Return the error of a training whose weights or outputs are no finite numbers any more."""
+    return DivergenceError(
+        f"the policy's {what} became NaN or infinite by step {steps}{where}",
+        cure="lower algorithm.settings.learning_rate or max_grad_norm, or scale large rewards "
+        "and observations down; the last finite weights that were saved are kept",
+    )
 
 
 def _is_not_finite(value: Any) -> bool:

@@ -10,6 +10,7 @@ Gymnasium resets a finished sub-environment in one of three ways (`AutoresetMode
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, overload
@@ -43,7 +44,7 @@ def make_vector(
 ) -> SyncVectorEnv:
     """Return ``num_envs`` copies of an environment that reset in the step that ends them."""
     return SyncVectorEnv(
-        [lambda: make_environment(spec, settings) for _ in range(num_envs)],
+        [functools.partial(make_environment, spec, settings, copy=i) for i in range(num_envs)],
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
 

@@ -48,5 +48,6 @@ def main() -> None:
     try:
         app()
     except DragomanError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        lines = [f"error: {error}", *getattr(error, "__notes__", [])]
+        typer.secho("\n  ".join(lines), fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -11,15 +11,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from dragoman.engines.budget import total_cost
-from dragoman.engines.weights import tensors_of
+from dragoman.engines.weights import is_finite, tensors_of
 from dragoman.roles.rewarding import Rewarder
-from dragoman.runs import RunWriter
+from dragoman.runs import RunWriter, diverged
 from dragoman.types import LanguageModel
 from dragoman.vector import AnyObserver, EpisodeRecorder
 from dragoman.vector_reward import RewardVector
 
 RETURN_WINDOW = 100
 CHECKPOINT_SECONDS = 30.0
+CHECK_STEPS = 100
+"""Least environment steps between two looks at whether the weights are finite."""
 
 
 class MetricsWriter(KVWriter):
@@ -60,11 +62,16 @@ class Bookkeeper(BaseCallback):
         self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
         self.episodes = 0
+        self._checked_at = 0
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
 
     def save(self) -> None:
-        """Write the weights as they are now."""
+        """Write the weights as they are now.
+
+        Raises:
+            DivergenceError: They are no finite numbers any more.
+        """
         rewarder = None if self.rewards is None else self.rewards.rewarder
         self.writer.save_weights(
             tensors_of(self.model.policy, self.observer, rewarder), steps=self.model.num_timesteps
@@ -92,6 +99,13 @@ class Bookkeeper(BaseCallback):
             )
             self.record()
         return True
+
+    def _on_rollout_start(self) -> None:
+        # Every update of the on-policy algorithms; the others have one every few steps.
+        if self.num_timesteps - self._checked_at >= CHECK_STEPS:
+            self._checked_at = self.num_timesteps
+            if not is_finite(self.model.policy):
+                raise diverged("weights", self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
         self.record()

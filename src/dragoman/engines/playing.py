@@ -92,7 +92,7 @@ def play(
         SpaceError: An episode does not end within 100,000 steps.
     """
     seeds = episode_seeds(episodes, seed)
-    envs = [make_environment(spec, settings) for _ in seeds]
+    envs = [make_environment(spec, settings, copy=i) for i in range(episodes)]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     terminated = np.zeros(episodes, dtype=np.bool_)
     starts = [env.reset(seed=number) for env, number in zip(envs, seeds, strict=True)]

@@ -28,13 +28,13 @@ from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.engines.vec_adapter import VecAdapter
-from dragoman.errors import ConfigError, did_you_mean
+from dragoman.errors import ConfigError, ModelError, did_you_mean
 from dragoman.experiment import Experiment
 from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
 from dragoman.roles.observe import Observe
-from dragoman.runs import RunWriter
+from dragoman.runs import RunWriter, diverged
 from dragoman.vector import AnyObserver, EpisodeRecorder
 from dragoman.vector_reward import RewardVector
 
@@ -219,6 +219,14 @@ def learn(
             # It may end within a rollout, whose cost no row has told yet.
             bookkeeper.record()
             algorithm.logger.dump(algorithm.num_timesteps)
+    except ModelError as error:
+        error.add_note(f"at step {algorithm.num_timesteps} of a training on {experiment.env}")
+        raise
+    except ValueError as error:
+        # So PyTorch's distributions refuse to draw by NaN, which finite weights too can lead to.
+        if "found invalid values" in str(error):
+            raise diverged("outputs", algorithm.num_timesteps) from error
+        raise
     finally:
         # Also after Ctrl-C or an error in the environment: what was learnt so far stays usable.
         bookkeeper.save()

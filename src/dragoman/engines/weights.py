@@ -30,6 +30,11 @@ def tensors_of(
     return tensors
 
 
+def is_finite(policy: BasePolicy) -> bool:
+    """Return whether everything that a policy trains is finite."""
+    return all(bool(one.isfinite().all()) for one in policy.parameters() if one.requires_grad)
+
+
 def _exact(tensor: torch.Tensor) -> torch.Tensor:
     # NumPy has no bfloat16; every one of its numbers is one of float32 too.
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor

@@ -13,6 +13,7 @@ import numpy as np
 
 from dragoman.errors import ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
+from dragoman.models.answers import checked_features, checked_generations, checked_log_probs
 from dragoman.models.packing import ARRAYS, GENERATION, Arrays, Packing
 from dragoman.models.store import Store
 from dragoman.types import (
@@ -98,7 +99,10 @@ class CachedModel:
         keys: list[_Key] = [(*start, text) for text in texts]
 
         def compute(new: list[int]) -> Iterable[Arrays]:
-            found = self.model.encode([texts[i] for i in new], layer=layer, pooling=pooling)
+            asked = [texts[i] for i in new]
+            found = self.model.encode(asked, layer=layer, pooling=pooling)
+            width = len(pooling) * self.model.hidden_size
+            found = checked_features(self.name, found, asked, width)
             # Copies, because a row view would keep its whole batch alive.
             return ((row.copy(),) for row in found)
 
@@ -123,7 +127,8 @@ class CachedModel:
         ]
 
         def compute(new: list[int]) -> Iterable[Arrays]:
-            found = token_log_probs([prompts[i] for i in new], [candidates[i] for i in new])
+            asked = [prompts[i] for i in new], [candidates[i] for i in new]
+            found = checked_log_probs(self.name, token_log_probs(*asked), *asked)
             return (tuple(row.copy() for row in rows) for rows in found)
 
         counts = [len(own) for own in candidates]
@@ -149,7 +154,8 @@ class CachedModel:
 
         def compute(new: list[int]) -> Iterable[Generation]:
             asked = [prompts[i] for i in new]
-            return list(generate(asked, sampling=sampling, constraint=constraint))
+            found = generate(asked, sampling=sampling, constraint=constraint)
+            return checked_generations(self.name, found, asked)
 
         return self._look_up(GENERATION, keys, compute)
 

@@ -1,0 +1,181 @@
+"""What an environment hands over, checked where it enters: each step, beneath everything else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import PassiveEnvChecker
+
+from dragoman.errors import SpaceError
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Agents compute in float32, in which a number beyond this one is infinite."""
+
+FEW = 64
+"""Elements up to which Python sums an array faster than NumPy."""
+
+ONE_NUMBER = (
+    "return one finite number, such as a weighted sum of several objectives; a gymnasium.Wrapper "
+    "around the environment can do it"
+)
+A_FLAG = "return True or False; the end by a time limit is `truncated`, any other `terminated`"
+A_MAPPING = "return a dictionary with names as keys, such as {}"
+FINITE = (
+    "clip or replace it in the environment or a gymnasium.Wrapper; also where the space's bounds "
+    "are infinite, an agent can learn from finite numbers only"
+)
+
+
+class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """An environment that hands over finite observations and rewards, or fails at the first other.
+
+    A reward of any kind of number is taken, in an array of one element too; so is a flag of any
+    kind that is true or false. Nothing that is right is changed.
+
+    Args:
+        env: One environment.
+        copy: Its place among those that are stepped together, for messages.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], copy: int = 0) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, copy=copy)
+        gym.Wrapper.__init__(self, env)
+        self._copy = copy
+        self._episode = 0
+        self._step = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset.
+
+        Raises:
+            SpaceError: The observation is not finite, or the info is no mapping.
+        """
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._episode += 1
+        self._step = 0
+        self._check(observation, info)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step.
+
+        Raises:
+            SpaceError: Observation or reward is not finite, the reward is not one number, a flag
+                is not true or false, or the info is no mapping.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._step += 1
+        # This runs in every step of every training, so what is right must pass in no time.
+        if not (isinstance(reward, float | int) and -LARGEST <= reward <= LARGEST):
+            reward = self._number(reward)
+        if type(terminated) is not bool:
+            terminated = self._flag("terminated", terminated)
+        if type(truncated) is not bool:
+            truncated = self._flag("truncated", truncated)
+        self._check(observation, info)
+        return observation, reward, terminated, truncated, info
+
+    def _check(self, observation: Any, info: Any) -> None:
+        if not _is_finite(observation):
+            self._refuse(f"{_first_not_finite(observation, 'the observation')}", FINITE)
+        if not isinstance(info, Mapping):
+            self._refuse(f"info is {_short(info)}, which is no mapping", A_MAPPING)
+        for key in info:
+            if not isinstance(key, str):
+                self._refuse(f"a key of info is {_short(key)}, which is no text", A_MAPPING)
+
+    def _number(self, reward: Any) -> float:
+        array = _as_array(reward)
+        if array is None or array.dtype.kind not in "fiub":
+            self._refuse(f"the reward is {_short(reward)}, which is no number", ONE_NUMBER)
+        if array.size != 1:
+            self._refuse(
+                f"the reward {_short(reward)} has shape {array.shape}, but an agent learns from "
+                "one number",
+                ONE_NUMBER,
+            )
+        number = float(array.item())
+        if not -LARGEST <= number <= LARGEST:
+            self._refuse(f"the reward is {number}", ONE_NUMBER)
+        return number
+
+    def _flag(self, name: str, value: Any) -> bool:
+        array = _as_array(value)
+        is_number = array is not None and array.size == 1 and array.dtype.kind in "fiub"
+        if array is None or not is_number or array.item() not in (0, 1):
+            self._refuse(f"{name} is {_short(value)}, which is neither true nor false", A_FLAG)
+        return bool(array.item())
+
+    def _refuse(self, problem: str, cure: str) -> NoReturn:
+        name = type(self.unwrapped).__name__ if self.spec is None else self.spec.id
+        raise SpaceError(
+            f"environment {name!r}, sub-environment {self._copy}, episode {self._episode}, "
+            f"step {self._step}: {problem}",
+            cure=cure,
+        )
+
+
+class FirstSteps(PassiveEnvChecker):
+    """Gymnasium's own check of spaces and first steps, out of the way once it is done.
+
+    It stands above `Checked`, since it meets some of the faults there with assertions.
+    """
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and look at the first two."""
+        result = super().step(action)
+        if self.checked_data_reuse:
+            # Pays for what the other check costs in each of the steps to come.
+            vars(self)["step"] = self.env.step
+        return result
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether all numbers in a value of any space are finite."""
+    # The sum of a few numbers is not finite if one of them is not, and Python sums them in a
+    # fifth of the time that NumPy needs to begin. Where it overflows, they are looked at.
+    is_short = isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= FEW
+    if is_short and value.dtype.char in "fd" and math.isfinite(sum(value.tolist())):
+        return True
+    return _first_not_finite(value, "") is None
+
+
+def _first_not_finite(value: Any, path: str) -> str | None:
+    """Say where in a value the first number stands that is not finite, and what it is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
+        bad = ~(np.abs(value) <= LARGEST)
+        if not bad.any():
+            return None
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = f"{path}[{', '.join(map(str, place))}]" if place else path
+        return f"{where} is {value[place]}"
+    if isinstance(value, float | np.floating):
+        return None if abs(value) <= LARGEST else f"{path} is {value}"
+    parts: Any = ()
+    if isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, list | tuple) or (
+        isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim
+    ):
+        parts = enumerate(value)
+    found = (_first_not_finite(part, f"{path}[{key!r}]") for key, part in parts)
+    return next(filter(None, found), None)
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(value)
+    # Arrays of rows of unequal length, and tensors that are not on the processor.
+    except (ValueError, TypeError, RuntimeError):
+        return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -149,14 +149,14 @@ def _is_finite(value: Any) -> bool:
 def _first_not_finite(value: Any, path: str) -> str | None:
     """Say where in a value the first number stands that is not finite, and what it is."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
-        bad = ~(np.abs(value) <= LARGEST)
+        bad: np.ndarray = ~(np.abs(value) <= LARGEST)
         if not bad.any():
             return None
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"{path}[{', '.join(map(str, place))}]" if place else path
         return f"{where} is {value[place]}"
     if isinstance(value, float | np.floating):
-        return None if abs(value) <= LARGEST else f"{path} is {value}"
+        return None if abs(float(value)) <= LARGEST else f"{path} is {value}"
     parts: Any = ()
     if isinstance(value, Mapping):
         parts = value.items()

@@ -114,7 +114,7 @@ def test_a_failed_evaluation_is_made_up_for(
     only = {name: comparison.arms[name] for name in ("tiny", "no-model")}
     comparison = replace(comparison, arms=only, seeds=(0,))
     with monkeypatch.context() as patch:
-        patch.setattr("dragoman.engines.playing.MOST_STEPS", 1)
+        patch.setattr("dragoman.engines.playing.episode_seeds", lambda episodes, seed: [])
         results, _ = run(comparison, tmp_path / "out")
     assert results["arms"]["tiny"]["status"] == {"0": "failed"}
     assert results["random"] is None

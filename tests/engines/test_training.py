@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dragoman.engines import evaluate, evaluate_random, train
-from dragoman.errors import ConfigError, RunError, SpaceError
+from dragoman.engines.playing import CutWarning
+from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.roles.observe import Observe
 from dragoman.runs import Run
@@ -203,11 +205,38 @@ def test_weights_hold_no_language_model_and_no_pickle(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_an_endless_episode_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_episode_is_stopped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragoman.engines.playing.MOST_STEPS", 50)
     experiment = Experiment(env=COUNTING, env_settings={"first": 60}, observe=None)
-    with pytest.raises(SpaceError, match="not ended within 50 steps"):
-        evaluate_random(experiment, 1)
+    with pytest.warns(CutWarning, match="2 of 2 episodes of 'Counting-v0' had not ended after 50"):
+        found = evaluate_random(experiment, 2)
+    assert found.stopped == 2
+    assert found.to_dict()["episodes"][0]["stopped"]
+    assert [episode.length for episode in found.episodes] == [50, 50]
+    assert found.mean == 50 * 51 / 2
+    assert not any(episode.terminated for episode in found.episodes)
+    # A time limit of the environment's own, and a number that is given, are the user's word.
+    limited = replace(experiment, max_episode_steps=55)
+    for played in (evaluate_random(limited, 2), evaluate_random(experiment, 2, max_steps=60)):
+        assert played.stopped == 0
+        assert {episode.length for episode in played.episodes} <= {55, 60}
+    with pytest.raises(ConfigError, match="max_steps is 0"):
+        evaluate_random(experiment, 2, max_steps=0)
+
+
+def test_an_agent_that_never_ends_an_episode_is_evaluated(tmp_path: Path) -> None:
+    experiment = Experiment(
+        env=COUNTING,
+        env_settings={"first": 1000},
+        steps=32,
+        num_envs=2,
+        algorithm=Algorithm("ppo", SMALL, (8,)),
+        observe=None,
+    )
+    run = train(experiment, out=tmp_path / "run")
+    assert run.episodes() == []
+    with pytest.warns(CutWarning):
+        assert evaluate(run, 3, max_steps=40).stopped == 3
 
 
 def test_a_taken_folder_and_no_episodes_are_refused(tmp_path: Path) -> None:

@@ -132,10 +132,16 @@ def test_missing_and_failed_seeds_are_named(tmp_path: Path) -> None:
     (folder / "layer-8" / "5").mkdir()
     (folder / "layer-8" / "5" / "error.txt").write_text("Traceback\nValueError: broken <arm>\n")
     (folder / "no-model" / "3" / "evaluation.json").unlink()
+    (folder / "no-model" / "2" / "episodes.jsonl").write_text("")
+    file = folder / "no-model" / "1" / "evaluation.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "stopped": 3}))
     html = write_report(folder).html.read_text()
     assert "<strong>smollm2</strong>, seed 4: missing" in html
     assert "<strong>layer-8</strong>, seed 5: failed: ValueError: broken &lt;arm&gt;" in html
     assert "<strong>no-model</strong>, seed 3: unevaluated" in html
+    assert "<strong>no-model</strong>, seed 2: no episode of the training has ended" in html
+    assert "seed 1: 3 of 20 evaluated episodes had not ended after 9 steps" in html
+    assert html.count("<strong>no-model</strong>, seed") == 3
     assert ">5 of 6<" in html
 
 

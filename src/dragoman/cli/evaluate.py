@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,13 @@ def evaluate(
             help="Other settings than the training's environment had: --env split=test",
         ),
     ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most steps of an episode; 10,000 where the environment has no time limit.",
+        ),
+    ] = None,
 ) -> None:
     """Play a trained agent on unseen seeds, greedy and sampled, beside the random policy.
 
@@ -38,7 +46,9 @@ def evaluate(
     refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman import engines
+    from dragoman.engines.playing import CutWarning
 
+    warnings.simplefilter("ignore", CutWarning)  # which is told beneath the table
     model = engines.reader_of(run.experiment, run.seed)  # once for both ways to act
     rows = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -54,11 +64,12 @@ def evaluate(
                 seed=seed,
                 sampled=sampled,
                 env_settings=settings,
+                max_steps=max_steps,
                 model=model,
                 on_step=show,
             )
     rows["random"] = engines.evaluate_random(
-        run.experiment, episodes, seed=seed, env_settings=settings
+        run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
     )
     table = Table(
         title=f"{run.experiment.env}: return over {episodes} unseen episodes",
@@ -75,3 +86,10 @@ def evaluate(
         )
         table.add_row(name, *(f"{value:.3g}" for value in values))
     Console().print(table)
+    for name, evaluation in rows.items():
+        if evaluation.stopped:
+            longest = max(episode.length for episode in evaluation.episodes)
+            typer.echo(
+                f"{name}: {evaluation.stopped} of {episodes} episodes had not ended after "
+                f"{longest:,} steps and were stopped there (--max-steps)"
+            )

@@ -106,6 +106,7 @@ class TrainJob:
                 "seed": EVALUATION_SEED,
                 "returns": greedy.returns,
                 "lengths": [episode.length for episode in greedy.episodes],
+                "stopped": greedy.stopped,
                 "sampled_returns": play(sampled=True).returns if self.evaluation.sampled else [],
             },
         )

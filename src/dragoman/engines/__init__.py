@@ -102,6 +102,7 @@ def evaluate(
     seed: int = 0,
     sampled: bool = False,
     env_settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
     model: LanguageModel | Tokenizer | None = None,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
@@ -114,10 +115,13 @@ def evaluate(
         sampled: Draw actions from the policy instead of taking the likeliest.
         env_settings: What of the environment's settings differs from the training's, such as
             objects that were held out from it.
+        max_steps: Most steps of an episode, which counts as stopped if it has not ended by then.
+            Unless given, 10,000 where the environment has no time limit of its own.
         model: Language model to use instead of loading the experiment's.
         on_step: Told after every step how many episodes are still running.
 
     Raises:
+        ConfigError: A count is below one.
         RunError: The run folder is missing, half-written or damaged.
     """
     run = run if isinstance(run, Run) else Run(run)
@@ -130,6 +134,7 @@ def evaluate(
         agent.act,
         episodes=episodes,
         seed=seed,
+        max_steps=max_steps,
         on_step=on_step,
     )
 
@@ -140,6 +145,7 @@ def evaluate_random(
     *,
     seed: int = 0,
     env_settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
 ) -> Evaluation:
     """Play the uniformly random policy on the same episodes that `evaluate` plays.
 
@@ -150,7 +156,7 @@ def evaluate_random(
     env = make_environment(spec, settings)
     act: Act = random_actions(env.action_space, seed=seed)
     env.close()
-    return play(spec, settings, act, episodes=episodes, seed=seed)
+    return play(spec, settings, act, episodes=episodes, seed=seed, max_steps=max_steps)
 
 
 def _rewards(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from dragoman.describe.rollout import random_action
 from dragoman.environments import environment_spec, make_environment
-from dragoman.errors import SpaceError
+from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
 from dragoman.types import Describer
@@ -20,7 +22,12 @@ from dragoman.types import Describer
 Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
 """Observations and infos of the episodes still running in, one action for each out."""
 
-MOST_STEPS = 100_000
+MOST_STEPS = 10_000
+"""Most steps of a played episode of an environment that has no time limit."""
+
+
+class CutWarning(UserWarning):
+    """Played episodes that had not ended after the most steps and were stopped there."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,14 @@ class PlayedEpisode:
         episode_return: Undiscounted sum of the environment's own rewards.
         length: Steps taken.
         terminated: The environment reached a terminal state, rather than being cut off.
+        stopped: It had not ended after the most steps, so its return is of these steps alone.
     """
 
     seed: int
     episode_return: float
     length: int
     terminated: bool
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,11 @@ class Evaluation:
         """Standard deviation of the returns over episodes."""
         return float(np.std(self.returns, ddof=1)) if len(self.episodes) > 1 else 0.0
 
+    @property
+    def stopped(self) -> int:
+        """Number of episodes that had not ended after the most steps."""
+        return sum(episode.stopped for episode in self.episodes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {"mean": self.mean, "episodes": [asdict(episode) for episode in self.episodes]}
@@ -73,6 +87,7 @@ def play(
     *,
     episodes: int,
     seed: int = 0,
+    max_steps: int | None = None,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
     """Play ``episodes`` episodes side by side and return what each of them earned.
@@ -86,18 +101,22 @@ def play(
         act: Chooses the actions.
         episodes: How many.
         seed: Names the set of episode seeds; it shares none with training.
+        max_steps: Most steps of an episode; unless given, 10,000 where the environment has no time
+            limit of its own.
         on_step: Told after every step how many episodes are still running.
 
-    Raises:
-        SpaceError: An episode does not end within 100,000 steps.
+    Warns:
+        CutWarning: Episodes had not ended after the most steps.
     """
+    most = _most_steps(spec, max_steps)
     seeds = episode_seeds(episodes, seed)
     envs = [make_environment(spec, settings, copy=i) for i in range(episodes)]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     terminated = np.zeros(episodes, dtype=np.bool_)
     starts = [env.reset(seed=number) for env, number in zip(envs, seeds, strict=True)]
     now = dict(enumerate(starts))
-    while now:
+    # All began together, so those that go on have all taken as many steps.
+    while now and lengths.max() < most:
         running = list(now)
         actions = act([now[i][0] for i in running], [now[i][1] for i in running])
         for i, action in zip(running, actions, strict=True):
@@ -109,19 +128,32 @@ def play(
             if ended or cut:
                 del now[i]
         on_step(len(now))
-        if lengths.max() >= MOST_STEPS and now:
-            raise SpaceError(
-                f"an episode of {spec.id!r} has not ended within {MOST_STEPS} steps",
-                cure="set max_episode_steps in the experiment",
-            )
     for env in envs:
         env.close()
+    if now:
+        warnings.warn(
+            f"{len(now)} of {episodes} episodes of {spec.id!r} had not ended after {most:,} steps "
+            "and were stopped; max_steps sets how many are played",
+            CutWarning,
+            stacklevel=3,
+        )
+        on_step(0)
     return Evaluation(
         tuple(
-            PlayedEpisode(seeds[i], float(returns[i]), int(lengths[i]), bool(terminated[i]))
+            PlayedEpisode(
+                seeds[i], float(returns[i]), int(lengths[i]), bool(terminated[i]), i in now
+            )
             for i in range(episodes)
         )
     )
+
+
+def _most_steps(spec: EnvSpec, max_steps: int | None) -> float:
+    if max_steps is not None:
+        if max_steps < 1:
+            raise ConfigError(f"max_steps is {max_steps}, but must be at least 1", cure="raise it")
+        return max_steps
+    return MOST_STEPS if spec.max_episode_steps is None else math.inf
 
 
 def episode_seeds(episodes: int, seed: int) -> list[int]:

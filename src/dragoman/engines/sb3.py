@@ -11,7 +11,6 @@ import gymnasium as gym
 import numpy as np
 import pydantic
 from gymnasium.vector import VectorEnv
-from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
@@ -26,6 +25,17 @@ from dragoman.engines.bookkeeping import Bookkeeper, MetricsWriter, models_of
 from dragoman.engines.budget import BudgetStop
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.memory import refuse_rollout
+from dragoman.engines.rollouts import (
+    UntilStep,
+    WholeA2C,
+    WholeDQN,
+    WholePPO,
+    WholeSAC,
+    WholeTD3,
+    fitted,
+    waits_for_episodes,
+    whole_steps,
+)
 from dragoman.engines.tuning import TUNED, Tuning
 from dragoman.engines.vec_adapter import VecAdapter
 from dragoman.errors import ConfigError, ModelError, did_you_mean
@@ -39,11 +49,11 @@ from dragoman.vector import AnyObserver, EpisodeRecorder
 from dragoman.vector_reward import RewardVector
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
-    "a2c": A2C,
-    "dqn": DQN,
-    "ppo": PPO,
-    "sac": SAC,
-    "td3": TD3,
+    "a2c": WholeA2C,
+    "dqn": WholeDQN,
+    "ppo": WholePPO,
+    "sac": WholeSAC,
+    "td3": WholeTD3,
 }
 ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
     "a2c": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
@@ -62,8 +72,6 @@ OBSERVATION_SPACES = (
 PARTS = ("policy", "env", "seed", "_init_setup_model")
 """Arguments of their constructors that are made from the rest of an experiment."""
 _ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
-BUFFER_SIZE = 100_000
-"""Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
 
 
 def build(
@@ -85,15 +93,13 @@ def build(
     _check_spaces(name, observations, env.single_action_space)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
     settings: dict[str, Any] = {"device": _device(experiment, model)}
-    settings |= settings_of(experiment)
     tune = None if experiment.act is None else experiment.act.tune
     kind = ALGORITHMS[name] if tune is None else TUNED[name]
-    if issubclass(ALGORITHMS[name], OffPolicyAlgorithm):
-        settings.setdefault("buffer_size", BUFFER_SIZE)
-    else:
-        refuse_rollout(observations, _steps_of(name, settings), env.num_envs)
-    rate = settings.get("learning_rate")
     try:
+        settings |= fitted(experiment, settings_of(experiment))
+        if issubclass(kind, OnPolicyAlgorithm):
+            refuse_rollout(observations, settings["n_steps"], env.num_envs)
+        rate = settings.get("learning_rate")
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
         algorithm: BaseAlgorithm = kind(
@@ -105,7 +111,7 @@ def build(
     except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"{name} refuses the settings {dict(experiment.algorithm.settings)}: {error}",
-            cure=f"see the constructor of stable_baselines3.{ALGORITHMS[name].__name__}",
+            cure=f"see the constructor of stable_baselines3.{name.upper()}",
         ) from error
     if isinstance(algorithm, Tuning) and tune is not None:
         algorithm.tune = tune
@@ -129,7 +135,7 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
             raise ConfigError(
                 f"{name} refuses the settings {given}: there is no {key!r}"
                 f"{did_you_mean(key, settings)}",
-                cure=f"see the constructor of stable_baselines3.{kind.__name__}",
+                cure=f"see the constructor of stable_baselines3.{name.upper()}",
             )
         is_rate = key == "learning_rate" and isinstance(value, Mapping)
         declared = dict[str, float] if is_rate else known[key].annotation
@@ -139,16 +145,9 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
             raise ConfigError(
                 f"{name} refuses the settings {given}: {key} is {value!r}: "
                 f"{error.errors(include_url=False)[0]['msg']}",
-                cure=f"see the constructor of stable_baselines3.{kind.__name__}",
+                cure=f"see the constructor of stable_baselines3.{name.upper()}",
             ) from None
     return given
-
-
-def _steps_of(name: str, settings: Mapping[str, Any]) -> int:
-    """Return the steps of a rollout."""
-    default: int = inspect.signature(ALGORITHMS[name]).parameters["n_steps"].default
-    steps: int = settings.get("n_steps", default)
-    return steps
 
 
 def gamma_of(experiment: Experiment) -> float:
@@ -207,9 +206,11 @@ def learn(
     bookkeeper = Bookkeeper(writer, recorder, observer, rewards)
     # The first reset comes before the library does this, and may fail already.
     bookkeeper.init_callback(algorithm)
-    steps = experiment.steps
+    steps = whole_steps(experiment)
     if isinstance(algorithm, OnPolicyAlgorithm):
         callbacks = [CollapseWatch(experiment.collapse), *callbacks]
+    elif isinstance(algorithm, OffPolicyAlgorithm):
+        callbacks = [UntilStep(), *callbacks] if waits_for_episodes(algorithm) else callbacks
     if budget is not None:
         callbacks = [*callbacks, BudgetStop(budget, models_of(observer, rewards))]
         steps *= MOST_TIMES

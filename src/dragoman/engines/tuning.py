@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.buffers import DictRolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
+from dragoman.engines.rollouts import WholeA2C, WholePPO
 from dragoman.errors import DragomanError
 from dragoman.policies.readers import TunedReader
 from dragoman.roles.tune import Tune
@@ -91,11 +91,11 @@ class Tuning(OnPolicyAlgorithm):
             )
 
 
-class TunedPPO(Tuning, PPO):
+class TunedPPO(Tuning, WholePPO):
     """PPO that trains the model too."""
 
 
-class TunedA2C(Tuning, A2C):
+class TunedA2C(Tuning, WholeA2C):
     """A2C that trains the model too."""
 
 

@@ -17,6 +17,7 @@ from dragoman.describe.environment import describe_env
 from dragoman.engines import sb3
 from dragoman.engines.assembly import spec_of
 from dragoman.engines.playing import play
+from dragoman.engines.rollouts import whole_steps
 from dragoman.errors import ConfigError, ProgramError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -224,7 +225,7 @@ def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1
         env = FeaturesVector(recorder if rewards is None else rewards, program)
         try:
             algorithm = sb3.build(plain, env, derive_seed("train", seed))
-            algorithm.learn(experiment.steps)
+            algorithm.learn(whole_steps(experiment))
 
             def act(observations: Sequence[Any], infos: Sequence[Any]) -> Sequence[Any]:
                 batch = sb3.stack(inner.single_observation_space, observations)

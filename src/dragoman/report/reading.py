@@ -116,12 +116,22 @@ class ArmResults:
         return Band(grid, center, low, high)
 
     def problems(self) -> Iterator[tuple[int, str]]:
-        """Yield each seed that has no score, and why."""
+        """Yield each seed that has no score or only part of one, and why."""
         for seed, status in self.status.items():
             if status == "failed":
                 yield seed, f"failed: {self._last_line(seed)}"
             elif status != "finished":
                 yield seed, status
+        for seed, run in self.runs.items():
+            if not run.episodes():
+                yield seed, "no episode of the training has ended, so it has no learning curve"
+            told = self._folder.evaluation(self.name, seed)
+            if told.get("stopped"):
+                yield (
+                    seed,
+                    f"{told['stopped']} of {told['episodes']} evaluated episodes had not ended "
+                    f"after {max(told['lengths']):,} steps and were stopped there",
+                )
 
     def _last_line(self, seed: int) -> str:
         """Return the last line of the traceback that a worker has left."""

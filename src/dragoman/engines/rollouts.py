@@ -1,0 +1,181 @@
+"""How many steps a training takes between updates, and that it takes no step more than asked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq, TrainFrequencyUnit
+from stable_baselines3.common.vec_env import VecEnv
+
+from dragoman.errors import ConfigError
+from dragoman.experiment import POLICY_GRADIENT, Experiment
+
+UPDATES = 20
+"""Least updates of a training whose settings leave the length of a rollout to us."""
+
+ROLLOUT = 512
+"""Most steps of a rollout over all copies, unless the settings name another.
+
+With a model in the loop steps are dear, and learning soon from few is worth more than a long look.
+"""
+
+BATCH = 64
+BUFFER_SIZE = 100_000
+"""Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
+
+
+class StepsWarning(UserWarning):
+    """The number of steps does not fit the number of copies, or the length of a rollout."""
+
+
+class WholeRollouts(OnPolicyAlgorithm):
+    """Ends at the step that was asked for: the last rollout may be shorter."""
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Play as far as the steps last."""
+        steps = min(n_rollout_steps, _left(self, env))
+        # Beginning a rollout makes arrays of this size, and the update takes all of them.
+        rollout_buffer.buffer_size = steps
+        return super().collect_rollouts(env, callback, rollout_buffer, steps)
+
+
+class WholeSteps(OffPolicyAlgorithm):
+    """Ends at the step that was asked for: what is played before the last update may be less."""
+
+    def collect_rollouts(self, *arguments: Any, **named: Any) -> RolloutReturn:
+        """Play as far as the steps last."""
+        assert self.env is not None
+        train_freq: TrainFreq = named["train_freq"]
+        if not waits_for_episodes(self):
+            frequency = min(train_freq.frequency, _left(self, self.env))
+            named["train_freq"] = train_freq._replace(frequency=frequency)
+        return super().collect_rollouts(*arguments, **named)
+
+
+class UntilStep(BaseCallback):
+    """Ends a training in the middle of an episode, where updates wait for whole ones."""
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self.model._total_timesteps
+
+
+class WholePPO(WholeRollouts, PPO):
+    """PPO."""
+
+
+class WholeA2C(WholeRollouts, A2C):
+    """A2C."""
+
+
+class WholeDQN(WholeSteps, DQN):
+    """DQN."""
+
+
+class WholeSAC(WholeSteps, SAC):
+    """SAC."""
+
+
+class WholeTD3(WholeSteps, TD3):
+    """TD3."""
+
+
+def whole_steps(experiment: Experiment) -> int:
+    """Return the steps of a training: those that are asked for, as far as all copies take them.
+
+    Raises:
+        ConfigError: There are fewer than one of each copy.
+    """
+    if experiment.steps < experiment.num_envs:
+        raise ConfigError(
+            f"steps is {experiment.steps}, but {experiment.num_envs} copies of the environment "
+            f"take {experiment.num_envs} steps at once",
+            cure="raise steps, or lower num_envs",
+        )
+    return experiment.steps - experiment.steps % experiment.num_envs
+
+
+def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the algorithm's settings, with defaults that fit the number of steps.
+
+    What is named stays as it is. Says beforehand what will not be as one would expect.
+
+    Args:
+        experiment: Its steps, copies and algorithm.
+        named: The settings that it names.
+
+    Raises:
+        ConfigError: There are fewer steps than copies.
+    """
+    steps, copies = whole_steps(experiment), experiment.num_envs
+    if steps < experiment.steps:
+        _warn(
+            f"the training takes {steps:,} steps of {experiment.steps:,}, since {copies} copies of "
+            f"the environment step together; make steps a multiple of num_envs"
+        )
+    if experiment.algorithm.name in POLICY_GRADIENT:
+        return _on_policy(experiment.algorithm.name, named, steps, copies)
+    return _off_policy(experiment.algorithm.name, named, steps, copies)
+
+
+def _on_policy(name: str, named: Mapping[str, Any], steps: int, copies: int) -> dict[str, Any]:
+    settings = dict(named)
+    if "n_steps" not in settings:
+        each = max(min(ROLLOUT, steps // UPDATES) // copies, 1 if copies > 1 else 2)
+        # A power of two, so that rollouts fall into equal batches.
+        each = 2 ** (each.bit_length() - 1)
+        settings["n_steps"] = min(each, 5) if name == "a2c" else each
+    rollout = settings["n_steps"] * copies
+    if rollout > steps:
+        _warn(
+            f"a rollout is {settings['n_steps']:,} steps of {copies} copies, more than the "
+            f"{steps:,} steps asked for: it is cut there, and the training is a single update; "
+            "lower algorithm.settings.n_steps, or leave it out"
+        )
+    if name == "ppo" and "batch_size" not in settings:
+        # The largest equal parts up to Stable-Baselines3's own 64; all of it where it has none.
+        sizes = (size for size in range(BATCH, BATCH // 4, -1) if rollout % size == 0)
+        settings["batch_size"] = next(sizes, rollout)
+    return settings
+
+
+def _off_policy(name: str, named: Mapping[str, Any], steps: int, copies: int) -> dict[str, Any]:
+    settings = {"buffer_size": BUFFER_SIZE, "learning_starts": min(100, steps // UPDATES), **named}
+    if name == "dqn":
+        # Stable-Baselines3's 10,000 steps would leave a short training's target as it was drawn.
+        often = max(min(10_000, steps // UPDATES), copies)
+        settings.setdefault("target_update_interval", often)
+    if settings["learning_starts"] >= steps:
+        _warn(
+            f"learning_starts is {settings['learning_starts']:,}, and the training ends after "
+            f"{steps:,} steps: it learns nothing; lower algorithm.settings.learning_starts"
+        )
+    return settings
+
+
+def waits_for_episodes(algorithm: OffPolicyAlgorithm) -> bool:
+    """Return whether an update waits for the end of an episode, rather than for some steps."""
+    frequency = algorithm.train_freq
+    return isinstance(frequency, TrainFreq) and frequency.unit == TrainFrequencyUnit.EPISODE
+
+
+def _left(algorithm: Any, env: VecEnv) -> int:
+    """Return how many steps of each copy are left."""
+    left: int = algorithm._total_timesteps - algorithm.num_timesteps
+    return max(left // env.num_envs, 1)
+
+
+def _warn(problem: str) -> None:
+    warnings.warn(problem, StepsWarning, stacklevel=5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dragoman.engines import evaluate_random, train
-from dragoman.environments import environment_spec, make_environment
+from dragoman.environments import QuietReset, environment_spec, make_environment
 from dragoman.errors import SpaceError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.runs import Run
@@ -23,7 +23,7 @@ BEGIN = "environment 'Faulty-v0', sub-environment "
 @pytest.mark.parametrize("what", WRONG)
 def test_the_first_wrong_number_is_named_with_its_place(what: str, episode: int, at: int) -> None:
     settings = {"what": what, "episode": episode, "at": at}
-    env = make_environment(environment_spec(FAULTY), settings, copy=4)
+    env = make_environment(environment_spec(FAULTY), settings, index=4)
     for _ in range(episode - 1):
         env.reset(seed=0)
         for _ in range(5):
@@ -96,4 +96,23 @@ def test_gymnasium_s_own_check_still_looks_at_the_first_steps() -> None:
     env = make_environment(gym.envs.registration.EnvSpec("Outside-v0", entry_point=Outside))
     env.reset(seed=0)
     with pytest.warns(UserWarning, match="not within the observation space"):
+        env.step(0)
+
+
+def wrapped(**settings):
+    """An entry point that brings a wrapper of its own, as many do."""
+    env = make_environment(environment_spec("tests.faults:Faulty"), settings).unwrapped
+    return gym.wrappers.OrderEnforcing(env)
+
+
+def test_wrappers_of_an_entry_point_leave_the_checks_and_ours_in_place() -> None:
+    spec = gym.envs.registration.EnvSpec("Wrapped-v0", entry_point=wrapped)
+    ours = gym.envs.registration.WrapperSpec("Quiet", "dragoman.environments:QuietReset", {})
+    spec.additional_wrappers = (ours,)
+    env = make_environment(spec, {"what": "reward nan", "episode": 1})
+    assert isinstance(env, QuietReset)
+    env.reset(seed=0)
+    env.step(0)
+    env.step(0)
+    with pytest.raises(SpaceError, match=r"environment .Wrapped-v0.*the reward is nan"):
         env.step(0)

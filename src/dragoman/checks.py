@@ -38,13 +38,13 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
 
     Args:
         env: One environment.
-        copy: Its place among those that are stepped together, for messages.
+        index: Its place among those that are stepped together, for messages.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], copy: int = 0) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, copy=copy)
+    def __init__(self, env: gym.Env[Any, Any], index: int = 0) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, index=index)
         gym.Wrapper.__init__(self, env)
-        self._copy = copy
+        self._index = index
         self._episode = 0
         self._step = 0
 
@@ -115,7 +115,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     def _refuse(self, problem: str, cure: str) -> NoReturn:
         name = type(self.unwrapped).__name__ if self.spec is None else self.spec.id
         raise SpaceError(
-            f"environment {name!r}, sub-environment {self._copy}, episode {self._episode}, "
+            f"environment {name!r}, sub-environment {self._index}, episode {self._episode}, "
             f"step {self._step}: {problem}",
             cure=cure,
         )

@@ -28,6 +28,8 @@ from dragoman.importing import import_module
 
 _OWN = "dragoman/"
 """Namespace of the built-in tasks, which are registered when their package is imported."""
+_OURS = "dragoman."
+"""Beginning of the entry points of our wrappers."""
 _BABYAI = "BabyAI-"
 _MINIGRID = (_BABYAI, "MiniGrid-")
 """Beginnings of the ids that are registered when the package minigrid is imported."""
@@ -136,23 +138,21 @@ def make_environment(
     spec: EnvSpec,
     settings: Mapping[str, Any] | None = None,
     *,
-    copy: int = 0,
+    index: int = 0,
 ) -> gym.Env[Any, Any]:
     """Make one environment, in which every number that it hands over is checked.
 
     Args:
         spec: What `environment_spec` returned.
         settings: Keyword arguments of the environment's constructor.
-        copy: Its place among those that are stepped together, for messages.
+        index: Its place among those that are stepped together, for messages.
 
     Raises:
         ConfigError: The environment refuses the settings, needs a package that is missing, or
             does not work with the version of one that is installed.
     """
     try:
-        made = gym.make(spec, disable_env_checker=True, **_whole(spec, settings or {}))
-        checked = Checked(made, copy)
-        return checked if spec.disable_env_checker else FirstSteps(checked)
+        return _made(spec, _whole(spec, settings or {}), index)
     except gym.error.DependencyNotInstalled as error:
         raise ConfigError(
             f"environment {spec.id!r} needs a package that is not installed: {error}",
@@ -194,6 +194,23 @@ def _whole(spec: EnvSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
         if wants and isinstance(value, float) and value.is_integer():
             found[name] = int(value)
     return found
+
+
+def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any, Any]:
+    """Make an environment with checks between its registered wrappers and those that we add.
+
+    Gymnasium would leave some of ours out where the entry point brings wrappers of its own.
+    """
+    ours = [one for one in spec.additional_wrappers if one.entry_point.startswith(_OURS)]
+    plain = copy.copy(spec)
+    plain.additional_wrappers = tuple(one for one in spec.additional_wrappers if one not in ours)
+    env = gym.make(plain, disable_env_checker=True, **settings)
+    checked: gym.Env[Any, Any] = Checked(env, index)
+    if not spec.disable_env_checker:
+        checked = FirstSteps(checked)
+    for one in ours:
+        checked = load_env_creator(one.entry_point)(env=checked, **(one.kwargs or {}))
+    return checked
 
 
 def render_without_display() -> None:

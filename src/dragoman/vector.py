@@ -44,7 +44,7 @@ def make_vector(
 ) -> SyncVectorEnv:
     """Return ``num_envs`` copies of an environment that reset in the step that ends them."""
     return SyncVectorEnv(
-        [functools.partial(make_environment, spec, settings, copy=i) for i in range(num_envs)],
+        [functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)],
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
 

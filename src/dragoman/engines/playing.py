@@ -110,7 +110,7 @@ def play(
     """
     most = _most_steps(spec, max_steps)
     seeds = episode_seeds(episodes, seed)
-    envs = [make_environment(spec, settings, copy=i) for i in range(episodes)]
+    envs = [make_environment(spec, settings, index=i) for i in range(episodes)]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
     terminated = np.zeros(episodes, dtype=np.bool_)
     starts = [env.reset(seed=number) for env, number in zip(envs, seeds, strict=True)]

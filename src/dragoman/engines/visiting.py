@@ -135,7 +135,7 @@ class Copies:
     """
 
     def __init__(self, spec: EnvSpec, settings: Mapping[str, Any], count: int, seed: int) -> None:
-        self._envs = [make_environment(spec, settings, copy=i) for i in range(count)]
+        self._envs = [make_environment(spec, settings, index=i) for i in range(count)]
         seeds = [derive_seed("distill", seed, i) for i in range(count)]
         starts = [env.reset(seed=one) for env, one in zip(self._envs, seeds, strict=True)]
         self.observations: list[Any] = [start[0] for start in starts]

@@ -6,7 +6,6 @@ import re
 import runpy
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from dragoman.testing import ScriptedModel
 from recipes.tasks import curves
 from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.reading import read_numbers
+from tests.shortened import one_update
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -77,7 +77,7 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("dragoman.engines.assembly.load_model", load)
     (tmp_path / "recipes").mkdir()
     for recipe in RECIPES:
-        short = replace(Experiment.from_yaml(recipe), steps=1)
+        short = one_update(Experiment.from_yaml(recipe))
         (tmp_path / "recipes" / recipe.name).write_text(short.to_yaml())
     monkeypatch.chdir(tmp_path)
     # Beside it, as a script's own folder is on the path; all of them would hide minigrid.
@@ -90,7 +90,7 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
 def test_every_recipe_trains_for_one_update(recipe: Path, tmp_path: Path) -> None:
-    experiment = Experiment.from_yaml(recipe, {"steps": 1})
+    experiment = one_update(Experiment.from_yaml(recipe))
     model = ScriptedModel(count_characters, hidden_size=3, num_layers=30)
     run = dragoman.train(experiment, out=tmp_path / "run", model=model)
     assert len(run.metrics()) >= 1

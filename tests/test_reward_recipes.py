@@ -13,10 +13,10 @@ from dragoman.comparison_file import read_comparison
 from dragoman.engines import train
 from dragoman.errors import ConfigError
 from dragoman.testing import ScriptedModel
+from tests.shortened import one_update
 
 ROOT = Path(__file__).parent.parent
 COMPARISONS = sorted((ROOT / "recipes/comparisons").glob("rewards-*.yaml"))
-ONE_UPDATE = {"steps": 1}
 
 POTENTIAL = """
 def potential(state):
@@ -58,7 +58,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder in which a scripted model has written a potential."""
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "runs/written-frozenlake"
-    found = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=16)
+    found = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=512)
     assert found.counts["trained"] == 2
     return out / "best.py"
 
@@ -67,12 +67,12 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_comparison_of_rewards_trains_for_one_update(
     file: Path, written: Path, tmp_path: Path
 ) -> None:
-    comparison = read_comparison(file, overrides=ONE_UPDATE)
+    comparison = read_comparison(file)
     first, *others = comparison.arms
     assert others == ["no-model", "constant-reward", "noise-reward"]
     assert len(comparison.seeds) >= 5
     for arm in comparison.arms:
-        experiment = comparison.experiment(arm)
+        experiment = one_update(comparison.experiment(arm))
         assert (experiment.observe, experiment.reward is None) == (None, arm == "no-model")
         run = train(experiment, out=tmp_path / arm, model=scripted())
         assert len(run.metrics()) >= 1
@@ -85,5 +85,5 @@ def test_a_program_from_a_search_reaches_the_comparison(written: Path) -> None:
 
 def test_a_model_that_writes_no_program_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none of 2 programs could be trained"):
-        write_potential()["write"](scripted("I would walk to the goal."), tmp_path, steps=16)
+        write_potential()["write"](scripted("I would walk to the goal."), tmp_path, steps=512)
     assert not (tmp_path / "best.py").exists()

@@ -209,7 +209,8 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
     if not spec.disable_env_checker:
         checked = FirstSteps(checked)
     for one in ours:
-        checked = load_env_creator(one.entry_point)(env=checked, **(one.kwargs or {}))
+        wrapper: Any = load_env_creator(one.entry_point)
+        checked = wrapper(env=checked, **(one.kwargs or {}))
     return checked
 
 

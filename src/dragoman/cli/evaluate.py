@@ -30,10 +30,7 @@ def evaluate(
     ] = None,
     max_steps: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help="Most steps of an episode; 10,000 where the environment has no time limit.",
-        ),
+        typer.Option(min=1, help="Most steps of an episode."),
     ] = None,
 ) -> None:
     """Play a trained agent on unseen seeds, greedy and sampled, beside the random policy.

@@ -272,7 +272,7 @@ def check_describer(
         _check_text(text, f"observation {observation!r}")
         moments.append((observation, info, text))
         action = env.action_space.sample()
-        _check_text(describer.action(action), f"action {action!r}")
+        _check_text(describer.action(action), f"action {action}")
         observation, _, terminated, truncated, info = env.step(action)
         if terminated or truncated:
             observation, info = env.reset()

@@ -31,10 +31,11 @@ from dragoman.models.catalog import load_model
 from dragoman.roles.embedding import TokenObserver
 from dragoman.roles.observe import Observe, Observer
 from dragoman.roles.options import OptionsObserver
+from dragoman.roles.raw import RawState
 from dragoman.types import BoolArray, Describer, FloatArray, LanguageModel
 
 Step = tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
-AnyObserver = Observer | TokenObserver | OptionsObserver
+AnyObserver = Observer | TokenObserver | OptionsObserver | RawState
 
 
 def make_vector(

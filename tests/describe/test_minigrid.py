@@ -363,10 +363,17 @@ def test_cells_that_minigrid_does_not_know_are_refused(cell) -> None:
         MiniGridDescriber().observation(observation, {})
 
 
+class Whole(gym.ObservationWrapper):
+    """Shows the whole grid without being known to do so."""
+
+    def observation(self, observation):
+        return FullyObsWrapper(self.env).observation(observation)
+
+
 def test_views_of_the_whole_grid_are_not_taken_for_the_agents_own() -> None:
     # As large as a view, so that the spaces are equal.
     drawing = ROOM.replace(".. .. @@ .. ..", "## ## ## ## ##").replace("yx", "@@")
-    env = FullyObsWrapper(Scene(drawing))
+    env = Whole(Scene(drawing))
     describer = describe_env(env)
     with pytest.raises(SpaceError, match="agent is not where"):
         describer.observation(env.reset()[0], {})

@@ -90,7 +90,7 @@ def test_too_long_a_text_names_the_setting() -> None:
     assert "raise observe.max_tokens" in error.value.cure
 
 
-def test_raw_needs_a_fixed_number_of_values() -> None:
-    space = gym.spaces.Sequence(SPACE)
-    with pytest.raises(ConfigError, match=r"observe.raw"):
-        TokenObserver(Words(), Echo(), Observe(encoder="embedding", raw=True), space)
+def test_raw_needs_what_can_be_read() -> None:
+    raw = Observe(encoder="embedding", raw=True)
+    with pytest.raises(ConfigError, match=r"reads raw observations, but .* holds neither"):
+        TokenObserver(Words(), Echo(), raw, gym.spaces.Space())

@@ -121,8 +121,8 @@ def test_what_does_not_fit_says_so() -> None:
         observer(["x"], [{"action_mask": [1, 1, 0, 0], "action_texts": TEXTS}])
     with pytest.raises(SpaceError, match="has 1 texts for 4 actions"):
         observer(["x"], [{"action_mask": [1, 1, 0, 0], "action_texts": ["a"]}])
-    with pytest.raises(ConfigError, match=r"no fixed number of values"):
-        RawState(gym.spaces.Sequence(gym.spaces.Discrete(2)))
+    with pytest.raises(ConfigError, match=r"holds neither numbers nor a text"):
+        RawState(gym.spaces.Space())
     env = gym.make("Pendulum-v1")
     with pytest.raises(ConfigError, match="'score' cannot choose in Box") as error:
         OptionsObserver(

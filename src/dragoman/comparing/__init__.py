@@ -15,9 +15,9 @@ from dragoman.budget import Budget
 from dragoman.comparing.jobs import Job, RandomJob, TrainJob
 from dragoman.comparing.results import write_results
 from dragoman.comparing.workers import Report, Workers
-from dragoman.comparison import Comparison, ComparisonFolder, keep
+from dragoman.comparison import FILE_NAME, Comparison, ComparisonFolder, keep
 from dragoman.environments import environment_spec, refuse_endless
-from dragoman.errors import ConfigError, RunError
+from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.runs import Run, write_text
 
 __all__ = ["Event", "compare"]
@@ -66,7 +66,8 @@ def compare(
         What ``results.json`` holds, see `dragoman.comparing.results`.
 
     Raises:
-        ConfigError: The folder holds another comparison, or an arm cannot work.
+        ConfigError: The folder holds another comparison, or an arm cannot work; that is found
+            before any arm is trained, as far as environment and spaces tell.
         RunError: Another process compares into the folder.
     """
     cores = _cores()
@@ -79,6 +80,8 @@ def compare(
             environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
         )
     path = Path(out)
+    if not (path / FILE_NAME).is_file():
+        _check(comparison)
     path.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path / ".lock", timeout=0):
@@ -89,6 +92,17 @@ def compare(
         raise RunError(
             f"another process compares into {path}", cure="wait for it, or name another folder"
         ) from None
+
+
+def _check(comparison: Comparison) -> None:
+    """Refuse a comparison of which an arm could not train, before any arm has."""
+    from dragoman.engines import check  # loads PyTorch
+
+    for arm in comparison.arms:
+        try:
+            check(comparison.experiment(arm))
+        except DragomanError as error:
+            raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
 
 
 class _Runner:

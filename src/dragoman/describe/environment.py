@@ -203,10 +203,13 @@ class _Sentence:
 def _sentence(
     space: gym.Space[Any], knowledge: Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
+    family = knowledge.of_class(known.FAMILIES)
+    wrappers = None if family is None else knowledge.wrappers_of(family.package)
+    if family is not None and wrappers is not None:
+        write = family.writer(space, wrappers)
+        if write is not None:
+            return _Sentence(write)
     if knowledge.knows_observation:
-        family = knowledge.of_class(known.FAMILIES)
-        if family is not None and family.reads(space):
-            return _Sentence(family.write)
         make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
         write = None if make is None else make(knowledge.env)
         if write is not None:

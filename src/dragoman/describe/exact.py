@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.spaces import MOST_NUMBERS
+from dragoman.describe.spaces import MOST_NUMBERS, holds_texts, known_space
 from dragoman.errors import SpaceError
 
 Key = Callable[[Any], bytes]
@@ -27,17 +27,19 @@ def key_writer(space: gym.Space[Any]) -> Key:
     True
 
     Raises:
-        SpaceError: The space is of a kind that Gymnasium does not have, and not one of texts.
-            The returned function raises it for a value of another shape, or with NaN, which
-            equals nothing.
+        SpaceError: The space is of a kind that Gymnasium does not have, and holds neither texts
+            nor arrays of numbers. The returned function raises it for a value of another shape,
+            or with NaN, which equals nothing.
     """
-    if _holds_texts(space):
+    if holds_texts(space):
         return lambda value: str(value).encode("utf-8", "surrogatepass")
+    known = known_space(space)
     for kind, make in _KEYS.items():
-        if isinstance(space, kind):
-            return make(space)
+        if isinstance(known, kind):
+            return make(known)
     raise SpaceError(
-        f"{type(space).__name__} is not a space of Gymnasium's own kinds",
+        f"{type(space).__name__} is not a space of Gymnasium's own kinds, so nothing tells its "
+        "values apart",
         cure="flatten the observation to a Box in a wrapper",
     )
 
@@ -51,7 +53,7 @@ def exact_writer(space: gym.Space[Any]) -> Callable[[Any], str]:
     >>> exact_writer(gym.spaces.Box(-1, 1, (2,)))(np.array([0.1, -1], np.float32))
     '0.1 -1'
     """
-    if _holds_texts(space):
+    if holds_texts(space):
         return lambda value: json.dumps(value, ensure_ascii=False)
     if isinstance(space, gym.spaces.Dict):
         named = {key: exact_writer(part) for key, part in space.items()}
@@ -81,11 +83,6 @@ def rounds(space: gym.Space[Any]) -> bool:
     return not isinstance(
         space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary
     )
-
-
-def _holds_texts(space: gym.Space[Any]) -> bool:
-    """Whether values are texts: of Gymnasium's own space, or of one such as MiniGrid's missions."""
-    return space.dtype is not None and space.dtype.kind == "U"
 
 
 def _shortest(number: Any) -> str:

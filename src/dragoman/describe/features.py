@@ -9,8 +9,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
-from dragoman.describe.numbers import number_writer
+from dragoman.describe.numbers import number_writer, shown
 from dragoman.errors import SpaceError
 
 TOLERANCE = 1e-6
@@ -85,30 +86,43 @@ def numbers_reader(
     Raises:
         SpaceError: (from the returned function) As in `feature_texts`.
     """
-
-    def slack(bound: float) -> float:
-        return TOLERANCE * max(1.0, abs(bound))
-
     low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
     rows = [
-        (feature, least, most, least - slack(least), most + slack(most))
+        (feature, least, most, least - _slack(least), most + _slack(most))
         for feature, least, most in zip(features, low, high, strict=True)
     ]
-    shape = space.shape
 
     def read(value: Any) -> list[float]:
-        array = np.asarray(value)
-        if array.shape != shape or array.dtype.kind not in "fiub":
-            raise SpaceError(
-                f"got an array of shape {array.shape} and type {array.dtype}, "
-                f"but the space is {space}",
-                cure="return what the environment's declared space contains",
-            )
-        numbers: list[float] = array.ravel().tolist()
+        numbers: list[float] = _shaped(space, value).ravel().tolist()
         for number, (feature, least, most, lowest, highest) in zip(numbers, rows, strict=True):
             if not lowest <= number <= highest or not math.isfinite(number):
-                raise _outside(feature, number, least, most)
+                raise _outside(feature.name, number, least, most)
         return numbers
+
+    return read
+
+
+def array_reader(space: gym.spaces.Box) -> Callable[[Any], NDArray[Any]]:
+    """Return a function that hands an array on, and refuses what is not in the box.
+
+    It checks as `numbers_reader` does, and is faster where there are many numbers.
+
+    Raises:
+        SpaceError: (from the returned function) As in `feature_texts`; the message names the
+            first number that is outside by its place.
+    """
+    lowest = space.low - _slack(space.low.astype(np.float64))
+    highest = space.high + _slack(space.high.astype(np.float64))
+
+    def read(value: Any) -> NDArray[Any]:
+        array = _shaped(space, value)
+        is_inside = (lowest <= array) & (array <= highest) & np.isfinite(array)
+        if not is_inside.all():
+            place = tuple(np.argwhere(~is_inside)[0].tolist())
+            name = f"value {place[0] if len(place) == 1 else place}" if place else "value"
+            number, least, most = (float(part[place]) for part in (array, space.low, space.high))
+            raise _outside(name, number, least, most)
+        return array
 
     return read
 
@@ -136,13 +150,28 @@ def _limits(feature: Feature, low: float, high: float, write: Callable[[float], 
     return f" (limits ±{most})" if least == f"-{most}" else f" (limits {least} to {most})"
 
 
-def _outside(feature: Feature, number: float, low: float, high: float) -> SpaceError:
+def _slack(bound: Any) -> Any:
+    return TOLERANCE * np.maximum(1.0, np.abs(bound))
+
+
+def _shaped(space: gym.spaces.Box, value: Any) -> NDArray[Any]:
+    array = np.asarray(value)
+    if array.shape != space.shape or array.dtype.kind not in "fiub":
+        raise SpaceError(
+            f"got an array of shape {array.shape} and type {array.dtype}, but the space is "
+            f"{shown(space)}",
+            cure="return what the environment's declared space contains",
+        )
+    return array
+
+
+def _outside(name: str, number: float, low: float, high: float) -> SpaceError:
     if math.isfinite(number):
         return SpaceError(
-            f"{feature.name} is {number}, outside its bounds {low:g} to {high:g}",
+            f"{name} is {number}, outside its bounds {low:g} to {high:g}",
             cure="widen the space that the environment declares, or clip the value in a wrapper",
         )
     return SpaceError(
-        f"{feature.name} is {number}, but must be finite",
+        f"{name} is {number}, but must be finite",
         cure="find out where the environment computes it: a division by zero, or an unstable step",
     )

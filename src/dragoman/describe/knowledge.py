@@ -27,6 +27,8 @@ class Knowledge:
         env: The environment beneath its wrappers, or nothing where it is in another process.
         knows_observation: Whether no wrapper has changed the space of its observations.
         knows_action: Likewise for its actions.
+        wrappers: The classes that change observations, as ``module:Class``; nothing where it is
+            unknown what has changed the space.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class Knowledge:
     env: Any
     knows_observation: bool
     knows_action: bool
+    wrappers: tuple[str, ...] | None = ()
 
     @classmethod
     def of(cls, env: Any, inner: gym.Env[Any, Any] | None) -> Knowledge:
@@ -48,6 +51,7 @@ class Knowledge:
                 knows_observation=observation_space
                 in (plain.observation_space, without_mask(plain.observation_space)),
                 knows_action=action_space == plain.action_space,
+                wrappers=_wrappers(inner) if observation_space == inner.observation_space else None,
             )
         # The environments live in other processes: only their specification is here.
         spec = env.spec
@@ -56,7 +60,19 @@ class Knowledge:
             creator = load_env_creator(creator)
         if not isinstance(creator, type):
             return cls((), Documentation(), None, False, False)
-        return cls(_names(creator), _documentation(creator, spec), None, True, True)
+        return cls(
+            _names(creator), _documentation(creator, spec), None, True, True, _specified(spec)
+        )
+
+    def wrappers_of(self, package: str) -> frozenset[str] | None:
+        """Return class names of a package's wrappers that change observations.
+
+        Nothing stands for unknown wrappers that have changed the space.
+        """
+        if self.wrappers is None:
+            return None
+        paths = [path.partition(":") for path in self.wrappers]
+        return frozenset(name for module, _, name in paths if module.partition(".")[0] == package)
 
     def of_class(self, table: Mapping[str, _T]) -> _T | None:
         """Return the entry of a table by class name that is nearest in the class's ancestry."""
@@ -69,6 +85,32 @@ def _names(kind: type) -> tuple[str, ...]:
         for base in kind.__mro__
         if base.__module__.partition(".")[0] in known.PACKAGES
     )
+
+
+def _wrappers(env: Any) -> tuple[str, ...] | None:
+    """Return the wrappers that change observations; nothing where others change their space."""
+    found = []
+    while isinstance(env, gym.Wrapper):
+        kind = type(env)
+        is_known = kind.__module__.partition(".")[0] in known.PACKAGES
+        if isinstance(env, gym.ObservationWrapper):
+            found.append(f"{kind.__module__}:{kind.__name__}")
+        if not is_known and env.observation_space != env.env.observation_space:
+            return None
+        env = env.env
+    return tuple(found)
+
+
+def _specified(spec: Any) -> tuple[str, ...] | None:
+    """Return the wrappers that a specification adds; nothing where one cannot be known."""
+    found = [str(one.entry_point) for one in spec.additional_wrappers]
+    for wrapper in spec.kwargs.get("wrappers") or ():
+        kind = getattr(wrapper, "func", wrapper)
+        if not isinstance(kind, type):
+            return None
+        if issubclass(kind, gym.ObservationWrapper):
+            found.append(f"{kind.__module__}:{kind.__name__}")
+    return tuple(found)
 
 
 def changes_observations(env: Any) -> bool:

@@ -126,25 +126,31 @@ class Family:
     """Environments that share a base class and speak for themselves by their observations.
 
     Attributes:
+        package: The package of the base class, and of wrappers whose observations are read too.
         needed: The parts of an observation that are read.
-        write: Writer of whole observations.
+        write: Writer of whole observations behind wrappers of these class names, if there is one.
         actions: Texts of discrete actions; a member may have only the first ones.
     """
 
+    package: str
     needed: frozenset[str]
-    write: Callable[[Any], str]
+    write: Callable[[frozenset[str]], Callable[[Any], str] | None]
     actions: tuple[str, ...]
 
-    def reads(self, space: gym.Space[Any]) -> bool:
-        """Return whether observations of a space have what is needed: a member may have its own."""
-        return isinstance(space, gym.spaces.Dict) and self.needed <= space.keys()
+    def writer(
+        self, space: gym.Space[Any], wrappers: frozenset[str]
+    ) -> Callable[[Any], str] | None:
+        """Return a writer of observations of a space, if they have what it reads.
+
+        Args:
+            space: The space; a member may have one of its own.
+            wrappers: Class names of the wrappers of the package that change observations.
+        """
+        has_parts = isinstance(space, gym.spaces.Dict) and self.needed <= space.keys()
+        return self.write(wrappers) if has_parts or wrappers else None
 
 
 FAMILIES: Mapping[str, Family] = {
-    "MiniGridEnv": Family(
-        minigrid.NEEDED,
-        lambda observation: minigrid.MiniGridDescriber().observation(observation, {}),
-        minigrid.ACTIONS,
-    ),
+    "MiniGridEnv": Family("minigrid", minigrid.NEEDED, minigrid.writer, minigrid.ACTIONS),
 }
 """Families by the name of their base class, so that describing needs none of their packages."""

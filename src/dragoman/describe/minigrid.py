@@ -15,17 +15,26 @@ Interactive Environments with Online Reinforcement Learning", arXiv 2302.02662),
 2. the wall straight ahead, to the left and to the right, each only where it is the first thing in
    that line; other walls are not told;
 3. everything else in view, column by column from the left, in each from the far end.
+
+Behind MiniGrid's own wrappers the same is read from a view of another size, or one-hot. The whole
+grid, which `FullyObsWrapper` shows instead, is told by columns and rows:
+
+    Goal: open the red door. The grid has 5 columns and 5 rows. You are in column 1 and row 3,
+    facing right. A locked red door is in column 2 and row 1. Inner walls of column 2: rows 2 to 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from dragoman.describe.numbers import number_writer, shown
 from dragoman.errors import SpaceError
 from dragoman.types import Info
 
@@ -40,8 +49,12 @@ COLOURS = ("red", "green", "blue", "purple", "yellow", "grey")
 DOORS = ("open", "closed", "locked")
 """Meanings of the three numbers of a cell, in MiniGrid's order."""
 
+FACING = ("right", "down", "left", "up")
+"""Meanings of a direction, which is also the state of the cell where the agent stands."""
+
 EMPTY, WALL = KINDS.index("empty"), KINDS.index("wall")
 TOLD = range(KINDS.index("floor"), KINDS.index("agent"))
+AGENT = KINDS.index("agent")
 CARRIED = frozenset(KINDS.index(kind) for kind in ("key", "ball", "box"))
 
 
@@ -68,21 +81,7 @@ class MiniGridDescriber:
         Raises:
             SpaceError: The observation is not an egocentric view with a mission.
         """
-        if not isinstance(observation, Mapping) or not observation.keys() >= NEEDED:
-            given = sorted(observation) if isinstance(observation, Mapping) else observation
-            raise SpaceError(
-                f"got {given!r} instead of the keys {sorted(NEEDED)}",
-                cure="describe the agent's own view, before wrappers change it",
-            )
-        mission = observation["mission"]
-        if not isinstance(mission, str):
-            raise SpaceError(
-                f"the mission is {mission!r}, not a text",
-                cure="describe missions as MiniGrid gives them, before wrappers encode them",
-            )
-        # A playground has no mission.
-        goal = [f"Goal: {mission}"] if mission else []
-        return ". ".join(goal + self.sentences(observation["image"])) + "."
+        return ". ".join(_goal(observation) + self.sentences(observation["image"])) + "."
 
     def action(self, action: Any) -> str:
         """Return one action in words.
@@ -92,7 +91,7 @@ class MiniGridDescriber:
         """
         if not 0 <= action < len(ACTIONS):
             raise SpaceError(
-                f"action {action!r} is not one of MiniGrid's",
+                f"action {shown(action)} is not one of MiniGrid's",
                 cure=f"choose a whole number from 0 to {len(ACTIONS) - 1}",
             )
         return ACTIONS[int(action)]
@@ -208,4 +207,115 @@ def _things(*, parity: bool) -> dict[int, str]:
     }
 
 
+def writer(wrappers: frozenset[str]) -> Callable[[Any], str] | None:
+    """Return what describes observations behind MiniGrid's own wrappers, or nothing.
+
+    Args:
+        wrappers: Class names of the wrappers that change observations.
+    """
+    changed = wrappers - {"ViewSizeWrapper", "DirectionObsWrapper", "ImgObsWrapper"}
+    tell = _TELLERS.get(changed)
+    if tell is None:
+        return None
+    if "ImgObsWrapper" in wrappers:
+        return lambda image: ". ".join(tell(image)) + "."
+
+    def write(observation: Any) -> str:
+        goal = _goal(observation)
+        direction = observation.get("goal_direction")
+        told = [] if direction is None else [f"Direction to the goal: {_slope(float(direction))}"]
+        return ". ".join(goal + tell(observation["image"]) + told) + "."
+
+    return write
+
+
+def _goal(observation: Any) -> list[str]:
+    if not isinstance(observation, Mapping) or not observation.keys() >= NEEDED:
+        given = sorted(observation) if isinstance(observation, Mapping) else observation
+        raise SpaceError(
+            f"got {shown(given)} instead of the keys {sorted(NEEDED)}",
+            cure="describe the agent's own view, before wrappers change it",
+        )
+    mission = observation["mission"]
+    if not isinstance(mission, str):
+        raise SpaceError(
+            f"the mission is {shown(mission)}, not a text",
+            cure="describe missions as MiniGrid gives them, before wrappers encode them",
+        )
+    # A playground has no mission.
+    return [f"Goal: {mission}"] if mission else []
+
+
+def _slope(direction: float) -> str:
+    if math.isinf(direction):
+        return "straight down" if direction > 0 else "straight up"
+    return number_writer(3)(direction)
+
+
+def _codes(image: Any) -> Any:
+    """Return the cells ``(V, V, 3)`` of a one-hot view ``(V, V, 20)``."""
+    sizes = (len(KINDS), len(COLOURS), len(DOORS))
+    shape = np.shape(image)
+    if len(shape) != 3 or shape[2] != sum(sizes):
+        raise SpaceError(
+            f"the image has shape {shape}, not (V, V, {sum(sizes)})",
+            cure="describe the agent's view as OneHotPartialObsWrapper gives it",
+        )
+    parts = np.split(np.asarray(image), np.cumsum(sizes)[:-1], axis=2)
+    return np.stack([part.argmax(axis=2) for part in parts], axis=2).astype(np.uint8)
+
+
+def grid_sentences(image: Any) -> list[str]:
+    """Return where the agent and all things are on the whole grid, without full stops.
+
+    Args:
+        image: uint8 ``(columns, rows, 3)``, as ``FullyObsWrapper`` gives it.
+
+    Raises:
+        SpaceError: The image is not the whole grid.
+    """
+    cells = np.asarray(image)
+    places: Any = np.argwhere(cells[..., 0] == AGENT) if cells.ndim == 3 else []
+    if len(places) != 1 or cells.dtype != np.uint8 or cells.shape[2] != 3:
+        raise SpaceError(
+            f"the image has shape {cells.shape} and {len(places)} agents in it, but the whole grid "
+            "has shape (columns, rows, 3) of uint8 and one agent",
+            cure="describe the grid as FullyObsWrapper gives it",
+        )
+    column, row = places[0].tolist()
+    columns, rows = cells.shape[:2]
+    told = [
+        f"The grid has {columns} columns and {rows} rows",
+        f"You are in column {column} and row {row}, facing {FACING[cells[column, row, 2] % 4]}",
+    ]
+    data = cells.tobytes()
+    for place in np.flatnonzero((cells[..., 0] > WALL) & (cells[..., 0] != AGENT)).tolist():
+        thing = _THINGS[_code(data, place)]
+        told.append(
+            f"{thing[0].upper()}{thing[1:]} is in column {place // rows} and row {place % rows}"
+        )
+    # The outer walls are always there.
+    for i in range(1, columns - 1):
+        inner = (np.flatnonzero(cells[i, 1:-1, 0] == WALL) + 1).tolist()
+        if inner:
+            told.append(f"Inner walls of column {i}: rows {', '.join(_runs(inner))}")
+    return told
+
+
+def _runs(numbers: list[int]) -> Iterator[str]:
+    """Yield "2 to 4" for numbers one after the other, and single ones as they are."""
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in run]
+        yield str(members[0]) if len(members) == 1 else f"{members[0]} to {members[-1]}"
+
+
 _THINGS, _THINGS_PARITY = _things(parity=False), _things(parity=True)
+
+_TELLERS: Mapping[frozenset[str], Callable[[Any], list[str]]] = {
+    frozenset(): lambda image: MiniGridDescriber().sentences(image),
+    frozenset({"OneHotPartialObsWrapper"}): lambda image: MiniGridDescriber().sentences(
+        _codes(image)
+    ),
+    frozenset({"FullyObsWrapper"}): grid_sentences,
+}
+"""What tells of an image, by the wrappers that have changed what it shows."""

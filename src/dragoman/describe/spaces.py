@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import string
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.features import Feature, feature_texts, vector_writer
-from dragoman.describe.numbers import number_writer
+from dragoman.describe.features import Feature, array_reader, feature_texts, vector_writer
+from dragoman.describe.numbers import number_writer, shown
 from dragoman.errors import SpaceError
+
+log = logging.getLogger(__name__)
 
 Writer = Callable[[Any], str]
 
@@ -34,31 +38,68 @@ def space_writer(space: gym.Space[Any], *, precision: int = 3, limits: bool = Tr
         precision: Significant digits of numbers.
         limits: Say finite bounds beside the values.
 
+    A space of somebody's own is read as what it holds, a text or an array of numbers. One that
+    holds anything else is left out of a Dict or a Tuple, and a warning names it.
+
     Raises:
-        SpaceError: The space is of a kind that Gymnasium does not have. The returned function
-            raises it for a value outside the space.
+        SpaceError: The space, or every part of it, is of a kind that Gymnasium does not have and
+            holds neither. The returned function raises it for a value outside the space.
     """
+    known = known_space(space)
     for kind, make in _WRITERS.items():
-        if isinstance(space, kind):
-            return make(space, precision, limits)
+        if isinstance(known, kind):
+            return make(known, precision, limits)
+    if holds_texts(space):
+        return _own_text
     raise SpaceError(
-        f"{type(space).__name__} is not a space of Gymnasium's own kinds",
+        f"{type(space).__name__} is not a space of Gymnasium's own kinds, and holds neither a text "
+        "nor an array of numbers",
         cure="write a describer with the methods observation(observation, info) and action(action)",
     )
 
 
+def known_space(space: gym.Space[Any]) -> gym.Space[Any] | None:
+    """Return a space of Gymnasium's kinds that holds the same values, or nothing.
+
+    >>> known_space(gym.spaces.Discrete(3))
+    Discrete(3)
+    """
+    if isinstance(space, tuple(_WRITERS)):
+        return space
+    dtype = space.dtype
+    if space.shape is None or dtype is None or dtype.kind not in "fiub":
+        return None
+    return gym.spaces.Box(-np.inf, np.inf, space.shape, np.float64)
+
+
+def holds_texts(space: gym.Space[Any]) -> bool:
+    """Whether values are texts: of Gymnasium's own space, or of one such as MiniGrid's missions."""
+    return space.dtype is not None and space.dtype.kind == "U"
+
+
 def checked(space: gym.Space[Any], write: Writer) -> Writer:
-    """Return ``write`` behind a check that the value lies in the space."""
+    """Return ``write`` behind a check that the value lies in the space.
+
+    Numbers of a box are checked one by one, by their values whatever their type.
+    """
+    read = array_reader(space) if isinstance(space, gym.spaces.Box) else None
 
     def checked_write(value: Any) -> str:
-        if not space.contains(value):
-            raise SpaceError(
-                f"{value!r} is not in {space}",
-                cure="return what the environment's declared space contains",
-            )
+        if read is not None:
+            read(value)
+        elif not space.contains(value):
+            raise outside(space, value)
         return write(value)
 
     return checked_write
+
+
+def outside(space: gym.Space[Any], value: Any) -> SpaceError:
+    """Return the error of a value that does not lie in its space."""
+    return SpaceError(
+        f"{shown(value)} is not in {space}",
+        cure="return what the environment's declared space contains",
+    )
 
 
 def _box(space: gym.spaces.Box, precision: int, limits: bool) -> Writer:
@@ -71,6 +112,15 @@ def _box(space: gym.spaces.Box, precision: int, limits: bool) -> Writer:
     indices = [index[0] if len(index) == 1 else index for index in np.ndindex(*space.shape)]
     features = [Feature(f"value {index}") for index in indices]
     return vector_writer(space, features, precision=precision, limits=limits)
+
+
+def _own_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise SpaceError(
+            f"got {shown(value)} instead of a text",
+            cure="return what the environment's declared space contains",
+        )
+    return str(value) or "(empty)"
 
 
 def _large_box(space: gym.spaces.Box, precision: int) -> Writer:
@@ -91,11 +141,6 @@ def _large_box(space: gym.spaces.Box, precision: int) -> Writer:
 
     def numbers(value: Any) -> str:
         array = np.asarray(value, dtype=np.float64)
-        if not np.isfinite(array).all():
-            raise SpaceError(
-                f"an array of {shape} numbers has values that are not finite",
-                cure="find out where the environment computes them",
-            )
         summary = (array.mean(), array.std(), array.min(), array.max())
         mean, std, least, most = map(write_number, summary)
         return f"{shape} numbers with mean {mean}, deviation {std}, from {least} to {most}"
@@ -122,8 +167,8 @@ def _multi_binary(space: gym.spaces.MultiBinary, precision: int, limits: bool) -
     def write(value: Any) -> str:
         bits = np.asarray(value)
         on = [
-            str(index[0] if bits.ndim == 1 else index)
-            for index in zip(*np.nonzero(bits), strict=True)
+            str(index[0] if bits.ndim == 1 else tuple(index))
+            for index in np.argwhere(bits).tolist()
         ]
         return f"on: {', '.join(on) or 'none'} of {bits.size}"
 
@@ -131,19 +176,35 @@ def _multi_binary(space: gym.spaces.MultiBinary, precision: int, limits: bool) -
 
 
 def _text(space: gym.spaces.Text, precision: int, limits: bool) -> Writer:
-    return checked(space, lambda value: str(value) or "(empty)")
+    def write(value: Any) -> str:
+        text = _own_text(value)
+        strange = [letter for letter in value if letter not in space.character_set]
+        if strange:
+            more = "".join(sorted(set(strange) - set(string.printable)))
+            raise SpaceError(
+                f"{shown(value)} is not in {shown(space)}: {strange[0]!r} is not in its alphabet",
+                cure="declare every letter, as in gymnasium.spaces.Text("
+                f"{space.max_length}, charset=string.printable{f' + {more!r}' if more else ''})",
+            )
+        if not space.min_length <= len(value) <= space.max_length:
+            raise SpaceError(
+                f"{shown(value)} is not in {shown(space)}: it has {len(value)} letters, not "
+                f"{space.min_length} to {space.max_length}",
+                cure="declare the length, as in gymnasium.spaces.Text(1000, min_length=0)",
+            )
+        return text
+
+    return write
 
 
 def _dict(space: gym.spaces.Dict, precision: int, limits: bool) -> Writer:
-    parts = {
-        key: space_writer(part, precision=precision, limits=limits) for key, part in space.items()
-    }
+    parts = _parts(space, space.spaces, precision, limits)
 
     def write(value: Any) -> str:
-        if not isinstance(value, dict) or value.keys() != parts.keys():
+        if not isinstance(value, dict) or value.keys() != space.spaces.keys():
             given = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise SpaceError(
-                f"got {given} instead of the keys {sorted(parts)}",
+                f"got {given} instead of the keys {sorted(space.spaces)}",
                 cure="return exactly the keys that the environment's space declares",
             )
         return "; ".join(f"{key}: {part(value[key])}" for key, part in parts.items())
@@ -152,18 +213,35 @@ def _dict(space: gym.spaces.Dict, precision: int, limits: bool) -> Writer:
 
 
 def _tuple(space: gym.spaces.Tuple[Any], precision: int, limits: bool) -> Writer:
-    parts = [space_writer(part, precision=precision, limits=limits) for part in space.spaces]
+    parts = _parts(space, dict(enumerate(space.spaces)), precision, limits)
 
     def write(value: Any) -> str:
-        if not isinstance(value, tuple | list) or len(value) != len(parts):
+        if not isinstance(value, tuple | list) or len(value) != len(space.spaces):
             raise SpaceError(
-                f"got {value!r} instead of {len(parts)} parts",
+                f"got {shown(value)} instead of {len(space.spaces)} parts",
                 cure="return as many parts as the environment's space declares",
             )
-        texts = (part(item) for part, item in zip(parts, value, strict=True))
-        return "; ".join(f"part {i}: {text}" for i, text in enumerate(texts))
+        return "; ".join(f"part {i}: {part(value[i])}" for i, part in parts.items())
 
     return write
+
+
+def _parts(
+    space: gym.Space[Any], spaces: Mapping[Any, gym.Space[Any]], precision: int, limits: bool
+) -> dict[Any, Writer]:
+    """Return writers of the parts that can be described, and warn of the others."""
+    parts: dict[Any, Writer] = {}
+    failed: dict[Any, SpaceError] = {}
+    for key, part in spaces.items():
+        try:
+            parts[key] = space_writer(part, precision=precision, limits=limits)
+        except SpaceError as error:
+            failed[key] = error
+    if failed and not parts:
+        raise next(iter(failed.values()))
+    for key, why in failed.items():
+        log.warning("%r is left out of the text of an observation: %s", key, why.problem)
+    return parts
 
 
 def _sequence(space: gym.spaces.Sequence, precision: int, limits: bool) -> Writer:
@@ -172,11 +250,13 @@ def _sequence(space: gym.spaces.Sequence, precision: int, limits: bool) -> Write
     def write(value: Any) -> str:
         items = value
         if space.stack:
-            items = list(gym.vector.utils.iterate(space.stacked_feature_space, value))
+            items = gym.vector.utils.iterate(space.stacked_feature_space, value)
+        elif not isinstance(value, tuple | list):
+            raise outside(space, value)
         texts = [f"item {i}: {part(item)}" for i, item in enumerate(items)]
         return "; ".join([_count(len(texts), "item"), *texts])
 
-    return checked(space, write)
+    return write
 
 
 def _graph(space: gym.spaces.Graph, precision: int, limits: bool) -> Writer:
@@ -186,20 +266,35 @@ def _graph(space: gym.spaces.Graph, precision: int, limits: bool) -> Writer:
         edge = space_writer(space.edge_space, precision=precision, limits=limits)
 
     def write(value: Any) -> str:
+        if not isinstance(value, gym.spaces.GraphInstance):
+            raise outside(space, value)
         links = [] if value.edge_links is None else value.edge_links.tolist()
-        texts = [f"graph of {_count(len(value.nodes), 'node')} and {_count(len(links), 'edge')}"]
-        texts += [f"node {i}: {node(item)}" for i, item in enumerate(value.nodes)]
+        nodes, edges = list(value.nodes), value.edges if value.edges is None else list(value.edges)
+        texts = [f"graph of {_count(len(nodes), 'node')} and {_count(len(links), 'edge')}"]
+        texts += [f"node {i}: {node(item)}" for i, item in enumerate(nodes)]
         for i, (start, end) in enumerate(links):
-            ending = f": {edge(value.edges[i])}" if edge and value.edges is not None else ""
+            if not 0 <= min(start, end) <= max(start, end) < len(nodes):
+                raise SpaceError(
+                    f"edge {i} goes from node {start} to {end}, but there are {len(nodes)}",
+                    cure="return what the environment's declared space contains",
+                )
+            ending = f": {edge(edges[i])}" if edge and edges is not None else ""
             texts.append(f"edge from {start} to {end}{ending}")
         return "; ".join(texts)
 
-    return checked(space, write)
+    return write
 
 
 def _one_of(space: gym.spaces.OneOf[Any], precision: int, limits: bool) -> Writer:
     parts = [space_writer(part, precision=precision, limits=limits) for part in space.spaces]
-    return checked(space, lambda value: f"choice {value[0]}: {parts[value[0]](value[1])}")
+
+    def write(value: Any) -> str:
+        is_pair = isinstance(value, tuple | list) and len(value) == 2
+        if not is_pair or value[0] not in range(len(parts)):
+            raise outside(space, value)
+        return f"choice {value[0]}: {parts[value[0]](value[1])}"
+
+    return write
 
 
 def _count(number: int, noun: str) -> str:

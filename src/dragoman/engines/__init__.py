@@ -19,6 +19,7 @@ from dragoman.engines.assembly import (
     rewarder_of,
     spec_of,
 )
+from dragoman.engines.checking import check, check_spaces
 from dragoman.engines.masking import masks_of, obeying, warn_of
 from dragoman.engines.playing import Act, Evaluation, play, random_actions, sample_texts
 from dragoman.engines.recording import record
@@ -34,7 +35,7 @@ from dragoman.vector_reward import RewardVector
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["Evaluation", "evaluate", "evaluate_random", "reader_of", "record", "train"]
+__all__ = ["Evaluation", "check", "evaluate", "evaluate_random", "reader_of", "record", "train"]
 
 
 def train(
@@ -72,10 +73,11 @@ def train(
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
     folder = Path(out) if out else Path("runs", name)
-    model = model if model is not None else reader_of(experiment, seed)
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     rewards: RewardVector | None = None
     try:
+        check_spaces(experiment, recorder)
+        model = model if model is not None else reader_of(experiment, seed)
         if experiment.reward is not None:
             model = remembering(experiment, model)
         observer = observer_of(replace(acting, reward=None), recorder, model, seed)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import gymnasium as gym
 import torch
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
 from dragoman.describe.prompt import PromptDescriber
+from dragoman.engines import sb3
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeding import derive_seed
@@ -147,17 +149,28 @@ def observer_of(
 
 def _state_of(
     experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | Tokenizer | None
-) -> Observer | TokenObserver | None:
-    settings = experiment.observe
+) -> Observer | TokenObserver | RawState | None:
+    settings, space = experiment.observe, env.single_observation_space
     if settings is None:
-        return None
+        return raw_state_of(experiment, space)
     describer = prompter_of(experiment, env)
     if settings.encoder == "embedding":
         tokenizer = _tokenizer_of(experiment, model)
-        return TokenObserver(tokenizer, describer, settings, env.single_observation_space)
+        return TokenObserver(tokenizer, describer, settings, space)
     if not isinstance(model, LanguageModel):
         return None
-    return Observer(model, describer, settings, env.single_observation_space)
+    return Observer(model, describer, settings, space)
+
+
+def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | None:
+    """Return what makes numbers of raw observations, or nothing where they are read as they are.
+
+    Raises:
+        ConfigError: Nothing in the space can be read.
+    """
+    if experiment.act is not None:
+        return RawState(space)
+    return None if sb3.reads(space) else RawState(space, pictures=True)
 
 
 def _tokenizer_of(experiment: Experiment, model: LanguageModel | Tokenizer | None) -> Tokenizer:

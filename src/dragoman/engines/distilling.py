@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dragoman.engines.agent import Agent
-from dragoman.engines.assembly import reader_of
+from dragoman.engines.assembly import reader_of, spec_of
 from dragoman.engines.folders import whole_folder
 from dragoman.engines.onnx_file import require_onnx, write_onnx
-from dragoman.engines.student import save_student
+from dragoman.engines.student import save_student, shape_of
 from dragoman.engines.teaching import Distillation, Distilled, OnStep, teach
 from dragoman.engines.visiting import Admissible
 from dragoman.environments import make_environment
@@ -57,9 +57,13 @@ def distill(
     refuse_taken(out)
     if onnx:
         require_onnx()
+    given = run.experiment.env_settings
+    env = make_environment(spec_of(run.experiment), given)
+    env.close()
+    # Refused before a model is loaded; whether actions are masked is not known yet.
+    shape_of(env.observation_space, env.action_space, settings.hidden, masked=False)
     model = model if model is not None else reader_of(run.experiment, run.seed)
     agent = Agent(run, seed=seed, model=model)
-    given = run.experiment.env_settings
     found = teach(
         agent.act,
         agent.spec,

@@ -241,13 +241,17 @@ def _seen(
     agent: Agent, stage: _Stage, observation: Any, info: dict[str, Any]
 ) -> tuple[Frame, str, str | None]:
     """Return the frame, the numbers and the text of a state."""
-    numbers = (
-        np.array2string(np.asarray(observation), precision=4, suppress_small=True, threshold=64)
-        if not isinstance(observation, dict | tuple)
-        else str(observation)
-    )
     text = "" if agent.observer is None else agent.observer.texts([observation], [info])[0]
-    return stage.frame(), numbers, text or None
+    return stage.frame(), _numbers(observation), text or None
+
+
+def _numbers(value: Any) -> str:
+    """Return an observation as short text, part by part, without the names of NumPy's types."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_numbers(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_numbers, value))})"
+    return np.array2string(np.asarray(value), precision=4, suppress_small=True, threshold=64)
 
 
 def _about(run: Run, sampled: bool) -> dict[str, str]:

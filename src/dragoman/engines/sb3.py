@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pydantic
+import torch
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,7 +18,12 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import (
+    is_image_space,
+    is_image_space_channels_first,
+)
 from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecTransposeImage
 
 from dragoman.budget import MOST_TIMES, Budget
 from dragoman.engines.acting import ActPolicy
@@ -44,6 +50,7 @@ from dragoman.policies.acting import ActionPolicy, make_policy
 from dragoman.policies.embedding import TokenEmbedding
 from dragoman.roles.embedding import TokenSpace
 from dragoman.roles.observe import Observe
+from dragoman.roles.raw import is_picture
 from dragoman.runs import RunWriter, diverged
 from dragoman.vector import AnyObserver, EpisodeRecorder
 from dragoman.vector_reward import RewardVector
@@ -62,13 +69,6 @@ ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
     "sac": (gym.spaces.Box,),
     "td3": (gym.spaces.Box,),
 }
-OBSERVATION_SPACES = (
-    gym.spaces.Box,
-    gym.spaces.Discrete,
-    gym.spaces.MultiDiscrete,
-    gym.spaces.MultiBinary,
-    gym.spaces.Dict,
-)
 PARTS = ("policy", "env", "seed", "_init_setup_model")
 """Arguments of their constructors that are made from the rest of an experiment."""
 _ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
@@ -90,7 +90,9 @@ def build(
     """
     name = experiment.algorithm.name
     observations = env.single_observation_space
-    _check_spaces(name, observations, env.single_action_space)
+    check_actions(name, env.single_action_space)
+    if experiment.act is None:
+        _check_observations(name, observations)
     # The features arrive as NumPy arrays and the network on them is small: the processor wins.
     settings: dict[str, Any] = {"device": _device(experiment, model)}
     tune = None if experiment.act is None else experiment.act.tune
@@ -174,7 +176,8 @@ def build_policy(
     settings = _policy_settings(experiment, observations, model)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = settings_of(experiment)["use_sde"]
-    policy: BasePolicy = kind(observations, actions, lambda progress: 1.0, **settings)
+    space = _transposed(observations)
+    policy: BasePolicy = kind(space, actions, lambda progress: 1.0, **settings)
     return policy.to(_device(experiment, model))
 
 
@@ -240,6 +243,21 @@ def stack(space: gym.Space[Any], observations: Sequence[Any]) -> Any:
     return np.stack(observations)
 
 
+def _transposed(space: gym.Space[Any]) -> gym.Space[Any]:
+    """Return the space that an algorithm gives its policy: with the channels of images first.
+
+    The policy turns the images that it predicts from by itself.
+    """
+    if isinstance(space, gym.spaces.Dict):
+        # As pairs, since a mapping would be sorted, and the network reads part after part.
+        return gym.spaces.Dict([(key, _transposed(part)) for key, part in space.spaces.items()])
+    if not isinstance(space, gym.spaces.Box) or not is_image_space(space):
+        return space
+    return (
+        space if is_image_space_channels_first(space) else VecTransposeImage.transpose_space(space)
+    )
+
+
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
     if experiment.act is not None:
         return ActPolicy
@@ -284,7 +302,35 @@ def _make_policy(
     )
 
 
-def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
+def reads(space: gym.Space[Any]) -> bool:
+    """Return whether the library's own networks take observations of a space as they are.
+
+    Others are made numbers of, see `dragoman.roles.raw.RawState`.
+    """
+    if isinstance(space, gym.spaces.Dict):
+        return all(
+            not isinstance(part, gym.spaces.Dict)
+            and reads(part)
+            # Its network for pictures is too deep for small ones.
+            and (not is_image_space(part) or is_picture(part))
+            # It names modules by keys.
+            and not (hasattr(torch.nn.ModuleDict, key) or "." in key or not key)
+            for key, part in space.spaces.items()
+        )
+    if isinstance(space, gym.spaces.Box):
+        return len(space.shape) > 0
+    if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        # It makes values one-hot from zero on.
+        return len(space.shape or ()) < 2 and not np.any(space.start)
+    return isinstance(space, gym.spaces.MultiBinary)
+
+
+def check_actions(name: str, actions: gym.Space[Any]) -> None:
+    """Refuse actions that an algorithm cannot choose.
+
+    Raises:
+        ConfigError: The space is none of those that the algorithm of this name acts in.
+    """
     if not isinstance(actions, ACTION_SPACES[name]):
         able = [other for other in ALGORITHMS if isinstance(actions, ACTION_SPACES[other])]
         raise ConfigError(
@@ -292,7 +338,10 @@ def _check_spaces(name: str, observations: gym.Space[Any], actions: gym.Space[An
             f"{' or '.join(space.__name__ for space in ACTION_SPACES[name])} actions",
             cure=f"use {' or '.join(able)}" if able else "wrap the action space",
         )
-    if not isinstance(observations, OBSERVATION_SPACES):
+
+
+def _check_observations(name: str, observations: gym.Space[Any]) -> None:
+    if not reads(observations):
         raise ConfigError(
             f"without the observe role {name} reads the raw observations, "
             f"but cannot read {observations}",

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.describe.numbers import plain
 from dragoman.errors import ConfigError, ModelError, RewardError, did_you_mean
 from dragoman.types import BoolArray, RewardFunction
 
@@ -162,7 +163,7 @@ def _quoted(given: Mapping[str, Any], place: int) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = repr(plain(value))
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces.utils import flatdim, flatten
 
 from dragoman.errors import ConfigError
-from dragoman.roles.observe import Observe, check_raw, describe_all
+from dragoman.roles.observe import Observe, describe_all
+from dragoman.roles.raw import RawState
 from dragoman.types import Describer, FloatArray, Info, Pooling, Tokenizer
 
 ROWS = 1024
@@ -139,7 +139,7 @@ class TokenObserver:
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
-        check_raw(settings, space)
+        self._raw = RawState(space) if settings.raw else None
         self.rows = TokenRows(tokenizer)
         self.describer = describer
         self.settings = settings
@@ -148,7 +148,7 @@ class TokenObserver:
             settings.max_tokens,
             tokenizer.hidden_size if settings.width is None else settings.width,
             settings.pooling,
-            flatdim(space) if settings.raw else 0,
+            self._raw.size if self._raw else 0,
         )
 
     @property
@@ -174,8 +174,8 @@ class TokenObserver:
         length = self.feature_space.length
         features = np.full((len(texts), *self.feature_space.shape), PAD, np.float32)
         features[:, :length] = self.rows.padded(texts, length, "observe.max_tokens")
-        for i, observation in enumerate(observations if self.settings.raw else ()):
-            features[i, length:] = np.asarray(flatten(self.space, observation))
+        if self._raw is not None:
+            features[:, length:] = self._raw(observations, infos)
         return features
 
     def state(self) -> dict[str, np.ndarray]:

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces.utils import flatdim, flatten
 
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.roles.controls import Control
+from dragoman.roles.raw import RawState
 from dragoman.types import Describer, FloatArray, Info, LanguageModel, Pooling
 from dragoman.yaml12 import ONE_OR_MORE
 
@@ -74,15 +74,6 @@ class Observe:
         return self.encoder == "model"
 
 
-def check_raw(settings: Observe, space: gym.Space[Any]) -> None:
-    """Refuse to put raw values beside the features where a space has no fixed number of them."""
-    if settings.raw and not space.is_np_flattenable:
-        raise ConfigError(
-            f"observe.raw is on, but {space} has no fixed number of values",
-            cure="set observe.raw to false, or flatten the observation in a wrapper first",
-        )
-
-
 def describe_all(
     describer: Describer, observations: Sequence[Any], infos: Sequence[Info]
 ) -> list[str]:
@@ -115,12 +106,12 @@ class Observer:
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
-        check_raw(settings, space)
+        self._raw = RawState(space) if settings.raw else None
         self.model = model
         self.describer = describer
         self.settings = settings
         self.space = space
-        size = len(settings.pooling) * model.hidden_size + (flatdim(space) if settings.raw else 0)
+        size = len(settings.pooling) * model.hidden_size + (self._raw.size if self._raw else 0)
         bound = CLIP if settings.standardise else np.inf
         self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
         self.learning = True
@@ -137,9 +128,8 @@ class Observer:
             layer=self.settings.layer,
             pooling=self.settings.pooling,
         )
-        if self.settings.raw:
-            flat = np.stack([np.asarray(flatten(self.space, row)) for row in observations])
-            features = np.concatenate([features, flat.astype(np.float32)], axis=1)
+        if self._raw is not None:
+            features = np.concatenate([features, self._raw(observations, infos)], axis=1)
         if not self.settings.standardise:
             return features
         limit = self.settings.freeze_after

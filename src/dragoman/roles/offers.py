@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.numbers import plain
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.roles.act import Act
 from dragoman.types import BoolArray, Describer, Info
@@ -68,7 +69,7 @@ class Offers:
                 f"info['action_texts'] has {len(texts)} texts for {self.count} actions",
                 cure="give one text for each action, empty where it is not admissible",
             )
-        found = {i: str(texts[i]) for i in np.flatnonzero(mask).tolist()}
+        found = {i: str(plain(texts[i])) for i in np.flatnonzero(mask).tolist()}
         for action, text in found.items():
             if not text.strip():
                 raise SpaceError(

@@ -238,7 +238,7 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
     def _check(self, action: Any) -> None:
         if not self.action_space.contains(action):
             raise SpaceError(
-                f"action {action!r} is not in {self.action_space}",
+                f"action {action} is not in {self.action_space}",
                 cure=f"choose a whole number from 0 to {NUM_ACTIONS - 1}",
             )
 

@@ -167,7 +167,7 @@ class InventoryEnv(SpeakingEnv):
         order = np.asarray(action)
         if not self.action_space.contains(order):
             raise SpaceError(
-                f"action {action!r} is not in {self.action_space}",
+                f"action {action} is not in {self.action_space}",
                 cure=f"give whole numbers up to {self.capacities}, one for each stage",
             )
         return [int(units) for units in order]

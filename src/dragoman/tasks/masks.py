@@ -54,7 +54,7 @@ def allowed_action(action: Any, mask: Mask, when_masked: WhenMasked) -> int:
     """
     if not gym.spaces.Discrete(len(mask)).contains(np.asarray(action)[()]):
         raise SpaceError(
-            f"action {action!r} is outside 0 to {len(mask) - 1}",
+            f"action {action} is outside 0 to {len(mask) - 1}",
             cure="choose from the action space",
         )
     if mask[action]:

@@ -131,7 +131,7 @@ class TidyHouse(SpeakingEnv):
         """
         if not self.action_space.contains(action):
             raise SpaceError(
-                f"action {action!r} is not in {self.action_space}",
+                f"action {action} is not in {self.action_space}",
                 cure="choose a whole number below action_space.n",
             )
         masks.refuse_the_past(not self.floor and self.held is None)

@@ -17,11 +17,11 @@ SIZE = 1024
 WORD = re.compile(r"[^\W_]+|[-+]?\d+(?:\.\d+)?")
 
 
-def word_features(texts: Sequence[str]) -> FloatArray:
-    """Return counts of words and of neighbours, hashed by CRC-32, float32 ``(B, SIZE)``."""
-    features = np.zeros((len(texts), SIZE), np.float32)
+def word_features(texts: Sequence[str], size: int = SIZE) -> FloatArray:
+    """Return counts of words and of neighbours, hashed by CRC-32, float32 ``(B, size)``."""
+    features = np.zeros((len(texts), size), np.float32)
     for row, text in zip(features, texts, strict=True):
         words = WORD.findall(text.casefold())
         for token in (*words, *map(" ".join, pairwise(words))):
-            row[zlib.crc32(token.encode()) % SIZE] += 1.0
+            row[zlib.crc32(token.encode("utf-8", "surrogatepass")) % size] += 1.0
     return features

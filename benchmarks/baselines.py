@@ -16,14 +16,15 @@ class Baselines:
     Args:
         source: Folder or hub name of a causal model.
         device: Where to compute.
+        fast: The precision that this device computes best with.
     """
 
-    def __init__(self, source: str, device: str) -> None:
+    def __init__(self, source: str, device: str, fast: torch.dtype) -> None:
         self.device = device
         self.tokenizer = AutoTokenizer.from_pretrained(source)
         self.tokenizer.pad_token = self.tokenizer.pad_token or self.tokenizer.eos_token
         self.full = self._load(source, torch.float32)
-        self.half = self._load(source, torch.bfloat16)
+        self.fast = self.full if fast == torch.float32 else self._load(source, fast)
 
     def _load(self, source: str, dtype: torch.dtype) -> Any:
         return AutoModelForCausalLM.from_pretrained(source, dtype=dtype).eval().to(self.device)
@@ -38,9 +39,9 @@ class Baselines:
         self.full(**self.inputs(texts), output_hidden_states=True).hidden_states[-1][:, -1].cpu()
 
     @torch.inference_mode()
-    def body(self, texts: Sequence[str], *, half: bool) -> None:
+    def body(self, texts: Sequence[str], *, fast: bool) -> None:
         """The same without logits."""
-        model = self.half if half else self.full
+        model = self.fast if fast else self.full
         model.base_model(**self.inputs(texts), use_cache=False).last_hidden_state[:, -1].cpu()
 
     @torch.inference_mode()
@@ -52,19 +53,19 @@ class Baselines:
 
     @torch.inference_mode()
     def score_expanded(self, prompts: Sequence[str], candidates: Sequence[str]) -> None:
-        """The prompts once in bfloat16, their keys and values repeated for each action."""
+        """The prompts once, fast, their keys and values repeated for each action."""
         cache: Any = DynamicCache()
-        self.half(**self.inputs(prompts), cache=cache, use_cache=True)
+        self.fast(**self.inputs(prompts), cache=cache, use_cache=True)
         cache.batch_repeat_interleave(len(candidates))
         rest = self.inputs(candidates)["input_ids"]
-        logits = self.half(input_ids=rest.repeat(len(prompts), 1), cache=cache).logits
+        logits = self.fast(input_ids=rest.repeat(len(prompts), 1), cache=cache).logits
         torch.log_softmax(logits.float(), dim=-1).sum().cpu()
 
     @torch.inference_mode()
     def write_each(self, prompts: Sequence[str], tokens: int) -> None:
-        """Greedy texts of an exact length in bfloat16, one prompt after the other."""
+        """Greedy texts of an exact length, fast, one prompt after the other."""
         for prompt in prompts:
-            self.half.generate(
+            self.fast.generate(
                 **self.inputs([prompt]),
                 max_new_tokens=tokens,
                 min_new_tokens=tokens,

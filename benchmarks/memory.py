@@ -18,15 +18,18 @@ def main(how: str, source: str) -> None:
     if how == "dragoman":
         import dragoman
 
-        model = dragoman.load_model(source, dtype="bfloat16")
+        model = dragoman.load_model(source)
         model.encode(TEXTS)
     else:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        from dragoman.models.hardware import fast_dtype
+
         tokenizer = AutoTokenizer.from_pretrained(source)
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        plain = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16).eval()
+        dtype = getattr(torch, fast_dtype("cpu"))
+        plain = AutoModelForCausalLM.from_pretrained(source, dtype=dtype).eval()
         with torch.inference_mode():
             plain(**tokenizer(TEXTS, return_tensors="pt", padding=True), output_hidden_states=True)
     print(resident_megabytes())

@@ -29,6 +29,7 @@ from workload import HEAD_TOKENS, TEXT_TOKENS, Workload
 
 import dragoman
 from dragoman.models.catalog import _resolve
+from dragoman.models.hardware import fast_dtype, slowdown
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.runs import describe_machine
@@ -42,8 +43,10 @@ class Benchmark:
 
     def __init__(self, name: str, device: str, rounds: int, batch: int) -> None:
         self.source, self.device, self.rounds, self.batch = _resolve(name), device, rounds, batch
-        self.model = dragoman.load_model(name, dtype="bfloat16", device=device)
-        self.base = Baselines(self.source, device)
+        self.precision = fast_dtype(device)
+        self.dtype: torch.dtype = getattr(torch, self.precision)
+        self.model = dragoman.load_model(name, dtype=self.precision, device=device)
+        self.base = Baselines(self.source, device, self.dtype)
         self.work = Workload(self.base.tokenizer)
         config = self.model._model.config
         self.shapes = [
@@ -51,10 +54,24 @@ class Benchmark:
             (config.intermediate_size, config.hidden_size),
         ]
 
-    def peak(self, dtype: torch.dtype = torch.bfloat16) -> float:
+    @property
+    def is_half(self) -> bool:
+        """Whether the device computes bfloat16 natively, as the targets assume."""
+        return self.dtype == torch.bfloat16
+
+    def peak(self, dtype: torch.dtype | None = None) -> float:
         """Return the best rate of a matrix product, with few rows or many."""
+        dtype = dtype or self.dtype
         few, many = self.batch * (TEXT_TOKENS - HEAD_TOKENS), self.batch * 2 * TEXT_TOKENS
         return max(gemm_peak(self.shapes, rows, dtype, self.device) for rows in (few, many))
+
+    def peaks(self) -> str:
+        """Return the best rates in words; bfloat16 as a factor where it is emulated."""
+        full = f"{self.peak(torch.float32) / 1e9:.0f} GFLOP/s in float32"
+        if self.is_half:
+            return f"{self.peak() / 1e9:.0f} GFLOP/s in bfloat16, {full}"
+        factor = slowdown(self.device, "bfloat16")
+        return f"{full}; bfloat16, emulated, takes {factor:.1f} times as long"
 
     def compare(
         self,
@@ -72,7 +89,8 @@ class Benchmark:
         medians = interleaved([ours, theirs], make, self.rounds, partial(wait, self.device))
         flops = (cost.flops - before) / (self.rounds + 1)
         peak_share = flops / (medians[0] / 1000) / self.peak() if share else None
-        figure = Figure(name, against, *medians, target=target, peak_share=peak_share)
+        aimed = target if self.is_half else None
+        figure = Figure(name, against, *medians, target=aimed, peak_share=peak_share)
         print(f"{name}, against {against}: {figure.ratio:.1f}", flush=True)
         return figure
 
@@ -86,9 +104,9 @@ class Benchmark:
         for log_uniform, spread, target in ((False, "uniform", None), (True, "log-uniform", 2.5)):
             yield self.compare(
                 f"encode {2 * batch} ragged texts, 10 to 150 tokens, {spread}",
-                "padded bfloat16 batch",
+                f"padded {self.precision} batch",
                 model.encode,
-                partial(base.body, half=True),
+                partial(base.body, fast=True),
                 partial(work.ragged, 2 * batch, log_uniform=log_uniform),
                 target,
                 share=True,
@@ -106,7 +124,11 @@ class Benchmark:
 
         for against, baseline, target in (
             ("a full float32 forward an action", self.base.score_each, 40),
-            ("keys and values repeated an action, bfloat16", self.base.score_expanded, 2.2),
+            (
+                f"keys and values repeated an action, {self.precision}",
+                self.base.score_expanded,
+                2.2,
+            ),
         ):
             theirs = partial(baseline, candidates=actions)
             make = partial(self.work.with_head, self.batch)
@@ -137,7 +159,7 @@ class Benchmark:
         write = partial(self.model.generate, sampling=dragoman.Sampling(max_tokens=tokens))
         yield self.compare(
             f"write {tokens} tokens for {self.batch} prompts",
-            "Transformers, bfloat16, one by one",
+            f"Transformers, {self.precision}, one by one",
             write,
             partial(self.base.write_each, tokens=tokens),
             partial(self.work.with_head, self.batch),
@@ -146,7 +168,8 @@ class Benchmark:
 
     def training(self) -> Iterator[Figure]:
         yield self._update("float32", 3.5)
-        yield self._update("bfloat16", 2.3)
+        if self.is_half:
+            yield self._update("bfloat16", 2.3)
 
     def _update(self, dtype: Any, target: float) -> Figure:
         model = dragoman.load_model(self.source, dtype=dtype, device=self.device)
@@ -178,17 +201,17 @@ class Benchmark:
 
         ours, theirs = megabytes("dragoman"), megabytes("transformers")
         name = "resident memory of the frozen encode configuration, MB"
-        yield Figure(name, "Transformers, bfloat16, default", ours, theirs, 1 / 1.1)
+        yield Figure(name, f"Transformers, {self.precision}, default", ours, theirs, 1 / 1.1)
 
     def techniques(self) -> list[Figure]:
         """Return what each technique brings when it is added to those before it."""
         model, base = self.model, self.base
-        plain = dragoman.load_model(self.source, dtype="bfloat16", device=self.device)
+        plain = dragoman.load_model(self.source, dtype=self.precision, device=self.device)
         plain._prefixes.find = lambda tokens, depth: None
         steps: list[tuple[str, Callable[[Any], object]]] = [
             ("the founding loop", base.loop),
-            ("no logits", partial(base.body, half=False)),
-            ("bfloat16", partial(base.body, half=True)),
+            ("no logits", partial(base.body, fast=False)),
+            *([("bfloat16", partial(base.body, fast=True))] if self.is_half else []),
             ("Dragoman without a static head", plain.encode),
             ("static head computed once", model.encode),
             ("half the blocks", partial(model.encode, layer=model.num_layers // 2)),
@@ -227,13 +250,12 @@ def main() -> None:
         figures += part()
         gc.collect()
     figures += bench.resident() if options.device == "cpu" else []
-    half, full = (bench.peak(dtype) / 1e9 for dtype in (torch.bfloat16, torch.float32))
     machine = describe_machine()
     text = (
-        f"{options.model}, bfloat16 unless said otherwise, on {options.device}, "
+        f"{options.model}, {bench.precision} unless said otherwise, on {options.device}, "
         f"{torch.get_num_threads()} threads of {machine['processor']}, {machine['platform']}, "
-        f"torch {torch.__version__}. Best matrix product at the model's shapes: {half:.0f} GFLOP/s "
-        f"in bfloat16, {full:.0f} in float32. Times in ms.\n\n{table(figures)}\n\n"
+        f"torch {torch.__version__}. Best matrix product at the model's shapes: {bench.peaks()}. "
+        f"Times in ms.\n\n{table(figures)}\n\n"
         f"What each technique adds to those above it, for {options.batch} texts of "
         f"{TEXT_TOKENS} tokens of which {HEAD_TOKENS} are a static head:\n\n"
         f"{table(bench.techniques())}\n"

@@ -68,4 +68,4 @@ def main(language_model, layer=4, updates=800, num_envs=16, horizon=8, gamma=0.9
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else "gpt2"
-    main(dragoman.load_model(name, dtype="bfloat16"))
+    main(dragoman.load_model(name))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.runs import Run, write_text
 from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 Kind: TypeAlias = Literal["arm", "control", "baseline"]
 Progress: TypeAlias = Literal[
     "missing", "running", "unevaluated", "finished", "interrupted", "failed"
@@ -101,6 +102,8 @@ class Comparison:
         budget: What is equal in all arms.
         threshold: Return that counts as solved; results say how many steps each run took to it.
         reference: Best known return.
+        precision: What ``model.dtype: auto`` means in every arm, settled when the first run
+            starts; ``None`` before that, and where no arm leaves it open.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -114,6 +117,7 @@ class Comparison:
     budget: Measure = "steps"
     threshold: float | None = None
     reference: BestKnown = BestKnown()
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         for name in self.arms:
@@ -168,15 +172,18 @@ class Comparison:
         return next(name for name, arm in self.arms.items() if arm.kind == "baseline")
 
     def experiment(self, arm: str) -> Experiment:
-        """Return the experiment of an arm.
+        """Return the experiment of an arm, in the comparison's precision where that is settled.
 
         Raises:
             ConfigError: Its overrides do not fit the base experiment.
         """
         try:
-            return Experiment.from_dict(with_overrides(self.base, self.arms[arm].overrides))
+            found = Experiment.from_dict(with_overrides(self.base, self.arms[arm].overrides))
         except ConfigError as error:
             raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
+        if self.precision is not None and found.model.dtype == "auto":
+            return found.replaced({"model.dtype": self.precision})
+        return found
 
 
 class ComparisonFolder:
@@ -320,7 +327,8 @@ def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
     """Write a comparison into its folder, or let the one that is there grow.
 
     Seeds and arms may be added to a comparison. What its runs have been trained with may not
-    change, since old and new runs would no longer be comparable.
+    change, since old and new runs would no longer be comparable; a precision that is settled
+    stays, whatever machine goes on.
 
     Raises:
         ConfigError: The folder holds another comparison; the message names the differences.
@@ -335,7 +343,9 @@ def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
                 cure="compare into another folder with --out, or change the file back",
             )
         seeds = tuple(dict.fromkeys((*before.seeds, *comparison.seeds)))
-        comparison = Comparison.from_dict({**comparison.to_dict(), "seeds": seeds})
+        comparison = replace(
+            comparison, seeds=seeds, precision=before.precision or comparison.precision
+        )
     path.mkdir(parents=True, exist_ok=True)
     write_text(path / FILE_NAME, comparison.to_yaml())
     return ComparisonFolder(path)

@@ -43,8 +43,8 @@ class Model:
 
     Attributes:
         name: A catalogue name, a Transformers hub name or a local path.
-        dtype: ``bfloat16`` is two to five times as fast on processors that have it,
-            ``float32`` is exact, ``auto`` takes bfloat16 where the device has it natively.
+        dtype: ``bfloat16`` is two to five times as fast as ``float32`` on processors that have
+            it, and many times as slow on others; ``auto`` takes it where it is native.
         device: Where the model computes, in PyTorch's words.
         threads: Threads of PyTorch; measured before the training unless given.
         compile: Compile the model's blocks, which takes minutes at the start.

@@ -108,6 +108,51 @@ def test_seeds_can_be_added(comparison: Comparison, tmp_path: Path) -> None:
     assert list(results["arms"]["tiny"]["scores"]) == ["0", "1"]
 
 
+def test_one_precision_is_settled_for_all_arms_and_kept_on_another_machine(
+    tmp_path: Path,
+    tiny_gpt2_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    able = {"avx512_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    arms = "arms: {tiny: {}, named: {model.dtype: bfloat16}}\ncontrols: [random-weights]\n"
+    comparison = make_comparison(tmp_path, tiny_gpt2_path, arms)
+    out = tmp_path / "out"
+    run(replace(comparison, seeds=(0,)), out)
+    able["avx512_bf16"] = True
+    assert not [one for one in caplog.records if "goes on" in one.message]
+    run(replace(comparison, seeds=(1,)), out)
+    (said,) = [one.getMessage() for one in caplog.records if "goes on" in one.message]
+    assert "was begun in float32" in said
+    assert "bfloat16 on this machine" in said
+    folder = ComparisonFolder(out)
+    assert folder.comparison.precision == "float32"
+    assert folder.comparison.base["model"]["dtype"] == "auto"
+    expected = {"tiny": "float32", "named": "bfloat16", "random-weights": "float32"}
+    for arm, dtype in expected.items():
+        for seed, trained in folder.runs(arm).items():
+            assert trained.environment["dtype"] == dtype, (arm, seed)
+            assert trained.experiment.model.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("devices", "settled"),
+    [(("cpu", "cpu"), "bfloat16"), (("cpu", "cuda"), "float32"), (("cuda", "cuda"), "float32")],
+)
+def test_arms_on_two_devices_have_the_precision_that_is_fast_on_both(
+    devices: tuple[str, str], settled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = {"cpu": "bfloat16", "cuda": "float32"}
+    monkeypatch.setattr("dragoman.models.hardware.fast_dtype", fast.get)
+    one, other = devices
+    arms = f"arms: {{one: {{model.device: {one}}}, other: {{model.device: {other}}}}}\n"
+    comparison = make_comparison(tmp_path, more=arms)
+    assert comparing.settled(comparison).precision == settled
+    named = make_comparison(tmp_path, more="arms: {one: {model.dtype: float32}}\n")
+    assert comparing.settled(named).precision is None
+
+
 def test_a_failed_evaluation_is_made_up_for(
     comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,66 @@ def test_half_precision_only_where_the_processor_has_it(
     assert load_model(str(tiny.save("llama", tmp_path))).dtype == getattr(torch, expected)
 
 
+@pytest.fixture
+def unwarned():
+    """Forget what was measured and said, before and after."""
+    hardware.slowdown.cache_clear()
+    hardware.warn_if_emulated.cache_clear()
+    yield
+    hardware.slowdown.cache_clear()
+    hardware.warn_if_emulated.cache_clear()
+
+
+def test_emulated_precision_is_warned_of_once_with_its_measured_factor(
+    unwarned: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    seconds = {torch.float32: 0.001, torch.bfloat16: 0.0085}
+    monkeypatch.setattr(hardware, "_seconds", lambda device, dtype: seconds[dtype])
+    folder = str(tiny.save("llama", tmp_path))
+    for dtype in ("float32", "auto"):
+        load_model(folder, dtype=dtype)
+    assert not caplog.records
+    for _ in range(2):
+        assert load_model(folder, dtype="bfloat16").dtype == torch.bfloat16
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "bfloat16 is emulated" in record.getMessage()
+    assert "8.5 times as long as in float32" in record.getMessage()
+    assert "write 'dtype: auto'" in record.getMessage()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_precision_that_is_as_fast_is_not_warned_of(
+    native: bool, unwarned: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    able = {"avx512_bf16": native}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+
+    def measured(device: str, dtype: torch.dtype) -> float:
+        assert not native, "what the processor says is not measured"
+        return 0.001
+
+    monkeypatch.setattr(hardware, "_seconds", measured)
+    hardware.warn_if_emulated("cpu", "bfloat16")
+    assert not caplog.records
+
+
+def test_the_factor_is_measured_quickly(unwarned: None) -> None:
+    started = time.perf_counter()
+    assert 0.01 < hardware.slowdown("cpu", "bfloat16") < 1000
+    assert time.perf_counter() - started < 5  # a tenth of a second, on a machine that is not busy
+    assert hardware.slowdown("cpu", "float32") < 20
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu"])
+def test_other_devices_do_not_answer_for_the_processor(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    assert hardware.fast_dtype(device) == "float32"
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [({1: 0.01, 2: 0.004}, 2), ({1: 0.01, 2: 0.03}, 1), ({1: 0.01, 2: 0.0099}, 1)],

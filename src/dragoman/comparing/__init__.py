@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +16,14 @@ from dragoman.budget import Budget
 from dragoman.comparing.jobs import Job, RandomJob, TrainJob
 from dragoman.comparing.results import write_results
 from dragoman.comparing.workers import Report, Workers
-from dragoman.comparison import FILE_NAME, Comparison, ComparisonFolder, keep
+from dragoman.comparison import FILE_NAME, Comparison, ComparisonFolder, Precision, keep
 from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.runs import Run, write_text
 
-__all__ = ["Event", "compare"]
+__all__ = ["Event", "compare", "settled"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,16 @@ def compare(
     path.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path / ".lock", timeout=0):
-            folder = keep(path, comparison)
+            here = settled(comparison)
+            folder = keep(path, here)
+            if folder.comparison.precision != here.precision:
+                log.warning(
+                    "%s was begun in %s and goes on so in every arm, though 'dtype: auto' is %s "
+                    "on this machine",
+                    path,
+                    folder.comparison.precision,
+                    here.precision,
+                )
             _Runner(folder, max(1, cores // jobs), on_event).run(jobs)
             return write_results(folder)
     except Timeout:
@@ -103,6 +115,22 @@ def _check(comparison: Comparison) -> None:
             check(comparison.experiment(arm))
         except DragomanError as error:
             raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
+
+
+def settled(comparison: Comparison) -> Comparison:
+    """Return a comparison that says what ``model.dtype: auto`` means in all of its arms.
+
+    It is what is fast on the device of every arm that leaves its precision open.
+    """
+    arms = [comparison.experiment(arm) for arm in comparison.arms]
+    devices = {one.model.device for one in arms if one.uses_model and one.model.dtype == "auto"}
+    if comparison.precision is not None or not devices:
+        return comparison
+    from dragoman.models.hardware import fast_dtype
+
+    fast = {fast_dtype(device) for device in devices}
+    precision: Precision = "bfloat16" if fast == {"bfloat16"} else "float32"
+    return replace(comparison, precision=precision)
 
 
 class _Runner:

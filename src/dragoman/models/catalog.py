@@ -100,7 +100,8 @@ def load_model(
         name: A catalogue name (``smollm2-135m``), a Transformers hub name or a local path.
         dtype: Precision of weights and hidden states; features are float32 in all. ``auto`` is
             bfloat16 where the device has it natively, and float32 otherwise. In bfloat16 a
-            log-prob summed over a text may be off by some tenths.
+            log-prob summed over a text may be off by some tenths; asked for by name where the
+            device emulates it, it is slow, and a warning says how slow.
         device: Where to compute, in PyTorch's words.
         compile: Compile the blocks with ``torch.compile``. The first call takes minutes.
         trust_remote_code: Run Python code that comes with the model.
@@ -115,11 +116,12 @@ def load_model(
     import torch
     import transformers
 
-    from dragoman.models.hardware import fast_dtype
+    from dragoman.models.hardware import fast_dtype, warn_if_emulated
     from dragoman.models.torch_model import TorchModel
 
     source = _resolve(name)
     precision = fast_dtype(device) if dtype == "auto" else dtype
+    warn_if_emulated(device, precision)
     try:
         with quiet():
             trust = {"trust_remote_code": trust_remote_code}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import statistics
 import time
@@ -10,6 +12,8 @@ from typing import Literal
 
 import torch
 
+log = logging.getLogger(__name__)
+
 ROUNDS = 3
 """Times that each number of threads is tried."""
 
@@ -17,17 +21,73 @@ WORTH = 0.95
 """More threads must bring the time below this share, as they keep cores from environments."""
 
 
+WORTH_SAYING = 1.2
+"""A precision that is asked for by name is warned of when it is slower than float32 by this."""
+
+
 def fast_dtype(device: str) -> Literal["float32", "bfloat16"]:
     """Return bfloat16 where the device multiplies matrices in it natively, float32 otherwise.
 
     Asked of the hardware rather than measured, so that one machine always answers the same.
     """
-    if torch.device(device).type == "cuda":
+    kind = torch.device(device).type
+    if kind == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if kind != "cpu":
+        return "float32"  # right everywhere, and PyTorch says nothing of the others
     # PyTorch tells what a processor can do since 2.8; before that, the safe answer is no.
     able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return "bfloat16" if native else "float32"
+
+
+@functools.cache
+def slowdown(device: str, dtype: str) -> float:
+    """Return how much longer a matrix product takes in a precision than in float32.
+
+    Measured once a process, in about a tenth of a second where it is emulated.
+    """
+    plain, asked = (_seconds(device, one) for one in (torch.float32, getattr(torch, dtype)))
+    return asked / plain
+
+
+@functools.cache
+def warn_if_emulated(device: str, dtype: str) -> None:
+    """Warn, once a process, of a precision that makes this device slower than float32 would.
+
+    Args:
+        device: Where the model computes.
+        dtype: The precision that was asked for by name.
+    """
+    if dtype == "float32" or dtype == fast_dtype(device):
+        return
+    factor = slowdown(device, dtype)
+    if factor > WORTH_SAYING:
+        log.warning(
+            "%s is emulated on this device (%s): a matrix product takes %.1f times as long as in "
+            "float32; write 'dtype: auto', which takes the fast precision of each machine",
+            dtype,
+            device,
+            factor,
+        )
+
+
+def _seconds(device: str, dtype: torch.dtype) -> float:
+    """Return the least time of a matrix product as small language models make them."""
+    left, right = (torch.ones(rows, 576, dtype=dtype, device=device) for rows in (64, 1536))
+    taken: list[float] = []
+    for _ in range(ROUNDS + 1):  # the first warms up
+        _wait(device)
+        started = time.perf_counter()
+        torch.nn.functional.linear(left, right)
+        _wait(device)
+        taken.append(time.perf_counter() - started)
+    return min(taken[1:])
+
+
+def _wait(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def choose_threads(work: Callable[[], object]) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from dragoman.environments import (
     refuse_endless,
     render_without_display,
 )
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, DragomanError, SpaceError
 
 OWN = '''
 import gymnasium as gym
@@ -188,3 +189,84 @@ def test_mujoco_draws_without_a_screen_unless_told_how(
         monkeypatch.setenv(name, value)
     render_without_display()
     assert os.environ.get("MUJOCO_GL") == (chosen if sys.platform == "linux" else None)
+
+
+OLDER = [
+    ("FourValues", "step() returns 4 values instead of observation, reward, terminated", "trunc"),
+    ("NoTuple", "step() returns None instead of observation", "return observation, reward, term"),
+    ("NoSeed", "reset() takes no seed and no options", "def reset(self, *, seed=None, options="),
+    ("NoOptions", "reset() takes no options", "def reset(self, *, seed=None, options=None)"),
+    ("NoInfo", "reset() returns 0 instead of an observation and an info", "return observation, {}"),
+    ("ThreeValues", "reset() returns (0, {}, False) instead of", "return observation, {}"),
+]
+"""What an environment of Gym's does, what is said of it, and of what helps."""
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+@pytest.mark.parametrize(("name", "problem", "cure"), OLDER)
+def test_an_environment_of_an_older_interface_learns_what_to_write_and_where(
+    name: str, problem: str, cure: str, limit: int | None
+) -> None:
+    file = str(Path(__file__).with_name("older.py"))
+    spec = environment_spec(f"{file}:{name}", max_episode_steps=limit)
+
+    def play() -> None:
+        env = make_environment(spec)
+        env.reset(seed=0)
+        env.step(0)
+
+    with pytest.raises(SpaceError, match=re.escape(problem)) as error:
+        play()
+    assert error.value.problem.startswith(f"environment {name} in {file}: ")
+    assert cure in error.value.cure
+
+
+def test_a_reset_that_takes_anything_is_taken() -> None:
+    env = make_environment(environment_spec("tests.older:TakesAnything", max_episode_steps=2))
+    assert env.reset(seed=0)[0] == 0
+    assert [env.step(0)[3] for _ in range(2)] == [False, True]
+    # Gymnasium can make it again, as vector environments of other processes do.
+    assert gym.make(env.unwrapped.spec).reset(seed=0)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "cure"),
+    [
+        ("ALE/Pong-v6", "ale_py", "pip install 'dragoman[atari]'"),
+        ("MiniGrid-Nowhere-v0", "minigrid", "pip install 'dragoman[minigrid]'"),
+        ("FetchReach-v4", "gymnasium_robotics", "pip install 'gymnasium-robotics'"),
+        ("AntMaze_UMaze-v5", "gymnasium_robotics", "pip install 'gymnasium-robotics'"),
+        ("MiniWorld-Maze-v0", "miniworld", "pip install 'miniworld'"),
+        ("parking-v0", "highway_env", "pip install 'highway-env'"),
+        ("dm_control/acrobot-swingup-v0", "shimmy", "pip install 'shimmy[dm-control]'"),
+    ],
+)
+def test_an_id_of_a_package_says_how_to_install_it(
+    name: str, package: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DragomanError, match=package) as error:
+        environment_spec(name)
+    assert error.value.cure == cure
+
+
+def test_games_of_atari_are_found_by_their_own_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment_spec("ALE/Pong-v5").entry_point == "ale_py.env:AtariEnv"
+
+
+def test_an_import_of_gym_names_the_line_to_write(tmp_path: Path) -> None:
+    file = tmp_path / "older.py"
+    file.write_text("import gym\n")
+    with pytest.raises(ConfigError, match="No module named 'gym'") as error:
+        environment_spec(f"{file}:Mine")
+    assert error.value.cure.startswith(f"write 'import gymnasium as gym' in {file}")
+    file.write_text("import no_such_package_here.inner\n")
+    with pytest.raises(ConfigError, match="imports what is not installed") as error:
+        environment_spec(f"{file}:Mine")
+    assert error.value.cure == f"install no_such_package_here, or correct the import in {file}"
+
+
+def test_a_class_that_is_no_environment_says_what_it_derives_from() -> None:
+    with pytest.raises(ConfigError, match=r"derives from builtins.object") as error:
+        environment_spec("tests.older:NoEnvironment")
+    assert error.value.cure.endswith("derive from gym.Env in tests.older")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -119,6 +120,87 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
             f"step {self._step}: {problem}",
             cure=cure,
         )
+
+
+class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """The innermost wrapper: an environment that speaks as Gymnasium's do, or an error.
+
+    Raises:
+        SpaceError: ``reset`` takes no seed or no options.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        taken = inspect.signature(env.reset).parameters
+        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+        missing = [] if takes_any else [key for key in ("seed", "options") if key not in taken]
+        if missing:
+            self._refuse(
+                f"reset() takes no {' and no '.join(missing)}",
+                "declare 'def reset(self, *, seed=None, options=None)' and begin it with "
+                "'super().reset(seed=seed)'",
+            )
+
+    @property
+    def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
+        """The environment's own specification: nobody needs to make this wrapper again."""
+        return self.env.spec
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Reset.
+
+        Raises:
+            SpaceError: It returns something else than an observation and an info.
+        """
+        found = self.env.reset(seed=seed, options=options)
+        if not isinstance(found, tuple) or len(found) != 2:  # `Checked` looks at the two
+            self._refuse(
+                f"reset() returns {_short(found)} instead of an observation and an info",
+                "write 'return observation, {}'",
+            )
+        return found
+
+    def step(self, action: Any) -> Any:
+        """Step.
+
+        Raises:
+            SpaceError: It returns something else than five values.
+        """
+        found = self.env.step(action)
+        if not isinstance(found, tuple) or len(found) != 5:
+            count = f"{len(found)} values" if isinstance(found, tuple) else _short(found)
+            self._refuse(
+                f"step() returns {count} instead of observation, reward, terminated, truncated "
+                "and info",
+                "write 'return observation, reward, terminated, truncated, info': truncated is "
+                "the end by a time limit, terminated any other",
+            )
+        return found
+
+    def _refuse(self, problem: str, cure: str) -> NoReturn:
+        kind = type(self.unwrapped)
+        try:
+            file = inspect.getsourcefile(kind)
+        except TypeError:  # a class made in an interactive session
+            file = None
+        where = f" in {file}" if file else ""
+        raise SpaceError(f"environment {kind.__name__}{where}: {problem}", cure=cure)
+
+
+def beneath(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return an environment with `Interface` beneath all of its wrappers.
+
+    Raises:
+        SpaceError: Its ``reset`` takes no seed or no options.
+    """
+    if not isinstance(env, gym.Wrapper):
+        return Interface(env)
+    lowest = env
+    while isinstance(lowest.env, gym.Wrapper):
+        lowest = lowest.env
+    lowest.env = Interface(lowest.env)
+    return env
 
 
 class FirstSteps(PassiveEnvChecker):

@@ -22,7 +22,7 @@ from gymnasium.envs.registration import (
     parse_env_id,
 )
 
-from dragoman.checks import Checked, FirstSteps
+from dragoman.checks import Checked, FirstSteps, beneath
 from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
 from dragoman.importing import import_module
 
@@ -31,8 +31,21 @@ _OWN = "dragoman/"
 _OURS = "dragoman."
 """Beginning of the entry points of our wrappers."""
 _BABYAI = "BabyAI-"
-_MINIGRID = (_BABYAI, "MiniGrid-")
-"""Beginnings of the ids that are registered when the package minigrid is imported."""
+_PACKAGES: Mapping[tuple[str, ...], tuple[str, str]] = {
+    ("ALE/",): ("ale_py", "dragoman[atari]"),
+    (_BABYAI, "MiniGrid-"): ("minigrid", "dragoman[minigrid]"),
+    ("Adroit", "AntMaze_", "Fetch", "FrankaKitchen", "HandManipulate", "HandReach", "PointMaze_"): (
+        "gymnasium_robotics",
+        "gymnasium-robotics",
+    ),
+    ("MiniWorld-",): ("miniworld", "miniworld"),
+    ("highway-", "intersection-", "merge-", "parking-", "racetrack-", "roundabout-"): (
+        "highway_env",
+        "highway-env",
+    ),
+    ("dm_control/",): ("shimmy", "shimmy[dm-control]"),
+}
+"""Beginnings of ids, with the package that registers them when it is imported and how to get it."""
 
 _ENDLESS = ("CliffWalkingEnv", "CliffWalkingJaxEnv")
 """Classes whose episodes end only where the agent finds the end.
@@ -69,6 +82,7 @@ def environment_spec(
 def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
     _register(name)
     source, separator, attribute = name.rpartition(":")
+    found: Any = None
     if separator:
         module = import_module(source, name)
         found = getattr(module, attribute, None)
@@ -83,6 +97,12 @@ def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
         # A copy, because Gymnasium hands out the registry's own object.
         spec = copy.deepcopy(gym.spec(attribute if separator else name))
     except gym.error.Error as error:
+        if inspect.isclass(found):
+            raise ConfigError(
+                f"{name!r}: {attribute!r} is a class, but not of gymnasium.Env; it derives from "
+                f"{', '.join(f'{base.__module__}.{base.__name__}' for base in found.__bases__)}",
+                cure=f"write 'import gymnasium as gym' and derive from gym.Env in {source}",
+            ) from error
         if separator:
             classes = [key for key, value in vars(module).items() if inspect.isclass(value)]
             raise ConfigError(
@@ -204,7 +224,7 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
     ours = [one for one in spec.additional_wrappers if one.entry_point.startswith(_OURS)]
     plain = copy.copy(spec)
     plain.additional_wrappers = tuple(one for one in spec.additional_wrappers if one not in ours)
-    env = gym.make(plain, disable_env_checker=True, **settings)
+    env = beneath(gym.make(plain, disable_env_checker=True, **settings))
     checked: gym.Env[Any, Any] = Checked(env, index)
     if not spec.disable_env_checker:
         checked = FirstSteps(checked)
@@ -265,8 +285,17 @@ def _register(name: str) -> None:
     """Import the package that registers an id, where the id's beginning tells it."""
     if name.startswith(_OWN):
         importlib.import_module("dragoman.tasks")
-    if name.startswith(_MINIGRID):
+    for beginnings, (package, source) in _PACKAGES.items():
+        if not name.startswith(beginnings) or name in gym.registry:
+            continue
         try:
-            importlib.import_module("minigrid")
+            importlib.import_module(package)
         except ModuleNotFoundError as error:
-            raise MissingExtraError(str(error.name).partition(".")[0], extra="minigrid") from error
+            missing = str(error.name).partition(".")[0]
+            ours, _, extra = source.removesuffix("]").partition("[")
+            if ours == "dragoman":
+                raise MissingExtraError(missing, extra=extra) from error
+            raise ConfigError(
+                f"environment {name!r} comes with {package}, but {missing} is not installed",
+                cure=f"pip install '{source}'",
+            ) from error

@@ -31,7 +31,9 @@ def import_module(source: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{name!r}: no module named {source!r}: {error}",
-            cure="install the package, or name the file: 'path/to/file.py:Name'",
+            cure=_cure(error, source)
+            if error.name and not f"{source}.".startswith(f"{error.name}.")
+            else "install the package, or name the file: 'path/to/file.py:Name'",
         ) from error
 
 
@@ -73,6 +75,22 @@ def _from_file(path: Path, name: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         # Dataclasses look their own module up by name while they are made.
         sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{name!r}: {path} imports what is not installed: {error}", cure=_cure(error, path)
+            ) from error
         _FROM_FILES[key] = module
     return _FROM_FILES[key]
+
+
+def _cure(error: ModuleNotFoundError, where: str | Path) -> str:
+    """Return what helps where a module of the user's imports one that is missing."""
+    package = str(error.name).partition(".")[0]
+    if package == "gym":
+        return (
+            f"write 'import gymnasium as gym' in {where}; reset() then returns observation and "
+            "info, and step() observation, reward, terminated, truncated and info"
+        )
+    return f"install {package}, or correct the import in {where}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,15 @@ import pytest
 from tests.models import tiny
 
 collect_ignore = ["written/hostile"]  # programs that no import would survive
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep notes of trainings out of the user's own data folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("data")
+        patch.setenv("DRAGOMAN_DATA", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -231,7 +231,7 @@ class ComparisonFolder:
             return "failed"
         try:
             status = Run(folder).status
-        except RunError:
+        except (ConfigError, RunError):
             return "interrupted"
         if status == "finished" and not (folder / "evaluation.json").is_file():
             return "unevaluated"

@@ -193,6 +193,14 @@ class Experiment:
         """Whether any of its roles asks the language model."""
         return any(role.uses_model for role in roles_of(self).values())
 
+    @property
+    def may_use_model(self) -> bool:
+        """Whether any of its roles may ask the language model; imports no reward of the user's."""
+        return any(
+            role.uses_model if not isinstance(role, Reward) else role.may_use_model
+            for role in roles_of(self).values()
+        )
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
         """Build an experiment from plain data, refusing what does not fit.

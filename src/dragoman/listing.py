@@ -22,7 +22,8 @@ class Row:
     Attributes:
         name: Its folder, from the folder that was looked through.
         env: The environment.
-        model: The language model, if a role uses one.
+        model: The language model, if a role uses one. Looking imports nothing, so it stands
+            there for every reward of the user's own.
         roles: The roles in use.
         seeds: Seed of a run, or number of seeds of a comparison.
         steps: Environment steps behind the weights of a run, or asked for in a comparison.
@@ -86,7 +87,8 @@ def find_rows(folder: str | Path, *, text: str = "", sort: str = "name") -> list
 
 def _rows(root: Path) -> Iterator[Row]:
     # Path.walk is of Python 3.12.
-    for where, folders, files in os.walk(root):
+    closed: list[OSError] = []
+    for where, folders, files in os.walk(root, onerror=closed.append):
         place = Path(where)
         if FILE_NAME in files and place != root:
             yield _row(root, place, is_comparison=True)
@@ -94,16 +96,29 @@ def _rows(root: Path) -> Iterator[Row]:
         elif "status.json" in files and "config.yaml" in files:
             yield _row(root, place, is_comparison=False)
             folders.clear()
+    for error in closed:
+        yield _unreadable(_name(root, Path(error.filename)), error, datetime.fromtimestamp(0))
 
 
 def _row(root: Path, place: Path, *, is_comparison: bool) -> Row:
-    name = str(place.relative_to(root)) if place != root else place.resolve().name
+    name = _name(root, place)
     marker = place / (FILE_NAME if is_comparison else "status.json")
-    date = datetime.fromtimestamp(marker.stat().st_mtime)
+    date = datetime.fromtimestamp(0)
     try:
+        date = datetime.fromtimestamp(marker.stat().st_mtime)
         return _comparison(name, place, date) if is_comparison else _run(name, place, date)
-    except DragomanError as error:
-        return Row(name, "", "", "", "", 0, f"unreadable: {error.problem}", None, date)
+    except Exception as error:
+        # However a folder is damaged, the others are still to be listed.
+        return _unreadable(name, error, date)
+
+
+def _name(root: Path, place: Path) -> str:
+    return str(place.relative_to(root)) if place != root else place.resolve().name
+
+
+def _unreadable(name: str, error: Exception, date: datetime) -> Row:
+    why = error.problem if isinstance(error, DragomanError) else f"{type(error).__name__}: {error}"
+    return Row(name, "", "", "", "", 0, f"unreadable: {why}", None, date)
 
 
 def _run(name: str, place: Path, date: datetime) -> Row:
@@ -142,4 +157,4 @@ def _comparison(name: str, place: Path, date: datetime) -> Row:
 
 def _what(experiment: Experiment) -> tuple[str, str, str]:
     roles = ", ".join(roles_of(experiment))
-    return experiment.env, experiment.model.name if experiment.uses_model else "", roles
+    return experiment.env, experiment.model.name if experiment.may_use_model else "", roles

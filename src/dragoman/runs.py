@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from safetensors.numpy import save
 
 from dragoman.errors import DivergenceError, RunError
 from dragoman.experiment import Experiment
+from dragoman.trust import remember, require_trust
 
 Status = Literal["running", "finished", "interrupted", "failed"]
 Tensors = dict[str, NDArray[Any]]
@@ -68,21 +69,36 @@ class Run:
                     f"{self.path} has no {name}: it is no run folder, or was left half-written",
                     cure="train again into a new folder",
                 )
-        self.experiment = Experiment.from_yaml(self.path / "config.yaml")
+        config = self.path / "config.yaml"
+        self.experiment = Experiment.from_yaml(config)
+        self._config = config.read_bytes()
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
+    def require_trust(self, trust_code: bool = False) -> None:
+        """Refuse to be played, unless the code that its config names is trusted.
+
+        Args:
+            trust_code: The user's word. Without it a note counts that the same user has trained
+                this run here with that code as it is now, see `dragoman.trust`.
+
+        Raises:
+            ConfigError: The config names code, and there is neither.
+        """
+        require_trust(self.path, self._config, self.experiment, trust_code)
+
     @property
     def status(self) -> Status:
         """How far the training came."""
-        status: Status = self._json("status.json")["status"]
+        status: Status = self._value("status.json", "status", get_args(Status))
         return status
 
     @property
     def steps(self) -> int:
         """Environment steps behind the saved weights."""
-        return int(self._json("status.json")["steps"])
+        steps: int = self._value("status.json", "steps", int)
+        return steps
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -92,7 +108,8 @@ class Run:
     @property
     def seed(self) -> int:
         """Seed of the training."""
-        return int(self.environment["seed"])
+        seed: int = self._value("env.json", "seed", int)
+        return seed
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return one row an update."""
@@ -119,8 +136,7 @@ class Run:
             rows.seek(max(0, file.stat().st_size - TAIL_BYTES))
             # As in `_rows`, what follows the last newline is no whole row.
             lines = rows.read().split(b"\n")[:-1]
-        row: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-        return row
+        return self._parsed("metrics.jsonl", lines[-1]) if lines else {}
 
     def curve(self, bins: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the learning curve: environment steps, and mean returns of training episodes.
@@ -158,20 +174,40 @@ class Run:
             raise RunError(f"{file} is damaged: {error}", cure="train again") from error
 
     def _json(self, name: str) -> dict[str, Any]:
-        file = self.path / name
         try:
-            data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{file} cannot be read: {error}", cure="train again") from error
+            text = (self.path / name).read_bytes()
+        except OSError as error:
+            raise self._damaged(name, error) from error
+        return self._parsed(name, text)
+
+    def _parsed(self, name: str, text: str | bytes) -> dict[str, Any]:
+        """Return the mapping that a file or one of its rows holds."""
+        try:
+            data: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(name, error) from error
+        if not isinstance(data, dict):
+            raise self._damaged(name, f"it holds {type(data).__name__} where a mapping should be")
         return data
+
+    def _value(self, name: str, key: str, wanted: type | tuple[Any, ...]) -> Any:
+        """Return a value of a file that is of a type, or one of some."""
+        value = self._json(name).get(key)
+        fits = isinstance(value, wanted) if isinstance(wanted, type) else value in wanted
+        if not fits:
+            raise self._damaged(name, f"{key!r} is {value!r}")
+        return value
+
+    def _damaged(self, name: str, why: object) -> RunError:
+        return RunError(f"{self.path / name} cannot be read: {why}", cure="train again")
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
         file = self.path / name
         if not file.is_file():
             return []
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_bytes().split(b"\n")
         # What follows the last newline is a row that a killed process did not finish.
-        return [json.loads(line) for line in lines[:-1]]
+        return [self._parsed(name, line) for line in lines[:-1]]
 
 
 class RunWriter:
@@ -196,7 +232,9 @@ class RunWriter:
         refuse_taken(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         self.steps = 0
-        write_text(self.path / "config.yaml", experiment.to_yaml())
+        config = experiment.to_yaml().encode("utf-8")
+        write_bytes(self.path / "config.yaml", config)
+        remember(config, experiment)
         write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
         self._set_status("running")
         self._files: dict[str, IO[str]] = {}

@@ -93,3 +93,17 @@ def test_watch_ends_when_the_training_ends(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     for verb in ("watch", "replay", "report"):
         assert isinstance(runner.invoke(app, [verb, str(tmp_path)]).exception, RunError)
+
+
+def test_what_a_folder_says_is_no_markup_and_no_escape_sequence(tmp_path: Path) -> None:
+    env = "\x1b]8;;javascript:alert(1)\x1b\\CartPole[/bold]\x07"
+    with RunWriter(tmp_path / "[red]run[", Experiment(env), 0, {}) as writer:
+        writer.metric({"[/x]": 1.0})
+    for printed in (
+        says("ls", str(tmp_path)),
+        says("watch", "--once", str(tmp_path / "[red]run[")),
+    ):
+        assert "[red]run[" in printed
+        assert "CartPole[/bold]" in printed
+        assert "\x1b]8" not in printed
+        assert "\x07" not in printed

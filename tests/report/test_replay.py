@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -71,6 +73,29 @@ def test_colours_of_the_terminal_are_kept_and_the_rest_is_escaped() -> None:
     )
     assert re.search(r'<span style="[^"]*background-color[^"]*">S</span>', data["frames"][0])
     assert "&lt;b&gt;" in data["frames"][0]
+
+
+LINK = "\x1b]8;;javascript:alert(1)\x1b\\\x1b[31mclick\x1b[0m\x1b]8;;\x1b\\"
+
+
+def test_links_of_the_terminal_stay_out_of_the_page() -> None:
+    one = recording(length=1)
+    steps = (replace(one.episodes[0].steps[0], frame=LINK),)
+    page = replay_page([replace(one, episodes=(replace(one.episodes[0], steps=steps),))])
+    assert "javascript:" not in page
+    assert "<a " not in data_of(page)[0]["frames"][0]
+    assert re.search(
+        r'<span style="color: #800000[^"]*">click</span>', data_of(page)[0]["frames"][0]
+    )
+
+
+def test_the_page_runs_its_own_script_and_no_other() -> None:
+    page = replay_page([recording()])
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page).group(1)
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none'; ")
 
 
 def test_no_recording_is_refused() -> None:

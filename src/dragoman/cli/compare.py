@@ -20,6 +20,7 @@ from rich.table import Table
 
 from dragoman.budget import Measure
 from dragoman.cli.train import parse_overrides
+from dragoman.cli.trust import TrustCode
 from dragoman.comparison import Comparison
 from dragoman.comparison_file import read_comparison
 
@@ -50,6 +51,7 @@ def compare(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base experiment."),
     ] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train arms x seeds with their controls, and judge each arm.
 
@@ -64,7 +66,9 @@ def compare(
 
     with _Display(comparison) as display:
         try:
-            results = comparing.compare(comparison, folder, jobs=jobs, on_event=display.show)
+            results = comparing.compare(
+                comparison, folder, jobs=jobs, trust_code=trust_code, on_event=display.show
+            )
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on with what is missing", err=True)
             raise typer.Exit(STOPPED) from None

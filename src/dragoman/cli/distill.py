@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from dragoman.cli.trust import TrustCode
+from dragoman.report.live import printable
 from dragoman.runs import Run
 
 
@@ -21,6 +23,7 @@ def distill(
     episodes: Annotated[int, typer.Option(help="To evaluate on.")] = 20,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     onnx: Annotated[bool, typer.Option(help="Also student.onnx.")] = True,
+    trust_code: TrustCode = False,
 ) -> None:
     """Teach a small network to act as a run's agent does."""
     run = Run(folder)
@@ -39,9 +42,18 @@ def distill(
                 bars[name] = progress.add_task(what, total=total)
             progress.update(bars[name], description=what, completed=done)
 
-        found = distilled(run, out, settings, episodes=episodes, seed=seed, onnx=onnx, on_step=show)
+        found = distilled(
+            run,
+            out,
+            settings,
+            episodes=episodes,
+            seed=seed,
+            onnx=onnx,
+            trust_code=trust_code,
+            on_step=show,
+        )
     told = found.to_dict()
-    table = Table(title=f"{run.experiment.env}: return over {episodes} unseen episodes")
+    table = Table(title=printable(f"{run.experiment.env}: return over {episodes} unseen episodes"))
     for column in ("policy", "mean", "95 % interval", "weights"):
         table.add_column(column, justify="left" if column == "policy" else "right")
     sizes = {"teacher": "model_weights", "student": "student_weights"}

@@ -12,6 +12,8 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from dragoman.cli.train import parse_overrides
+from dragoman.cli.trust import TrustCode
+from dragoman.report.live import printable
 from dragoman.runs import Run
 from dragoman.yaml12 import refuse_yes_no
 
@@ -32,6 +34,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Most steps of an episode."),
     ] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Play a trained agent on unseen seeds, greedy and sampled, beside the random policy.
 
@@ -39,6 +42,7 @@ def evaluate(
     way and useless the other, so both are shown.
     """
     run = Run(folder)
+    run.require_trust(trust_code)
     settings = parse_overrides(env_settings or [], option="--env")
     refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
@@ -63,13 +67,14 @@ def evaluate(
                 env_settings=settings,
                 max_steps=max_steps,
                 model=model,
+                trust_code=trust_code,
                 on_step=show,
             )
     rows["random"] = engines.evaluate_random(
         run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
     )
     table = Table(
-        title=f"{run.experiment.env}: return over {episodes} unseen episodes",
+        title=printable(f"{run.experiment.env}: return over {episodes} unseen episodes"),
         caption=f"trained for {run.steps:,} steps",
     )
     for column in ("policy", "mean", "std", "min", "max"):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dragoman.cli.trust import TrustCode
 from dragoman.runs import Run
 
 
@@ -16,11 +17,12 @@ def export(
     merged: Annotated[
         bool, typer.Option("--merged", help="Also the model with the adapters in its weights.")
     ] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Write a run's model for PEFT or Transformers, and its heads."""
     run = Run(folder)
     # Only now, so that --help and a bad folder answer at once.
     from dragoman.engines import exporting
 
-    written = exporting.export(run, out, merged)
+    written = exporting.export(run, out, merged, trust_code=trust_code)
     typer.echo(f"{written.note}: {written.path}")

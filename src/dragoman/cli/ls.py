@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from dragoman.listing import COLUMNS, find_rows
+from dragoman.report.live import printable
 from dragoman.tasks.catalog import TASKS, scores_of
 
 NUMBERS = ("steps", "last_return")
@@ -46,7 +46,7 @@ def ls(
             no_wrap=column not in FOLDED,
         )
     for row in rows:
-        table.add_row(
+        cells = (
             row.name,
             row.env,
             row.model,
@@ -57,6 +57,7 @@ def ls(
             "" if row.last_return is None else f"{row.last_return:.3g}",
             f"{row.date:%m-%d %H:%M}",
         )
+        table.add_row(*map(printable, cells))
     _print(table)
 
 
@@ -69,7 +70,7 @@ def _tasks(text: str) -> Table:
         needs = task.cure or (f"{task.extra} (installed)" if task.extra else "")
         row = (task.name, task.application, str(random), str(reference), task.reference, needs)
         if any(text.casefold() in value.casefold() for value in row):
-            table.add_row(*map(Text, row))  # brackets of extras and intervals are no markup
+            table.add_row(*map(printable, row))
     table.caption = (
         "mean return [95 % bootstrap interval] of uniformly random allowed actions and of the "
         "reference; benchmarks/references.py measures them"

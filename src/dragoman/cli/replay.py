@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dragoman.cli.trust import TrustCode
 from dragoman.report.replay import replay_page
 from dragoman.runs import Run
 
@@ -17,12 +18,17 @@ def replay(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
     episodes: Annotated[int, typer.Option(min=1, help="Episodes to play.")] = 1,
     seed: Annotated[int, typer.Option(help="Names the set of episode seeds.")] = 0,
-    sampled: Annotated[bool, typer.Option(help="Draw actions instead of the likeliest.")] = False,
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="Draw actions instead of the likeliest.")
+    ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Most steps of an episode.")] = 1000,
     out: Annotated[Path | None, typer.Option(help="Page to write.")] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Play evaluation episodes and write a page to step through them."""
     runs = [Run(folder) for folder in folders]
+    for run in runs:
+        run.require_trust(trust_code)
     paths = [run.path.resolve() for run in runs]
     common = Path(os.path.commonpath(paths))
     names = [str(path.relative_to(common)) if path != common else path.name for path in paths]
@@ -34,7 +40,15 @@ def replay(
         for run, name in zip(runs, names, strict=True):
             status.update(f"playing {name}")
             recordings.append(
-                record(run, episodes, seed=seed, sampled=sampled, most_steps=steps, name=name)
+                record(
+                    run,
+                    episodes,
+                    seed=seed,
+                    sampled=sampled,
+                    most_steps=steps,
+                    name=name,
+                    trust_code=trust_code,
+                )
             )
     file = out or common / f"replay-{seed}.html"
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -51,6 +51,7 @@ def compare(
     out: str | Path,
     *,
     jobs: int | None = None,
+    trust_code: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
     """Run what is missing of a comparison, and return its results.
@@ -63,6 +64,8 @@ def compare(
         comparison: What to compare.
         out: Folder to make, or to go on with.
         jobs: Processes at once, each with its share of the cores; one a core unless given.
+        trust_code: Evaluate trained runs of the folder, whatever code their configs name and
+            whoever trained them.
         on_event: Told what happens to every run.
 
     Returns:
@@ -98,7 +101,7 @@ def compare(
                     folder.comparison.precision,
                     here.precision,
                 )
-            _Runner(folder, max(1, cores // jobs), on_event).run(jobs)
+            _Runner(folder, max(1, cores // jobs), on_event, trust_code).run(jobs)
             return write_results(folder)
     except Timeout:
         raise RunError(
@@ -137,12 +140,17 @@ class _Runner:
     """Brings the runs of one folder to their end."""
 
     def __init__(
-        self, folder: ComparisonFolder, threads: int, on_event: Callable[[Event], None]
+        self,
+        folder: ComparisonFolder,
+        threads: int,
+        on_event: Callable[[Event], None],
+        trust_code: bool,
     ) -> None:
         self.folder = folder
         self.comparison = folder.comparison
         self.threads = threads
         self.on_event = on_event
+        self.trust_code = trust_code
         self.first = next(iter(self.comparison.arms))
 
     def run(self, jobs: int) -> None:
@@ -203,6 +211,7 @@ class _Runner:
                 self.comparison.evaluation,
                 budget,
                 self.threads,
+                self.trust_code,
             )
         )
 
@@ -255,7 +264,7 @@ def _is_trained(path: Path) -> bool:
     """Return whether a run that failed did so after its training."""
     try:
         return Run(path).status == "finished"
-    except RunError:
+    except (ConfigError, RunError):
         return False
 
 

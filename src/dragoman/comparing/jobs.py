@@ -53,6 +53,7 @@ class TrainJob:
         evaluation: How to evaluate it.
         budget: What ends the training instead of the number of steps.
         threads: Threads of this process.
+        trust_code: Evaluate a run that was trained elsewhere, whatever code its config names.
     """
 
     arm: str
@@ -62,6 +63,7 @@ class TrainJob:
     evaluation: Evaluated
     budget: Budget | None
     threads: int
+    trust_code: bool = False
 
     def run(self, tell: Tell) -> None:
         """Train unless that is done, then evaluate."""
@@ -96,6 +98,7 @@ class TrainJob:
                 sampled=sampled,
                 env_settings=self.evaluation.env_settings,
                 model=model,
+                trust_code=self.trust_code,
             )
 
         greedy = play(sampled=False)

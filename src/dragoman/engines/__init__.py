@@ -106,6 +106,7 @@ def evaluate(
     env_settings: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
     model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
     """Play a trained agent on episodes that its training never saw.
@@ -120,16 +121,18 @@ def evaluate(
         max_steps: Most steps of an episode, which counts as stopped if it has not ended by then.
             Unless given, 10,000 where the environment has no time limit of its own.
         model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.trust`.
         on_step: Told after every step how many episodes are still running.
 
     Raises:
-        ConfigError: A count is below one.
+        ConfigError: A count is below one, or the run's config names code that is not trusted.
         RunError: The run folder is missing, half-written or damaged.
     """
     run = run if isinstance(run, Run) else Run(run)
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
-    agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
     return play(
         agent.spec,
         {**run.experiment.env_settings, **(env_settings or {})},

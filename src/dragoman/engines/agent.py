@@ -29,6 +29,11 @@ class Agent:
         sampled: Draw actions from the policy instead of taking the likeliest.
         seed: Of the drawn actions.
         model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.trust`.
+
+    Raises:
+        ConfigError: The config names code that is not trusted.
 
     Attributes:
         spec: The environment.
@@ -44,7 +49,9 @@ class Agent:
         sampled: bool = False,
         seed: int = 0,
         model: LanguageModel | Tokenizer | None = None,
+        trust_code: bool = False,
     ) -> None:
+        run.require_trust(trust_code)
         weights = run.weights()
         # The reward is a matter of the training: playing needs no model for it.
         experiment = obeying(replace(run.experiment, reward=None), run.environment)

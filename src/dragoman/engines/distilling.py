@@ -29,6 +29,7 @@ def distill(
     seed: int = 0,
     onnx: bool = True,
     model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
     on_step: OnStep = lambda what, done, total: None,
 ) -> Distilled:
     """Train a small network on raw observations to act as a run's greedy policy does.
@@ -44,15 +45,19 @@ def distill(
         seed: Of environments, weights and mixture. Equal seeds give equal students.
         onnx: Write the ONNX file too.
         model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.trust`.
         on_step: Told after every step how far it is.
 
     Raises:
         SpaceError: Raw observations are text, or actions neither named nor real.
-        ConfigError: There is no episode to evaluate on.
+        ConfigError: There is no episode to evaluate on, or the run's config names code that is
+            not trusted.
         RunError: The folder is taken, or the run has no weights.
         MissingExtraError: ONNX needs the extra ``export``.
     """
     run = run if isinstance(run, Run) else Run(run)
+    run.require_trust(trust_code)
     out = Path(out)
     refuse_taken(out)
     if onnx:
@@ -63,7 +68,7 @@ def distill(
     # Refused before a model is loaded; whether actions are masked is not known yet.
     shape_of(env.observation_space, env.action_space, settings.hidden, masked=False)
     model = model if model is not None else reader_of(run.experiment, run.seed)
-    agent = Agent(run, seed=seed, model=model)
+    agent = Agent(run, seed=seed, model=model, trust_code=trust_code)
     found = teach(
         agent.act,
         agent.spec,

@@ -57,6 +57,7 @@ def export(
     merged: bool = False,
     *,
     model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
 ) -> Export:
     """Write what a run has trained to a new folder.
 
@@ -69,13 +70,17 @@ def export(
         out: Folder to make. It appears when all is written.
         merged: Write the model with the adapters worked into its weights too.
         model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.trust`.
 
     Raises:
-        ConfigError: There is nothing to merge, or nothing that the adapters could be loaded on.
+        ConfigError: There is nothing to merge, nothing that the adapters could be loaded on, or
+            the run's config names code that is not trusted.
         RunError: The folder is taken, or the run has no weights.
         MissingExtraError: Adapters need the extra ``tune``.
     """
     run = run if isinstance(run, Run) else Run(run)
+    run.require_trust(trust_code)
     out = Path(out)
     refuse_taken(out)
     how = _how(run)
@@ -121,7 +126,7 @@ def _how(run: Run) -> str | None:
 
 
 def _save_model(run: Run, loaded: Any, folder: Path, *, merged: bool, base: str | None) -> None:
-    policy: Any = Agent(run, model=loaded).policy
+    policy: Any = Agent(run, model=loaded, trust_code=True).policy  # asked for in `export`
     tuned = policy.policy.reader.model
     assert isinstance(tuned, TunedModel)
     if _how(run) == "full":

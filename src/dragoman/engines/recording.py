@@ -52,6 +52,7 @@ def record(
     most_steps: int = 1000,
     name: str | None = None,
     model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
     on_step: Callable[[int], None] = lambda steps: None,
 ) -> Recording:
     """Play a trained agent and record what it saw, weighed, did and earned.
@@ -68,16 +69,18 @@ def record(
         most_steps: Stop recording an episode after this many steps.
         name: What the page calls the run; its folder unless given.
         model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.trust`.
         on_step: Told the number of steps recorded so far.
 
     Raises:
-        ConfigError: A count is below one.
+        ConfigError: A count is below one, or the run's config names code that is not trusted.
         RunError: The run folder is missing, half-written or damaged.
     """
     for key, count in (("episodes", episodes), ("most_steps", most_steps)):
         if count < 1:
             raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
-    agent = Agent(run, sampled=sampled, seed=seed, model=model)
+    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
     if run.experiment.reward is not None and model is None:
         model = reader_of(run.experiment, run.seed)
     with _rendered(agent.spec, run.experiment) as stage:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dragoman.comparing.speed import WINDOW
 from dragoman.maths.bootstrap import Interval
@@ -153,7 +154,8 @@ def contents(results: Results, place: Path) -> dict[str, Any]:
         ],
         "versions": results.versions(),
         "replays": [
-            (name, Path(os.path.relpath(results.path / name, place)).as_posix())
+            # Quoted, since a folder may be called javascript:.
+            (name, quote(Path(os.path.relpath(results.path / name, place)).as_posix()))
             for name in results.replays()
         ],
     }

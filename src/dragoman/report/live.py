@@ -34,6 +34,11 @@ COSTS = {
 }
 
 
+def printable(text: str) -> Text:
+    """Return text of a folder for a terminal: its brackets and escape sequences mean nothing."""
+    return Text("".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text))
+
+
 def view(run: Run, *, now: float | None = None) -> RenderableType:
     """Return what there is to see of a training at this moment.
 
@@ -54,7 +59,7 @@ def view(run: Run, *, now: float | None = None) -> RenderableType:
         parts.append(Text("model: " + " · ".join(costs)))
     if last:
         parts.append(_numbers(last))
-    return Panel(Group(*parts), title=str(run.path), width=WIDTH + 4, title_align="left")
+    return Panel(Group(*parts), title=printable(str(run.path)), width=WIDTH + 4, title_align="left")
 
 
 def learning_curve(run: Run, *, height: int = 18) -> str | None:
@@ -82,7 +87,7 @@ def _headline(run: Run, now: float) -> Text:
     model = experiment.model.name if experiment.observe is not None else "no model"
     line = Text.assemble(
         (status, STATUS_STYLES[status]),
-        f"  {experiment.env} · {experiment.algorithm.name} · {model} · seed {run.seed}",
+        printable(f"  {experiment.env} · {experiment.algorithm.name} · {model} · seed {run.seed}"),
     )
     if run.environment.get("masks") == "ignored":
         line.append("\nignores which actions are admissible: its algorithm cannot", "yellow")
@@ -115,5 +120,5 @@ def _numbers(row: dict[str, Any]) -> Table:
     half = (len(shown) + 1) // 2
     for i in range(half):
         right = shown[half + i] if half + i < len(shown) else ("", "")
-        table.add_row(*shown[i], *right)
+        table.add_row(*map(printable, (*shown[i], *right)))
     return table

@@ -95,7 +95,12 @@ def _embedded(frame: Frame) -> str:
         return "data:image/webp;base64," + base64.b64encode(frame).decode("ascii")
     # Terminal colours carry meaning: FrozenLake marks the agent by one.
     console = Console(record=True, file=io.StringIO(), width=200, color_system="standard")
-    console.print(Text.from_ansi((frame or "").strip("\n")))
+    text = Text.from_ansi((frame or "").strip("\n"))
+    # A link of the terminal would become one of the page, to wherever an environment likes.
+    text.spans = [
+        one._replace(style=console.get_style(one.style).update_link(None)) for one in text.spans
+    ]
+    console.print(text)
     html = console.export_html(inline_styles=True, code_format="{code}")
     return "\n".join(line.rstrip() for line in html.splitlines())
 

@@ -6,6 +6,7 @@ A comparison asks the roles in use for their controls.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -60,4 +61,11 @@ def roles_of(experiment: Any) -> dict[str, Role]:
     """
     assert is_dataclass(experiment)
     values = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
-    return {name: value for name, value in values.items() if isinstance(value, Role)}
+    return {name: value for name, value in values.items() if _is_role(value)}
+
+
+def _is_role(value: Any) -> bool:
+    # Before Python 3.12 isinstance would ask for the properties, and so import a user's reward.
+    missing = object()
+    names = ("controls", "prior", "uses_model")
+    return all(inspect.getattr_static(value, name, missing) is not missing for name in names)

@@ -106,6 +106,11 @@ class Term:
         """Whether it asks the experiment's language model."""
         return self.model is None and asks_model(self.use)
 
+    @property
+    def may_use_model(self) -> bool:
+        """Whether it may ask the experiment's language model, told without importing it."""
+        return self.model is None and (self.use not in KNOWN or asks_model(self.use))
+
 
 @dataclass(frozen=True)
 class Reward:
@@ -144,6 +149,11 @@ class Reward:
     def uses_model(self) -> bool:
         """Whether one of the terms asks the experiment's language model."""
         return self.placebo is None and any(term.uses_model for term in self.terms.values())
+
+    @property
+    def may_use_model(self) -> bool:
+        """Whether one of the terms may ask the model, told without importing it."""
+        return self.placebo is None and any(term.may_use_model for term in self.terms.values())
 
     @classmethod
     def of(cls, use: str | Callable[..., Any], **settings: Any) -> Reward:

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import dragoman
 from dragoman.cli import app
+from dragoman.comparing.jobs import TrainJob
 from dragoman.comparing.results import write_results
-from dragoman.comparison import Comparison
+from dragoman.comparison import Comparison, Evaluated
 from dragoman.engines import record
 from dragoman.engines.distilling import distill
 from dragoman.engines.exporting import export
@@ -227,6 +228,21 @@ def test_what_a_user_has_trained_here_plays(
     elsewhere(tmp_path, monkeypatch)
     with pytest.raises(ConfigError, match="no note"):
         dragoman.evaluate(moved, 1)
+
+
+def test_a_comparison_evaluates_no_foreign_run(
+    evil: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(evil, tmp_path / "run")
+    elsewhere(tmp_path, monkeypatch)
+    # The user's own file names an environment that is harmless; the folder's config does not.
+    mine = run.experiment.replaced({"env": "CartPole-v1"}).to_dict()
+    job = TrainJob("model", 0, run.path, mine, Evaluated(episodes=1), None, threads=1)
+    with pytest.raises(ConfigError, match="no note"):
+        job.run(lambda steps: None)
+    assert not (run.path / "evaluation.json").exists()
+    replace(job, trust_code=True).run(lambda steps: None)
+    assert (run.path / "evaluation.json").is_file()
 
 
 def test_a_training_goes_on_where_no_note_can_be_left(

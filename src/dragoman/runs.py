@@ -2,7 +2,8 @@
 
 config.yaml           the experiment
 env.json              seed, versions, device, git state; under masks what became of action masks
-status.json           running | finished | interrupted | failed, and the steps taken
+status.json           running | finished | interrupted | failed and for which reason, and the
+                      steps taken
 metrics.jsonl         one row an update; wall-clock columns are named time/...
 episodes.jsonl        one row a finished episode, in the environment's own rewards
 critiques.jsonl       what a judge in text said of each text, where one judges
@@ -253,7 +254,8 @@ class RunWriter:
         if kind is None:
             self._set_status("finished")
         else:
-            self._set_status("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            status: Status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
+            self._set_status(status, f"{kind.__name__}: {error}".split("\n")[0])
 
     def metric(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``metrics.jsonl``."""
@@ -292,8 +294,9 @@ class RunWriter:
         self._files[name].write(json.dumps(row, default=float) + "\n")
         self._files[name].flush()
 
-    def _set_status(self, status: Status) -> None:
-        write_json(self.path / "status.json", {"status": status, "steps": self.steps})
+    def _set_status(self, status: Status, reason: str | None = None) -> None:
+        why = {} if reason is None else {"reason": reason}
+        write_json(self.path / "status.json", {"status": status, "steps": self.steps, **why})
 
 
 def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.errors import ModelError
-from dragoman.generation import Choice, Integer, Sampling
+from dragoman.generation import Choice, Generation, Integer, Sampling
 from dragoman.models.cache import CachedModel
 from dragoman.models.store import Store
 from dragoman.testing import ScriptedModel, check_model
@@ -220,3 +220,45 @@ def test_a_head_or_decoder_that_changes_scores_anew(architecture: str, part: str
         for weight in getattr(inner._model, part).parameters():
             weight.mul_(1.5)
     assert not np.allclose(cached.token_log_probs(*question)[0][0], before)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_nobody_can_write_into_the_memory(on_disk: bool, tmp_path: Path) -> None:
+    stores = [Store(tmp_path), Store(tmp_path)] if on_disk else [None, None]
+    first = CachedModel(shared_model(), store=stores[0])
+    for cached in (first, CachedModel(shared_model(), store=stores[1])):
+        for _ in range(2):
+            ((scores,),) = cached.token_log_probs(["ab"], [["cde"]])
+            (written,) = cached.generate(["ab cd"])
+            for array in (scores, written.log_probs):
+                with pytest.raises(ValueError, match="read-only"):
+                    array += 99
+            assert scores.tolist() == [-2, -3, -4]
+
+
+def test_a_models_own_arrays_stay_writable() -> None:
+    kept = np.zeros(2, np.float32)
+    inner = shared_model()
+    inner.generate = lambda *_, **__: [Generation("a b", kept, "stop")]
+    CachedModel(inner).generate(["a"])
+    kept += 1
+
+
+def test_forgetting_asks_the_model_again_and_keeps_the_books() -> None:
+    inner = shared_model()
+    cached = CachedModel(inner, budget_bytes=1000)
+    cached.encode(["a", "b"])
+    cached.forget()
+    cached.encode(["a", "b"])
+    assert inner.calls == [["a", "b"], ["a", "b"]]
+    assert (cached.hits, cached.misses) == (0, 4)
+
+
+def test_a_folder_that_cannot_be_made_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    cached = CachedModel(shared_model(), store=Store(tmp_path / "file" / "folder"))
+    for texts in (["a"], ["b", "a"], ["c"]):
+        np.testing.assert_array_equal(cached.encode(texts), shared_model().encode(texts))
+    assert caplog.text.count("going on without it") == 1

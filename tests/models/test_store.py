@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dragoman.errors import ConfigError
-from dragoman.models.store import Store
+from dragoman.models.store import FILE_NAME, Store, StoreSize
 
 WRITER = textwrap.dedent("""
     import sys
@@ -157,3 +158,76 @@ def test_a_forked_process_opens_the_file_for_itself(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "the child hangs"
         time.sleep(0.01)
     assert store.get([b"a", b"child"]) == {b"a": b"answer", b"child": b"answer"}
+
+
+def in_a_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "cache"
+
+
+def a_file_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (folder / "file").touch()
+    return folder / "file"
+
+
+def nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return Path("/proc/dragoman")  # which nobody may make, not even the superuser
+
+
+def a_folder_in_its_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (folder / FILE_NAME).mkdir()
+    return folder
+
+
+def forbidden(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    return folder / "cache"
+
+
+def full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    return folder / "cache"
+
+
+def damaged_for_good(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    (folder / FILE_NAME).write_bytes(b"this is no database" * 1000)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    return folder
+
+
+FOLDERS = [in_a_file, a_file_itself, nowhere, a_folder_in_its_place, forbidden, full]
+FOLDERS += [damaged_for_good]
+
+
+@pytest.mark.parametrize("make", FOLDERS, ids=lambda one: one.__name__)
+def test_a_folder_that_cannot_be_used_is_said_once(
+    make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(make(tmp_path, monkeypatch))
+    for _ in range(3):
+        store.put({b"a": b"answer"})
+        assert store.get([b"a"]) == {}
+        assert store.size() == StoreSize(0, 0)
+        store.clear()
+    assert caplog.text.count("going on without it") == 1
+
+
+def test_a_disk_that_fills_up_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path)
+    store.put({b"a": b"answer"})
+    store._open().execute("PRAGMA max_page_count = 8")
+    for i in range(3):
+        store.put({f"large {i}".encode(): bytes(2**20)})
+    assert caplog.text.count("full") == caplog.text.count("going on without it") == 1
+    assert store.get([b"a", b"large 0"]) == {b"a": b"answer"}

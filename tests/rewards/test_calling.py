@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dragoman.errors import ConfigError, ModelError, RewardError
+from dragoman.errors import BudgetError, ConfigError, ModelError, RewardError
 from dragoman.rewards.calling import Caller
 
 TEXTS = ["a", "bb", "the bad text", "dddd"]
@@ -100,3 +100,12 @@ def test_ctrl_c_is_no_failure_of_the_reward() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Caller.of("it", stopped)({"texts": TEXTS}, 4, "skip")
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_budget_that_is_used_up_is_never_skipped(on_error) -> None:
+    def spent(texts):
+        raise BudgetError("the budget is used up", cure="raise it")
+
+    with pytest.raises(BudgetError, match="used up"):
+        Caller.of("spent", spent)({"texts": ["a", "b"]}, 2, on_error)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import dragoman
-from dragoman.errors import RewardError
+from dragoman.errors import BudgetError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.models.catalog import _resolve
 from dragoman.runs import Run
@@ -90,6 +90,26 @@ def test_a_server_that_fails_is_named_with_reward_and_text(fault: str, tmp_path:
     assert run.critiques() == []
 
 
+@pytest.mark.parametrize("on_error", ["skip", "stop"])
+def test_a_budget_that_is_used_up_ends_the_training_and_keeps_it(
+    on_error: str, tmp_path: Path
+) -> None:
+    def dear(path: str, body: Any) -> Any:
+        return chat_answer(write(body["messages"][-1]["content"], 0), prompt_tokens=400)
+
+    with StubServer(dear) as stub:
+        model = {"name": "m", "server": stub.url, "tokens": 4000}
+        paid = experiment("critique", stub.url, on_error=on_error, model=model)
+        with pytest.raises(BudgetError, match="could exceed the budget"):
+            dragoman.train(paid, out=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert run.status == "failed"
+    status = json.loads((run.path / "status.json").read_text())
+    assert status["reason"].startswith("BudgetError: ")
+    assert 0 < run.steps < 64
+    assert len(dragoman.evaluate(run, 2).episodes) == 2
+
+
 @pytest.mark.parametrize("reward", REWARDS)
 def test_exchanges_recorded_with_a_real_server_replay(reward: str, tmp_path: Path) -> None:
     exchanges = recorded(JUDGES)
@@ -106,9 +126,11 @@ def test_exchanges_recorded_with_a_real_server_replay(reward: str, tmp_path: Pat
 
 
 def check_critiques(run: Run, asked: int) -> None:
-    """Every text has a critique, or is counted as one whose answer could not be read."""
+    """Every text has a critique, or is counted at each visit as one that could not be read."""
     said = [row["critique"] for row in run.critiques()]
-    assert len(said) + run.last_metrics()["reward_skipped/critique"] == asked
+    unread = asked - len(said)
+    assert unread <= run.last_metrics()["reward_skipped/critique"] <= 64 + 2 * unread
+    assert (unread > 0) == (run.last_metrics()["reward_skipped/critique"] > 0)
     assert all(" of 10)" in one for one in said)
 
 

@@ -85,6 +85,17 @@ class CachedModel:
         cost.texts_remembered += self._texts_remembered
         return cost
 
+    def forget(self) -> None:
+        """Forget every answer in memory, and have the model forget what it has kept.
+
+        For changes that a fingerprint does not see, see `TorchModel.forget`. Answers on disk
+        belong to the fingerprint: keep none of a model whose fingerprint cannot tell its answers.
+        """
+        self._answers.clear()
+        self._bytes = 0
+        if hasattr(self.model, "forget"):
+            self.model.forget()
+
     def encode(
         self,
         texts: Sequence[str],
@@ -112,7 +123,7 @@ class CachedModel:
     def token_log_probs(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
     ) -> list[list[FloatArray]]:
-        """Return log-probs of tokens, as `ScoringModel.token_log_probs` does.
+        """Return log-probs of tokens, as `ScoringModel.token_log_probs` does, read-only.
 
         Raises:
             ModelError: The wrapped model cannot score.
@@ -144,6 +155,7 @@ class CachedModel:
         """Return one text for each prompt, as `GeneratingModel.generate` does.
 
         Drawn texts are remembered like greedy ones, since the seed in ``sampling`` names the draw.
+        Their log-probs are read-only.
 
         Raises:
             ModelError: The wrapped model cannot generate.
@@ -155,7 +167,8 @@ class CachedModel:
         def compute(new: list[int]) -> Iterable[Generation]:
             asked = [prompts[i] for i in new]
             found = generate(asked, sampling=sampling, constraint=constraint)
-            return checked_generations(self.name, found, asked)
+            written = checked_generations(self.name, found, asked)
+            return [replace(one, log_probs=np.array(one.log_probs)) for one in written]
 
         return self._look_up(GENERATION, keys, compute)
 
@@ -199,7 +212,8 @@ class CachedModel:
                 self.store.put({_digest(key): packing.pack(one) for key, one in computed.items()})
             known |= computed
         for key in places:
-            self._remember(key, known[key], packing.size(known[key]))
+            answer = packing.freeze(known[key])
+            self._remember(key, answer, packing.size(answer))
         self.misses += len(new)
         self.hits += len(keys) - len(new)
         counts = [1] * len(keys) if counts is None else counts

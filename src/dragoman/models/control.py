@@ -45,6 +45,13 @@ class TextReader:
         added = self._tokenizer.added_tokens_decoder
         return {one.content: int(i) for i, one in added.items() if _is_control(one)}
 
+    @functools.cached_property
+    def definition(self) -> str:
+        """The tokenizer's definition in Rust, or else its vocabulary, when it was first read."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        # Tokenizers without a backend in Rust are known by their class and vocabulary.
+        return str(backend.to_str() if backend else sorted(self._tokenizer.get_vocab().items()))
+
     def ids(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
         """Return the token ids of each text.
 
@@ -111,10 +118,9 @@ class TextReader:
         Renamed among the added tokens and in the model's vocabulary: a Unigram model, and any
         after a normalisation, would find them there. Ids and everything else stay.
         """
-        own = getattr(self._tokenizer, "backend_tokenizer", None)
-        if own is None:
+        if getattr(self._tokenizer, "backend_tokenizer", None) is None:
             return None
-        renamed = tokenizers.Tokenizer.from_str(_rename(own.to_str(), self._names))
+        renamed = tokenizers.Tokenizer.from_str(_rename(self.definition, self._names))
         moved = [t for t, i in self.control.items() if renamed.token_to_id(self._names[t]) != i]
         if moved:
             raise ModelError(

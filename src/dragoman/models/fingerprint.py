@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 from dragoman.models.tokens import Tokens
+from dragoman.models.weights import adapter_states
 
 
 def fingerprint(model: Any, tokens: Tokens) -> str:
-    """Return a digest of weights, precision, configuration and tokenizer, as hexadecimal.
+    """Return a digest of everything in a model that decides its answers, as hexadecimal.
 
-    Where the model was loaded from does not count, so a copy has the same fingerprint.
+    That is weights, precision, configuration, tokenizer, how attention is computed, which tokens
+    end a text, and which adapters take part and how much. Where the model was loaded from does
+    not count, so a copy has the same fingerprint.
 
     Args:
         model: A model of Transformers.
@@ -24,8 +27,19 @@ def fingerprint(model: Any, tokens: Tokens) -> str:
     for about_loading in ("_name_or_path", "transformers_version"):
         config.pop(about_loading, None)
     digest.update(repr((type(model).__name__, sorted(config.items(), key=str))).encode())
+    attention = getattr(model.config, "_attn_implementation", None)
+    digest.update(repr((attention, end_tokens(model, tokens), adapter_states(model))).encode())
     digest.update(tokens.definition().encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def end_tokens(model: Any, tokens: Tokens) -> tuple[int, ...]:
+    """Return the tokens that end a text: those of the model's settings, or the tokenizer's."""
+    settings = getattr(model, "generation_config", None)
+    ends = getattr(settings, "eos_token_id", None)
+    if ends is None:
+        ends = tokens.end
+    return () if ends is None else tuple(ends) if isinstance(ends, list) else (int(ends),)

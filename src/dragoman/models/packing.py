@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -26,11 +26,19 @@ class Packing(Generic[T]):
         size: Bytes that an answer takes in memory, without its key.
         pack: An answer to bytes.
         unpack: Bytes to an equal answer.
+        arrays: The arrays of an answer.
     """
 
     size: Callable[[T], int]
     pack: Callable[[T], bytes]
     unpack: Callable[[bytes], T]
+    arrays: Callable[[T], Iterable[FloatArray]]
+
+    def freeze(self, answer: T) -> T:
+        """Make an answer read-only, and return it: the memory's own arrays are handed out."""
+        for array in self.arrays(answer):
+            array.flags.writeable = False
+        return answer
 
 
 def _pack_arrays(arrays: Arrays) -> bytes:
@@ -60,9 +68,11 @@ ARRAYS = Packing[Arrays](
     size=lambda arrays: sum(row.nbytes for row in arrays),
     pack=_pack_arrays,
     unpack=_unpack_arrays,
+    arrays=lambda arrays: arrays,
 )
 GENERATION = Packing[Generation](
     size=lambda answer: 4 * len(answer.text) + 40 * len(answer.tokens) + answer.log_probs.nbytes,
     pack=_pack_generation,
     unpack=_unpack_generation,
+    arrays=lambda answer: (answer.log_probs,),
 )

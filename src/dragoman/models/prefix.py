@@ -74,9 +74,9 @@ class PrefixMemory:
         """
         if not tokens or depth == 0:
             return None
-        version = self._stack.weights_version()
+        version = self._stack.weights.mark()
         if version != self._version:
-            self._known.clear()
+            self.forget()
             self._version = version
         limit = min(map(len, tokens)) - 1
         first = tokens[0][:limit]
@@ -92,6 +92,10 @@ class PrefixMemory:
         if shared < MINIMUM_TOKENS:
             return None
         return self._compute(tuple(first[:shared]), depth)
+
+    def forget(self) -> None:
+        """Forget all heads."""
+        self._known.clear()
 
     def _best_match(self, start: list[int], depth: int) -> tuple[Prefix | None, int]:
         best, longest, found = None, 0, None

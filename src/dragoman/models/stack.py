@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -14,11 +13,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from dragoman.errors import ModelError
+from dragoman.models.weights import Weights
 
 KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
 """What the tokens before have left for attention: one ``(B, heads, T, size)`` pair a block."""
-
-_VERSION = operator.attrgetter("_version")
 
 
 class Stack:
@@ -36,6 +34,7 @@ class Stack:
     def __init__(self, module: Any, num_layers: int, name: str) -> None:
         self.module = module
         self.name = name
+        self.weights = Weights(module.modules)
         self.blocks = find_blocks(module, num_layers)
         accepted = inspect.signature(module.forward).parameters
         # Keys and values are for what comes after; an encoder alone may know no such switch.
@@ -93,18 +92,6 @@ class Stack:
         )
         masks = getattr(config, "_attn_implementation", None) in ("sdpa", "eager")
         return self.continues and self._takes_positions and whole and masks
-
-    def weights_version(self) -> tuple[int, int]:
-        """Return a mark that changes when weights are written in place or moved.
-
-        It is asked on every call, so it looks at PyTorch's own counters, not at the numbers.
-        Who adds parameters to a model, as adapters do, makes a new `Stack` of it.
-        """
-        return weights_version(self._weights)
-
-    @functools.cached_property
-    def _weights(self) -> list[Tensor]:
-        return counting_weights(self.module)
 
     def run(
         self,
@@ -206,9 +193,7 @@ class Stack:
         return kinds[0]
 
     def _leave_at(self, depth: int | None, inputs: dict[str, Any]) -> Tensor:
-        if self.module.training:
-            # Dropout would make two readings of one text differ.
-            self.module.eval()
+        self.weights.settle()
         if depth is None or depth == self.num_layers:
             last: Tensor = self.module(**inputs).last_hidden_state
             return last
@@ -240,19 +225,6 @@ class _DepthReached(Exception):
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self.hidden = hidden
-
-
-def counting_weights(module: nn.Module) -> list[Tensor]:
-    """Return the weights that count how often they are written.
-
-    Tensors made in inference mode do not; they cannot be trained either.
-    """
-    return [p for p in module.parameters() if not p.is_inference()]
-
-
-def weights_version(weights: Sequence[Tensor]) -> tuple[int, int]:
-    """Return a mark that changes when these tensors are written in place or moved."""
-    return sum(map(_VERSION, weights)), sum(map(Tensor.data_ptr, weights))
 
 
 def find_blocks(module: nn.Module, count: int) -> nn.ModuleList:

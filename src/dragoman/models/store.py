@@ -25,6 +25,8 @@ LIMIT_BYTES = 4 * 2**30
 PAGE_ROWS = 500
 """Keys asked for in one query; SQLite allows no fewer than 999."""
 
+_FAULTS = (sqlite3.DatabaseError, OSError)
+
 LOCK_SECONDS = 30.0
 _SCHEMA = "CREATE TABLE IF NOT EXISTS answers (id INTEGER PRIMARY KEY, key BLOB UNIQUE, value BLOB)"
 
@@ -47,8 +49,9 @@ class Store:
 
     Beyond the limit the answers written first are forgotten. Each answer carries a checksum
     over itself and its key: one that does not fit is taken as unknown, and computed again. A
-    file that is damaged as a whole is started anew. What cannot be written (a full disk, a lock
-    held too long) is left out with a warning, since every answer can be computed again.
+    file that is damaged as a whole is started anew. What cannot be read or written (a folder that
+    cannot be made, a full disk, a lock held too long) is left out, since every answer can be
+    computed again; a warning says so once.
 
     Args:
         folder: Folder of its file; made where missing.
@@ -69,6 +72,7 @@ class Store:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
+        self._warned: set[str] = set()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the answers that are known, and whole, by key."""
@@ -86,7 +90,7 @@ class Store:
                             log.warning("%s: an answer is damaged and is computed again", self.path)
                         else:
                             found[key] = value
-            except sqlite3.DatabaseError as error:
+            except _FAULTS as error:
                 self._recover(error)
         return found
 
@@ -104,31 +108,31 @@ class Store:
                         rows,
                     )
                     self._evict(connection)
-            except sqlite3.DatabaseError as error:
+            except _FAULTS as error:
                 self._recover(error)
 
     def size(self) -> StoreSize:
         """Return how much it holds."""
-        if not self.path.is_file():
-            return StoreSize(0, 0)
         with self._lock:
             try:
+                if not self.path.is_file():
+                    return StoreSize(0, 0)
                 connection = self._open()
                 (entries,) = connection.execute("SELECT COUNT(*) FROM answers").fetchone()
                 return StoreSize(int(entries), _used_bytes(connection))
-            except sqlite3.DatabaseError as error:
+            except _FAULTS as error:
                 self._recover(error)
                 return StoreSize(0, 0)
 
     def clear(self) -> None:
         """Forget every answer and give the disk space back."""
-        if self.path.is_file():
-            with self._lock:
-                try:
+        with self._lock:
+            try:
+                if self.path.is_file():
                     self._open().execute("DELETE FROM answers")
                     self._open().execute("VACUUM")
-                except sqlite3.DatabaseError as error:
-                    self._recover(error)
+            except _FAULTS as error:
+                self._recover(error)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -167,14 +171,23 @@ class Store:
                 (excess,),
             )
 
-    def _recover(self, error: sqlite3.DatabaseError) -> None:
-        if isinstance(error, sqlite3.OperationalError):
-            log.warning("%s: going on without it: %s", self.path, error)
+    def _recover(self, error: Exception) -> None:
+        if isinstance(error, sqlite3.OperationalError | OSError):
+            self._warn(f"going on without it: {error}")
             return
         log.warning("%s is damaged and is started anew: %s", self.path, error)
         self.close()
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        except OSError as refusal:
+            self._warn(f"going on without it: {refusal}")
+
+    def _warn(self, message: str) -> None:
+        """Warn of one kind of trouble once: it is met at every answer."""
+        if message not in self._warned:
+            self._warned.add(message)
+            log.warning("%s: %s", self.path, message)
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:

@@ -77,10 +77,23 @@ class Tokens:
 
     def definition(self) -> str:
         """Return everything that decides how texts are cut, as text."""
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        # Tokenizers without a backend in Rust are known by their class and vocabulary.
-        own = backend.to_str() if backend else sorted(self._tokenizer.get_vocab().items())
-        return f"{type(self._tokenizer).__name__} {own}"
+        around = self._ids(["", "a"], special=True)
+        known = (self.marks(), around, sorted(self._reader.control), self._chat_template)
+        return f"{type(self._tokenizer).__name__} {known} {self._reader.definition}"
+
+    def marks(self) -> tuple[int | None, ...]:
+        """Return the tokens that stand for the start, the end and the unknown."""
+        own = self._tokenizer
+        return own.bos_token_id, own.eos_token_id, own.unk_token_id
+
+    def forget(self) -> None:
+        """Read the tokenizer again, which may have been changed."""
+        self._reader = TextReader(self._tokenizer, self.name)
+        self.__dict__.pop("_closing", None)
+
+    @property
+    def _chat_template(self) -> Any:
+        return getattr(self._tokenizer, "chat_template", None)
 
     def of(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, with the special tokens the tokenizer adds.
@@ -124,7 +137,7 @@ class Tokens:
         Raises:
             ModelError: The tokenizer has no chat template, or one that rewrites the text.
         """
-        if not getattr(self._tokenizer, "chat_template", None):
+        if not self._chat_template:
             raise ModelError(
                 f"{self.name!r} has no chat template",
                 cure="set act.chat to false, or use a model that was trained to chat",

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import copy
 import functools
+import weakref
+from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dragoman.errors import ConfigError, ModelError, did_you_mean
+from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.batching import pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
-from dragoman.models.fingerprint import fingerprint
+from dragoman.models.fingerprint import end_tokens, fingerprint
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import FlopRates, Meter, chain_contexts
+from dragoman.models.pooling import POOLINGS, check_pooling
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer
-from dragoman.models.stack import Stack, counting_weights, expand, find_blocks, weights_version
+from dragoman.models.stack import Stack, expand, find_blocks
 from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
+from dragoman.models.weights import Weights
 from dragoman.models.writing import Writer
 from dragoman.types import Cost, FloatArray, Pooling
+
+DIGESTS = 8
+"""Fingerprints kept at a time: of a model whose adapters are turned on and off, for example."""
 
 
 class TorchModel:
@@ -55,7 +62,9 @@ class TorchModel:
         self._meter = Meter(*self._flop_rates())
         self._prefixes = PrefixMemory(self._stack, self._meter)
         self._hidden_size = int(config.hidden_size)
-        self._digest: tuple[object, str] | None = None
+        self._digests: OrderedDict[object, str] = OrderedDict()
+        self._trunks: weakref.WeakSet[Trunk] = weakref.WeakSet()
+        self._weights = Weights(model.modules)
 
     @property
     def name(self) -> str:
@@ -64,15 +73,32 @@ class TorchModel:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of weights, precision, configuration and tokenizer.
+        """Digest of everything that decides its answers; taken again when that has changed.
 
-        It takes some tenths of a second, and is taken again only when the weights have changed.
+        That takes some tenths of a second. After a write through ``.data``, call `forget`.
         """
         # Of all weights: those of a head or a decoder decide scores and texts.
-        version = weights_version(self._weights)
-        if self._digest is None or self._digest[0] != version:
-            self._digest = version, fingerprint(self._model, self._tokens)
-        return self._digest[1]
+        ends = end_tokens(self._model, self._tokens)
+        mark = (self._weights.mark(), self._tokens.marks(), ends)
+        if mark not in self._digests:
+            self._digests[mark] = fingerprint(self._model, self._tokens)
+            if len(self._digests) > DIGESTS:
+                self._digests.popitem(last=False)
+        return self._digests[mark]
+
+    def forget(self) -> None:
+        """Forget everything that was computed with the weights and the tokenizer.
+
+        For changes that are not seen by themselves: weights written through ``.data``, a forward
+        with other code or hooks, a tokenizer with other tokens.
+        """
+        self._digests.clear()
+        self._prefixes.forget()
+        self._tokens.forget()
+        for trunk in self._trunks:
+            trunk.clear()
+        for name in ("_known_head", "_writer"):
+            self.__dict__.pop(name, None)
 
     @property
     def hidden_size(self) -> int:
@@ -169,7 +195,7 @@ class TorchModel:
             ModelError: A text is longer than the model's context, or has no token at all.
         """
         depth = self._depth(layer)
-        _check_pooling(pooling)
+        check_pooling(pooling)
         with self._meter.call(len(texts)):
             distinct = list(dict.fromkeys(texts))
             tokens = self._tokens.of(distinct)
@@ -179,7 +205,7 @@ class TorchModel:
             rests = [ids[shared:] for ids in tokens]
             for rows in plan_batches([len(ids) for ids in rests]):
                 hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
-                pooled = [_POOLINGS[name](hidden, is_real, prefix) for name in pooling]
+                pooled = [POOLINGS[name](hidden, is_real, prefix) for name in pooling]
                 features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
             self._meter.shared(shared * len(rests))
             self._meter.blocks(sum(map(len, rests)), self._contexts(rests, shared), depth)
@@ -261,10 +287,7 @@ class TorchModel:
         return self._tokens.continuations(prompt, candidates)
 
     def chat(self, text: str) -> ChatPrompt:
-        """Return a text as what a user says in a chat, up to where the answer begins.
-
-        Only the template's own control tokens are control tokens; those in the text are text.
-        """
+        """Return a text as what a user says, up to where the answer begins; see `Tokens.chat`."""
         return self._tokens.chat(text)
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
@@ -307,11 +330,21 @@ class TorchModel:
 
     def trunk(self, top: int, *, budget_bytes: int = 2**30) -> Trunk:
         """Return what trains the top blocks and keeps what those below have made; see `Trunk`."""
-        return Trunk(self._stack, top, budget_bytes=budget_bytes)
+        made = Trunk(self._stack, top, budget_bytes=budget_bytes)
+        self._trunks.add(made)
+        return made
+
+    @property
+    def _head(self) -> Head:
+        # Another than before where somebody has put it there, such as an adapter's.
+        if self._known_head[0] is not self._model.get_output_embeddings():
+            del self._known_head
+        return self._known_head[1]
 
     @functools.cached_property
-    def _head(self) -> Head:
-        return Head(self._model, self._stack)
+    def _known_head(self) -> tuple[Any, Head]:
+        self._weights.settle()
+        return self._model.get_output_embeddings(), Head(self._model, self._stack)
 
     def _score_causal(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
         scorer = CausalScorer(self._stack, self._head, self._prefixes, self._meter)
@@ -321,10 +354,6 @@ class TorchModel:
         scorer = Seq2SeqScorer(self._model, self._stack, self._meter)
         candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
         return scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
-
-    @functools.cached_property
-    def _weights(self) -> list[Tensor]:
-        return counting_weights(self._model)
 
     @functools.cached_property
     def _writer(self) -> Writer:
@@ -369,34 +398,3 @@ class TorchModel:
                 past=expand(prefix.keys_values, len(tokens)) if prefix else None,
             )
         return hidden.float(), is_real
-
-
-def _last(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
-    return hidden[torch.arange(len(hidden), device=hidden.device), is_real.sum(dim=1) - 1]
-
-
-def _mean(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
-    total = (hidden * is_real.unsqueeze(-1)).sum(dim=1)
-    count = is_real.sum(dim=1, keepdim=True)
-    if prefix is None:
-        return total / count
-    return (total + prefix.hidden.sum(dim=0)) / (count + len(prefix))
-
-
-def _first(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
-    return hidden[:, 0] if prefix is None else prefix.hidden[:1].expand(len(hidden), -1)
-
-
-_POOLINGS = {"last": _last, "mean": _mean, "first": _first}
-
-
-def _check_pooling(pooling: Sequence[Pooling]) -> None:
-    known = get_args(Pooling)
-    for name in pooling:
-        if name not in known:
-            raise ConfigError(
-                f"there is no pooling {name!r}{did_you_mean(name, known)}",
-                cure=f"choose from {', '.join(known)}",
-            )
-    if not pooling:
-        raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from dragoman.errors import ConfigError
 from dragoman.models.rows import Layout, Row, lay_out
-from dragoman.models.stack import Stack, weights_version
+from dragoman.models.stack import Stack
+from dragoman.models.weights import Weights
 
 
 class Trunk:
@@ -52,6 +53,7 @@ class Trunk:
         self._budget_bytes = budget_bytes
         self._reuses = self._below > 0 and stack.splits
         self._known: dict[Row, Tensor] = {}
+        self._weights = Weights(self._parts_below)
         self._version: object = None
         self.kept_bytes = 0
         self.rows_reused = 0
@@ -136,13 +138,22 @@ class Trunk:
         """Return the weights that the trunk depends on: embeddings and lower blocks."""
         blocks = self._stack.blocks
         lower = [p for block in blocks[: self._below] for p in block.parameters()]
-        in_blocks = {id(module) for module in blocks.modules()}
-        tables = [
-            module.weight
+        return [*(table.weight for table in self._tables()), *lower]
+
+    def _tables(self) -> list[nn.Embedding]:
+        """Return the embeddings, which stand below the blocks."""
+        in_blocks = {id(module) for module in self._stack.blocks.modules()}
+        return [
+            module
             for module in self._stack.module.modules()
             if isinstance(module, nn.Embedding) and id(module) not in in_blocks
         ]
-        return [*tables, *lower]
+
+    def _parts_below(self) -> list[nn.Module]:
+        """Return what makes the trunk: embeddings and lower blocks, and what holds them."""
+        blocks = self._stack.blocks
+        lower = [part for block in blocks[: self._below] for part in block.modules()]
+        return [self._stack.module, blocks, *self._tables(), *lower]
 
     def _check(self) -> None:
         """Refuse lower weights that are trained, and forget what older ones have made."""
@@ -153,7 +164,7 @@ class Trunk:
                 f"{self._stack.num_layers - self._below} blocks are trainable",
                 cure="freeze the embeddings and the lower blocks, or raise top",
             )
-        version = weights_version(weights)
+        version = self._weights.mark()
         if version != self._version:
             self.clear()
             self._version = version

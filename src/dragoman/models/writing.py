@@ -6,7 +6,6 @@ the choice of each token, made so that a text depends on its own prompt and sett
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.maths.seeding import derive_seed
 from dragoman.models.batching import FORWARD_TOKENS, pad_right, plan_batches
 from dragoman.models.constraints import Constrainer, Guide
+from dragoman.models.fingerprint import end_tokens
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix
 from dragoman.models.stack import Stack, expand
@@ -53,7 +53,7 @@ class Writer:
         self._tokens = tokens
         self._stack = stack
         self._meter = meter
-        self._end_tokens = _end_tokens(model, tokens)
+        self._constrainers: dict[tuple[int, ...], Constrainer] = {}
         self._is_seq2seq = bool(model.config.is_encoder_decoder)
 
     def write(
@@ -85,10 +85,11 @@ class Writer:
                 texts[row] = text
         return texts
 
-    @functools.cached_property
-    def _constrainer(self) -> Constrainer:
-        vocabulary = self._model.get_output_embeddings().weight.shape[0]
-        return self._tokens.constrainer(self._end_tokens, vocabulary)
+    def _guide(self, constraint: Constraint, ends: tuple[int, ...]) -> Guide:
+        if ends not in self._constrainers:
+            vocabulary = self._model.get_output_embeddings().weight.shape[0]
+            self._constrainers[ends] = self._tokens.constrainer(ends, vocabulary)
+        return self._constrainers[ends].guide(constraint)
 
     def _write(
         self,
@@ -97,8 +98,10 @@ class Writer:
         constraint: Constraint | None,
         prefix: Prefix | None,
     ) -> list[Generation]:
-        guides = [self._constrainer.guide(constraint) for _ in prompts] if constraint else None
-        chooser = _Chooser(prompts, self._tokens, self._end_tokens, sampling, guides)
+        # Of this moment: whoever changes the model's settings changes its texts.
+        ends = end_tokens(self._model, self._tokens)
+        guides = [self._guide(constraint, ends) for _ in prompts] if constraint else None
+        chooser = _Chooser(prompts, self._tokens, ends, sampling, guides)
         shared = len(prefix) if prefix else 0
         ids, is_real = self._lay_out(prompts, shared)
         extra: dict[str, Any] = {}
@@ -283,14 +286,6 @@ def choose(log_probs: Tensor, draws: Tensor, temperature: float, top_p: float) -
 def _draws(prompt: list[int], sampling: Sampling) -> NDArray[np.float64]:
     seed = derive_seed("write", sampling.seed, *prompt)
     return np.random.default_rng(seed).random(sampling.max_tokens)
-
-
-def _end_tokens(model: Any, tokens: Tokens) -> tuple[int, ...]:
-    """Return the tokens that end a text: those of the model's settings, or the tokenizer's."""
-    ends = model.generation_config.eos_token_id
-    if ends is None:
-        ends = tokens.end
-    return () if ends is None else tuple(ends) if isinstance(ends, list) else (int(ends),)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.describe.numbers import plain
-from dragoman.errors import ConfigError, ModelError, RewardError, did_you_mean
+from dragoman.errors import BudgetError, ConfigError, ModelError, RewardError, did_you_mean
 from dragoman.types import BoolArray, RewardFunction
 
 GIVEN = (
@@ -99,6 +99,7 @@ class Caller:
 
         Raises:
             RewardError: It failed, and ``on_error`` is ``stop``.
+            BudgetError: A budget is used up, which every later call would meet, too.
         """
         values, problems = self._tried(given, count)
         is_failed = np.array([bool(problem) for problem in problems], dtype=np.bool_)
@@ -117,6 +118,8 @@ class Caller:
         """Return the numbers, and what is wrong with each of them: nothing where it is empty."""
         try:
             found = self.function(**{name: given[name] for name in self.takes})
+        except BudgetError:
+            raise
         # Users write rewards, and whatever theirs raises must name the reward and the text.
         except Exception as error:
             if count > 1 and not isinstance(error, ModelError) and "memory" not in self.takes:

@@ -7,12 +7,13 @@ import functools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, RewardError
 from dragoman.maths.shaping import Schedule, shaping
 from dragoman.rewards.calling import Caller
 from dragoman.roles.reward import Term
@@ -137,17 +138,24 @@ class RunningTerm:
 
         Raises:
             ConfigError: It is no function of the text, or says the same of nearly all of them.
+            RewardError: It failed on all of them.
         """
         if not self.caller.is_potential or "observations" in self.caller.takes:
             raise ConfigError(
                 f"rescale of the reward {self.name!r} is on, but it is no function of the text",
                 cure="set rescale to false",
             )
-        values = self._called({"texts": texts, "model": self.model}, len(texts))
+        values, is_failed = self._called({"texts": texts, "model": self.model}, len(texts))
+        values = values[~is_failed]
+        if not len(values):
+            raise RewardError(
+                f"the reward {self.name!r} failed on all of {len(texts)} texts of random play",
+                cure="mend the reward, or set rescale to false",
+            )
         low, high = np.quantile(values, QUANTILES).tolist()
         if high == low:
             raise ConfigError(
-                f"the reward {self.name!r} says {low:.6g} of nearly all of {len(texts)} texts of "
+                f"the reward {self.name!r} says {low:.6g} of nearly all of {len(values)} texts of "
                 "random play, which no scale tells apart",
                 cure="ask for something in which states differ, or set rescale to false",
             )
@@ -191,20 +199,23 @@ class RunningTerm:
     def _of_states(self, states: States) -> NDArray[np.float64]:
         """Return the number of each state by itself, asking for each text once."""
         if "observations" in self.caller.takes:
-            return self._called(self._given(states), len(states))
+            return self._called(self._given(states), len(states))[0]
         texts = states.texts
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         known = {text: self._known[text] for text in texts if text in self._known}
         if new:
-            values = self._called({"texts": new, "model": self.model}, len(new))
+            values, is_failed = self._called({"texts": new, "model": self.model}, len(new))
             known |= dict(zip(new, values.tolist(), strict=True))
-            for text in new:
-                self._known[text] = known[text]
+            # A failure is no answer: the next visit asks again.
+            self._known.update((text, known[text]) for text in compress(new, ~is_failed))
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return np.array([known[text] for text in texts])
 
-    def _called(self, given: Mapping[str, Any], count: int) -> NDArray[np.float64]:
+    def _called(
+        self, given: Mapping[str, Any], count: int
+    ) -> tuple[NDArray[np.float64], BoolArray]:
+        """Return a number for each of ``count`` texts, 0 where it failed, and where that was."""
         values, is_failed = self.caller(given, count, self.term.on_error)
         values = np.where(is_failed, 0.0, (values - self.low) / self.span)
         self.skipped += int(is_failed.sum())
@@ -215,7 +226,7 @@ class RunningTerm:
                     self.said[text] = said
                     row = {"reward": self.name, "text": text, "value": float(value)}
                     self.on_said({**row, "critique": said})
-        return values
+        return values, is_failed
 
     def _given(self, states: States) -> dict[str, Any]:
         given: dict[str, Any] = {"model": self.model, "observations": list(states.observations)}
@@ -241,7 +252,7 @@ class RunningTerm:
         given["memory"] = [self._memory[i] for i in steps.envs]
         if "actions" in self.caller.takes:
             given["actions"] = action_texts()
-        return self._called(given, len(steps.envs))
+        return self._called(given, len(steps.envs))[0]
 
     def _visits(self, steps: Steps) -> NDArray[np.float64]:
         """Count the texts that were reached, and return how often each was in its episode."""

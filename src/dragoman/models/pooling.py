@@ -1,0 +1,46 @@
+"""From the hidden states of a text's tokens to one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.models.prefix import Prefix
+from dragoman.types import Pooling
+
+
+def _last(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
+    return hidden[torch.arange(len(hidden), device=hidden.device), is_real.sum(dim=1) - 1]
+
+
+def _mean(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
+    total = (hidden * is_real.unsqueeze(-1)).sum(dim=1)
+    count = is_real.sum(dim=1, keepdim=True)
+    if prefix is None:
+        return total / count
+    return (total + prefix.hidden.sum(dim=0)) / (count + len(prefix))
+
+
+def _first(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
+    return hidden[:, 0] if prefix is None else prefix.hidden[:1].expand(len(hidden), -1)
+
+
+POOLINGS = {"last": _last, "mean": _mean, "first": _first}
+"""Hidden states ``(B, T, H)``, which are real ``(B, T)`` and their shared head, to ``(B, H)``."""
+
+
+def check_pooling(pooling: Sequence[Pooling]) -> None:
+    """Check that there are poolings, and none but these."""
+    known = get_args(Pooling)
+    for name in pooling:
+        if name not in known:
+            raise ConfigError(
+                f"there is no pooling {name!r}{did_you_mean(name, known)}",
+                cure=f"choose from {', '.join(known)}",
+            )
+    if not pooling:
+        raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")

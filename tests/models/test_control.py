@@ -10,6 +10,7 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from dragoman.errors import ConfigError, ModelError
+from dragoman.generation import Choice, Json
 from dragoman.models.cache import CachedModel
 from dragoman.models.control import TextReader
 from dragoman.models.store import Store
@@ -229,3 +230,9 @@ def test_no_candidates_are_no_scores(architecture: str, tmp_path) -> None:
         features, log_probs = tuned([Text(tuple(cut.prompt))])
     assert features.shape == (1, model.hidden_size)
     assert log_probs[0].shape == (0,)
+
+
+@pytest.mark.parametrize("constraint", [Choice(("a\ud800", "b")), Json('{"const": "\\ud800"}')])
+def test_half_of_a_pair_in_a_constraint_is_named(constraint) -> None:
+    with pytest.raises(ModelError, match="cannot be kept: .*unexpected end of hex escape"):
+        tiny.make("llama").generate(["push"], constraint=constraint)

@@ -73,10 +73,14 @@ class Constrainer:
         Raises:
             ModelError: The constraint cannot be kept, for example for its JSON schema.
         """
-        matcher = llguidance.LLMatcher(self._tokenizer, _grammar(constraint))
-        if matcher.is_error():
+        try:
+            matcher = llguidance.LLMatcher(self._tokenizer, _grammar(constraint))
+            problem = matcher.get_error() if matcher.is_error() else None
+        except ValueError as error:
+            problem = str(error)
+        if problem is not None:
             raise ModelError(
-                f"the constraint {constraint!r} cannot be kept: {matcher.get_error()}",
+                f"the constraint {constraint!r} cannot be kept: {problem}",
                 cure="simplify the constraint",
             )
         return Guide(matcher)

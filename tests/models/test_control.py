@@ -234,5 +234,5 @@ def test_no_candidates_are_no_scores(architecture: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("constraint", [Choice(("a\ud800", "b")), Json('{"const": "\\ud800"}')])
 def test_half_of_a_pair_in_a_constraint_is_named(constraint) -> None:
-    with pytest.raises(ModelError, match="cannot be kept: .*unexpected end of hex escape"):
+    with pytest.raises(ModelError, match=r"cannot be kept: .*unexpected end of hex escape"):
         tiny.make("llama").generate(["push"], constraint=constraint)

@@ -110,7 +110,7 @@ def whole_steps(experiment: Experiment) -> int:
 def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
     """Return the algorithm's settings, with defaults that fit the number of steps.
 
-    What is named stays as it is. Says beforehand what will not be as one would expect.
+    What is named stays as it is.
 
     Args:
         experiment: Its steps, copies and algorithm.
@@ -119,50 +119,54 @@ def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: There are fewer steps than copies.
     """
-    steps, copies = whole_steps(experiment), experiment.num_envs
-    if steps < experiment.steps:
-        _warn(
-            f"the training takes {steps:,} steps of {experiment.steps:,}, since {copies} copies of "
-            f"the environment step together; make steps a multiple of num_envs"
-        )
-    if experiment.algorithm.name in POLICY_GRADIENT:
-        return _on_policy(experiment.algorithm.name, named, steps, copies)
-    return _off_policy(experiment.algorithm.name, named, steps, copies)
-
-
-def _on_policy(name: str, named: Mapping[str, Any], steps: int, copies: int) -> dict[str, Any]:
+    name, steps, copies = experiment.algorithm.name, whole_steps(experiment), experiment.num_envs
     settings = dict(named)
+    if name not in POLICY_GRADIENT:
+        settings.setdefault("buffer_size", BUFFER_SIZE)
+        settings.setdefault("learning_starts", min(100, steps // UPDATES))
+        if name == "dqn":
+            # Stable-Baselines3's 10,000 steps would leave a short training's target as drawn.
+            often = max(min(10_000, steps // UPDATES), copies)
+            settings.setdefault("target_update_interval", often)
+        return settings
     if "n_steps" not in settings:
         each = max(min(ROLLOUT, steps // UPDATES) // copies, 1 if copies > 1 else 2)
         # A power of two, so that rollouts fall into equal batches.
         each = 2 ** (each.bit_length() - 1)
         settings["n_steps"] = min(each, 5) if name == "a2c" else each
-    rollout = settings["n_steps"] * copies
-    if rollout > steps:
-        _warn(
-            f"a rollout is {settings['n_steps']:,} steps of {copies} copies, more than the "
-            f"{steps:,} steps asked for: it is cut there, and the training is a single update; "
-            "lower algorithm.settings.n_steps, or leave it out"
-        )
     if name == "ppo" and "batch_size" not in settings:
         # The largest equal parts up to Stable-Baselines3's own 64; all of it where it has none.
+        rollout = settings["n_steps"] * copies
         sizes = (size for size in range(BATCH, BATCH // 4, -1) if rollout % size == 0)
         settings["batch_size"] = next(sizes, rollout)
     return settings
 
 
-def _off_policy(name: str, named: Mapping[str, Any], steps: int, copies: int) -> dict[str, Any]:
-    settings = {"buffer_size": BUFFER_SIZE, "learning_starts": min(100, steps // UPDATES), **named}
-    if name == "dqn":
-        # Stable-Baselines3's 10,000 steps would leave a short training's target as it was drawn.
-        often = max(min(10_000, steps // UPDATES), copies)
-        settings.setdefault("target_update_interval", often)
-    if settings["learning_starts"] >= steps:
+def warn_of_steps(experiment: Experiment, settings: Mapping[str, Any]) -> None:
+    """Say before a training starts what does not fit its number of steps.
+
+    Args:
+        experiment: Its steps, copies and algorithm.
+        settings: What `fitted` returned.
+    """
+    steps, copies = whole_steps(experiment), experiment.num_envs
+    if steps < experiment.steps:
         _warn(
-            f"learning_starts is {settings['learning_starts']:,}, and the training ends after "
-            f"{steps:,} steps: it learns nothing; lower algorithm.settings.learning_starts"
+            f"the training takes {steps:,} steps of {experiment.steps:,}, since {copies} copies of "
+            "the environment step together; make steps a multiple of num_envs"
         )
-    return settings
+    if experiment.algorithm.name not in POLICY_GRADIENT:
+        if settings["learning_starts"] >= steps:
+            _warn(
+                f"learning_starts is {settings['learning_starts']:,}, and the training ends after "
+                f"{steps:,} steps: it learns nothing; lower algorithm.settings.learning_starts"
+            )
+    elif settings["n_steps"] * copies > steps:
+        _warn(
+            f"a rollout is {settings['n_steps']:,} steps of {copies} copies, more than the "
+            f"{steps:,} steps asked for: it is cut there, and the training is a single update; "
+            "lower algorithm.settings.n_steps, or leave it out"
+        )
 
 
 def waits_for_episodes(algorithm: OffPolicyAlgorithm) -> bool:

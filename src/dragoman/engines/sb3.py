@@ -40,6 +40,7 @@ from dragoman.engines.rollouts import (
     WholeTD3,
     fitted,
     waits_for_episodes,
+    warn_of_steps,
     whole_steps,
 )
 from dragoman.engines.tuning import TUNED, Tuning
@@ -101,6 +102,7 @@ def build(
         settings |= fitted(experiment, settings_of(experiment))
         if issubclass(kind, OnPolicyAlgorithm):
             refuse_rollout(observations, settings["n_steps"], env.num_envs)
+        warn_of_steps(experiment, settings)
         rate = settings.get("learning_rate")
         if isinstance(rate, Mapping):
             settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})

@@ -39,11 +39,13 @@ clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.installed-demo: pyproject.toml constraints.txt
+	@echo 'setting up $(VENV), once: a minute or two'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[gguf]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
+	@echo 'setting up $(VENV), once: some minutes'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_every_recipe_loads_its_model_in_what_the_machine_is_fast_in(
             assert isinstance(model.model, TorchModel)
             assert model.model.dtype == getattr(torch, fast)
     assert not caplog.records
+
+
+def test_every_recipe_has_its_minutes_in_the_table() -> None:
+    page = (ROOT / "recipes/README.md").read_text()
+    _, _, table = page.partition("| recipe | AVX2 | AVX-512 with bfloat16 | AMX |\n")
+    listed = re.findall(r"^\| (\S+) (?:\| [^|]+){3}\|$", table.partition("\n\n")[0], re.M)
+    files = (ROOT / "recipes").rglob("*.yaml")
+    names = [str(file.relative_to(ROOT / "recipes").with_suffix("")) for file in files]
+    assert sorted(listed) == sorted(names)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

@@ -71,7 +71,8 @@ def offer_wheel(monkeypatch: pytest.MonkeyPatch, content: bytes = CONTENT) -> li
 
 def test_a_folder_is_loaded_as_it_is(tmp_path: Path) -> None:
     folder = tiny.save("gpt2", tmp_path / "tiny")
-    model = load_model(str(folder))
+    # In sixteen bits, the fast ones of some processors, batches differ by more than a rounding.
+    model = load_model(str(folder), dtype="float32")
     assert model.name == str(folder)
     check_model(model)
 

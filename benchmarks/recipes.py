@@ -1,0 +1,146 @@
+"""How long each recipe trains on this machine, one after the other, as a user would run it.
+
+    python benchmarks/recipes.py [NAME ...] [--out benchmarks/results]
+
+A name is a recipe's path below recipes/ without its ending: ``smollm2-cartpole``, ``tasks/cvrp``.
+Of a comparison the first arm is trained, with seed 0 and without the memory on disk. The table
+goes into ``OUT/recipes_KIND.md``, where KIND is what the processor multiplies matrices with. Rows
+that are there already are kept, so that a stopped measurement goes on; remove one to measure it
+again. The machine should do nothing else: the load before each training stands beside its minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from dragoman.cli.train import parse_overrides
+from dragoman.comparison_file import read_comparison
+from dragoman.experiment import Experiment
+from dragoman.models.hardware import fast_dtype
+from dragoman.runs import Run, describe_machine
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+KINDS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512 with bfloat16",
+    "avx512_f": "AVX-512",
+    "avx2": "AVX2",
+}
+"""What PyTorch calls a capability, the best first."""
+COLUMNS = ("recipe", "steps", "minutes", "steps a second", "last 50 episodes", "load before")
+
+
+def kind() -> tuple[str, str]:
+    """Return what this processor multiplies matrices with: for a file's name, and in words."""
+    able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    for name, words in KINDS.items():
+        if able.get(name):
+            return name, words
+    return platform.machine(), platform.machine()
+
+
+def names() -> list[str]:
+    """Return every recipe, single trainings first."""
+    single = [*sorted(RECIPES.glob("*.yaml")), *sorted(RECIPES.glob("tasks/*.yaml"))]
+    files = [*single, *sorted(RECIPES.glob("acting/*.yaml"))]
+    files += sorted(RECIPES.glob("comparisons/*.yaml"))
+    return [str(file.relative_to(RECIPES).with_suffix("")) for file in files]
+
+
+def experiment_of(name: str, overrides: Mapping[str, Any]) -> Experiment:
+    """Return the experiment of a recipe, or that of a comparison's first arm."""
+    file = RECIPES / f"{name}.yaml"
+    if "base" not in yaml.safe_load(file.read_text()):
+        return Experiment.from_yaml(file, overrides)
+    comparison = read_comparison(file, overrides=overrides)
+    first = comparison.experiment(next(iter(comparison.arms)))
+    # What another training has read would cost this one nothing.
+    return first.replaced({"model.disk_cache": False, **overrides})
+
+
+def measured(name: str, overrides: Mapping[str, Any]) -> list[str]:
+    """Train a recipe in a process of its own, and return its row."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, out = Path(folder, "experiment.yaml"), Path(folder, "run")
+        experiment = experiment_of(name, overrides)
+        file.write_text(experiment.to_yaml())
+        load = os.getloadavg()[0]
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "dragoman", "train", str(file), "--out", str(out)]
+        done = subprocess.run(command, cwd=RECIPES.parent, capture_output=True, text=True)
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            said = next((line for line in done.stderr.splitlines() if "rror" in line), "no message")
+            return [name, f"{experiment.steps:,}", f"failed: {said.replace('|', '/')}", "", "", ""]
+        run = Run(out)
+        steps, returns = run.steps, [episode["return"] for episode in run.episodes()[-50:]]
+    mean = f"{np.mean(returns):.3g}" if returns else "none ended"
+    rate = f"{steps / seconds:.3g}"
+    return [name, f"{steps:,}", f"{seconds / 60:.1f}", rate, mean, f"{load:.1f}"]
+
+
+def rows_of(file: Path) -> dict[str, list[str]]:
+    """Return the rows of a table that was written before, by recipe; failures are left out."""
+    if not file.is_file():
+        return {}
+    lines = [line.strip("| ") for line in file.read_text().splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.split(" |")] for line in lines[1:]]
+    return {row[0]: row for row in rows if not row[2].startswith("failed")}
+
+
+def write(file: Path, rows: Mapping[str, list[str]], words: str) -> None:
+    """Write the table, recipes in their own order."""
+    machine = describe_machine()
+    head = (
+        f"Minutes of `dragoman train`, loading included, on {os.cpu_count()} cores of "
+        f"{machine['processor']}, {words}: models compute in {fast_dtype('cpu')}. "
+        f"torch {torch.__version__}. One training each, seed 0.\n\n"
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(head + "\n".join(lines_of(rows)) + "\n")
+
+
+def lines_of(rows: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield "|---" * len(COLUMNS) + "|"
+    for name in names():
+        if name in rows:
+            yield f"| {' | '.join(rows[name])} |"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; all unless given")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(names()):
+        parser.error(f"no recipes: {sorted(unknown)}; there are {names()}")
+    if options.overrides and options.out == parser.get_default("out"):
+        parser.error("with --set it is not the recipe that is measured: give another --out")
+    name_of_kind, words = kind()
+    file = options.out / f"recipes_{name_of_kind}.md"
+    rows = rows_of(file)
+    for name in options.names or names():
+        if name not in rows:
+            rows[name] = measured(name, parse_overrides(options.overrides))
+            write(file, rows, words)
+        print(" | ".join(rows[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

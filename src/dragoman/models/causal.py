@@ -1,18 +1,20 @@
 """Log-probs of candidate texts: the scorer, written once.
 
-Three ways to one answer, which is that of a plain full-sequence log-softmax a candidate:
+Four ways to one answer, which is that of a plain full-sequence log-softmax a candidate:
 
 packed     one forward for many prompts. A row is a prompt and, side by side behind it, its
            candidates as a tree of tokens, so that what two candidates begin with is computed
            once and last tokens not at all. A mask shows each token its own past only.
 expanded   where an architecture takes no mask of ours: the prompt once, then each candidate on
-           a copy of the prompt's keys and values. No padding, no positions: right for any.
+           a copy of the prompt's keys and values.
+whole      where it keeps no keys and values either: each candidate behind the whole prompt.
 seq2seq    the encoder reads each prompt once, the decoder each candidate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ModelError
-from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.batching import equal_batches, pad_right, plan_batches
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row, lay_out, rows_of, wanted
@@ -45,15 +47,32 @@ class Head:
 
     def __init__(self, model: Any, stack: Stack) -> None:
         self._linear = model.get_output_embeddings()
-        self._cap = getattr(model.config, "final_logit_softcapping", None)
-        ids = torch.tensor([[1, 2]], device=stack.device)
+        names = ("final_logit_softcapping", "logits_soft_cap")
+        self._cap = next((c for c in (getattr(model.config, n, None) for n in names) if c), None)
+        self._scale = 1.0
+        ids = torch.tensor([[1, 2, 3]], device=stack.device)
         with torch.inference_mode():
-            expected, got = model(ids).logits[0].float(), self.logits(stack.run(ids)[0])
-        if not torch.allclose(got, expected, rtol=0.05, atol=0.05 * float(expected.abs().max())):
+            expected, hidden = model(ids).logits[0].float(), stack.run(ids)[0]
+            self._scale = self._fit(self._linear(hidden).float(), expected)
+            got = self.logits(hidden)
+        tolerance = _tolerance(stack.dtype)
+        if not torch.allclose(got, expected, 0, tolerance * float(expected.abs().max())):
             raise ModelError(
                 f"{stack.name!r} changes its logits in a way that is not known here",
-                cure="use an architecture whose head is linear, with or without a soft cap",
+                cure="use an architecture whose head is linear, with or without a factor or a "
+                "soft cap",
             )
+
+    def _fit(self, linear: Tensor, expected: Tensor) -> float:
+        """Return the one factor between the linear map and the logits, 1 where that is near."""
+        if self._cap:
+            expected = torch.atanh((expected / self._cap).clamp(-0.999, 0.999)) * self._cap
+        # What the cap has all but flattened says little about the factor.
+        x, y = linear.double().flatten(), expected.double().flatten()
+        if self._cap:
+            x, y = x[y.abs() < self._cap], y[y.abs() < self._cap]
+        scale = float((x @ y) / (x @ x).clamp_min(1e-12))
+        return 1.0 if abs(scale - 1) < _tolerance(self._linear.weight.dtype) / 10 else scale
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return float32 logits ``(R, V)`` of hidden states ``(R, H)``."""
@@ -90,6 +109,7 @@ class Head:
         return found
 
     def _capped(self, logits: Tensor) -> Tensor:
+        logits = logits if self._scale == 1 else logits * self._scale
         return torch.tanh(logits / self._cap) * self._cap if self._cap else logits
 
 
@@ -111,17 +131,25 @@ class CausalScorer:
 
     def score(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
         """Return for each prompt and candidate the log-probs ``(n,)`` of its tokens."""
-        if not self._stack.continues:
+        if not self._stack.is_causal:
             raise ModelError(
-                f"{self._stack.name!r} keeps no keys and values, so it cannot score candidates",
+                f"{self._stack.name!r} reads both ways, so it cannot score what follows a prompt",
                 cure="use a causal or an encoder-decoder transformer",
             )
+        stack = self._stack
+        rows = (row for one in work for row in rows_of(one.prompt, one.candidates))
+        longest = max(map(len, rows), default=0)
         with torch.inference_mode():
-            prefix = self._prefixes.find([one.prompt for one in work], self._stack.num_layers)
+            packs, continues = stack.packs_at(longest), stack.continues_at(longest)
+            if not stack.pads_at(longest) or not (continues or packs):
+                return self._whole(work)
+            prefix = None
+            if continues:
+                prefix = self._prefixes.find([one.prompt for one in work], stack.num_layers)
             shared = len(prefix) if prefix else 0
             self._meter.shared(shared * len(work))
             rests = [Continuations(one.prompt[shared:], one.candidates) for one in work]
-            if self._stack.packs:
+            if packs:
                 return self._packed(rests, prefix)
             return [self._expanded(one, prefix) for one in rests]
 
@@ -176,10 +204,36 @@ class CausalScorer:
         self._book_expanded(len(one.prompt), lengths, len(prefix) if prefix else 0)
         if not lengths:
             return []
-        flat = torch.cat([states[k, :n] for k, n in enumerate(lengths)])
-        tokens = torch.tensor([t for candidate in one.candidates for t in candidate], device=device)
-        found = self._head.in_parts(flat, torch.arange(len(tokens), device=device), tokens)
-        return _cut(found, lengths)
+        tokens = [token for candidate in one.candidates for token in candidate]
+        return _cut(self._predict([states[k, :n] for k, n in enumerate(lengths)], tokens), lengths)
+
+    def _whole(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
+        owned = [(one.prompt, candidate) for one in work for candidate in one.candidates]
+        rows = [[*prompt, *candidate[:-1]] for prompt, candidate in owned]
+        lengths = [len(row) for row in rows]
+        scores: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(rows)
+        pads = self._stack.pads_at(max(lengths, default=0))
+        for batch in plan_batches(lengths) if pads else equal_batches(lengths):
+            ids, _ = pad_right([rows[i] for i in batch])
+            hidden = self._stack.run(ids.to(self._stack.device))
+            counts = [len(owned[i][1]) for i in batch]
+            ends = [lengths[i] for i in batch]
+            states = [h[end - n : end] for h, end, n in zip(hidden, ends, counts, strict=True)]
+            tokens = [token for i in batch for token in owned[i][1]]
+            for i, found in zip(batch, _cut(self._predict(states, tokens), counts), strict=True):
+                scores[i] = found
+        self._meter.blocks(sum(lengths), sum(chain_contexts(0, length) for length in lengths))
+        self._meter.head(sum(len(candidate) for _, candidate in owned))
+        bounds = np.cumsum([0, *(len(one.candidates) for one in work)])
+        return [scores[a:b] for a, b in pairwise(bounds)]
+
+    def _predict(self, states: Sequence[Tensor], tokens: Sequence[int]) -> FloatArray:
+        """Return the log-prob of each token after the hidden state at its place, end to end."""
+        device = self._stack.device
+        wanted_tokens = torch.tensor(tokens, device=device)
+        return self._head.in_parts(
+            torch.cat(list(states)), torch.arange(len(tokens), device=device), wanted_tokens
+        )
 
     def _book_expanded(self, prompt: int, lengths: list[int], shared: int) -> None:
         contexts = chain_contexts(shared, prompt)
@@ -187,6 +241,11 @@ class CausalScorer:
         tokens = prompt + sum(lengths) - len(lengths)
         self._meter.blocks(tokens, contexts)
         self._meter.head(sum(lengths))
+
+
+def _tolerance(dtype: torch.dtype) -> float:
+    """Return how far logits of one head may lie apart, over the largest."""
+    return 1e-3 if dtype in (torch.float32, torch.float64) else 2e-2
 
 
 def _split(

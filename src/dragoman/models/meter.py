@@ -38,12 +38,17 @@ class FlopRates:
             config: The configuration of the model.
             head: The linear map from hidden states to logits, if there is one.
         """
-        looked_up = sum(m.weight.numel() for m in blocks.modules() if isinstance(m, nn.Embedding))
-        weights = sum(p.numel() for p in blocks.parameters() if p.dim() > 1) - looked_up
-        heads = config.num_attention_heads
+        modules = [module for one in blocks for module in one.modules()]
+        looked_up = sum(m.weight.numel() for m in modules if isinstance(m, nn.Embedding))
+        # Block by block, since an architecture may run one many times.
+        weights = sum(p.numel() for one in blocks for p in one.parameters() if p.dim() > 1)
+        weights -= looked_up
+        # An architecture without attention has no heads; one with a number a block lists them.
+        heads = getattr(config, "num_attention_heads", 0)
+        heads = heads if isinstance(heads, int) else max(heads)
         # Not every configuration says it; T5 calls it d_kv.
         size = getattr(config, "head_dim", None) or getattr(config, "d_kv", None)
-        width = heads * (size or config.hidden_size // heads)
+        width = heads * (size or config.hidden_size // heads) if heads else 0
         return cls(
             layers=len(blocks),
             block=2 * weights / len(blocks),

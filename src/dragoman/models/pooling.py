@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from dragoman.errors import ConfigError, did_you_mean
+from dragoman.errors import ConfigError, ModelError, did_you_mean
 from dragoman.models.prefix import Prefix
 from dragoman.types import Pooling
 
@@ -44,3 +44,13 @@ def check_pooling(pooling: Sequence[Pooling]) -> None:
             )
     if not pooling:
         raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")
+
+
+def check_states(hidden: Tensor, shape: tuple[int, ...], name: str) -> None:
+    """Check that hidden states have the shape ``(B, T, H)``, as not all layers of all models do."""
+    if hidden.shape != shape:
+        raise ModelError(
+            f"a layer of {name!r} holds numbers of shape {tuple(hidden.shape)} for {shape[0]} "
+            f"texts of {shape[1]} tokens, not {shape[2]} a token",
+            cure="leave layer unset, or choose another, such as -2",
+        )

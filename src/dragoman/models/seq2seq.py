@@ -8,14 +8,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from dragoman.errors import ModelError
 from dragoman.models.batching import pad_right, plan_batches
-from dragoman.models.meter import Meter
-from dragoman.models.stack import Stack
+from dragoman.models.meter import FlopRates, Meter
+from dragoman.models.stack import Stack, find_blocks
+from dragoman.models.trying import attempt, company_matters, find_context, same
 from dragoman.types import FloatArray, Pooling
+
+
+def flop_rates(model: Any, blocks: nn.ModuleList) -> tuple[FlopRates, FlopRates | None]:
+    """Return what blocks and head of a model take, and what its decoder takes if it has one."""
+    config = model.config
+    rates = FlopRates.of(blocks, config, model.get_output_embeddings())
+    if not config.is_encoder_decoder:
+        return rates, None
+    names = ("num_decoder_layers", "decoder_layers")
+    layers = next((n for n in (getattr(config, name, None) for name in names) if n), len(blocks))
+    return rates, FlopRates.of(find_blocks(model.get_decoder(), layers), config)
 
 
 class Seq2SeqScorer:
@@ -27,7 +39,8 @@ class Seq2SeqScorer:
         meter: Where its work is booked.
 
     Raises:
-        ModelError: The model does not say which token its decoder starts with.
+        ModelError: The model does not say which token its decoder starts with, or its decoder
+            does not go on from what its encoder has made.
     """
 
     def __init__(self, model: Any, stack: Stack, meter: Meter) -> None:
@@ -41,6 +54,33 @@ class Seq2SeqScorer:
                 cure="set it in the model's config.json to the token its decoder was trained with",
             )
         self._start = int(start)
+        # One token more for the decoder, which tells its tables from those of the encoder.
+        self._context = find_context(
+            lambda ids: self._plain(ids[:, :2], ids),
+            getattr(model.config, "max_position_embeddings", None),
+            stack.name,
+        )
+        if not attempt(f"the decoder of {stack.name}", self._agrees):
+            raise ModelError(
+                f"the decoder of {stack.name!r} does not go on from kept states of its encoder",
+                cure="use another encoder-decoder model, or this one to encode only",
+            )
+
+    def _plain(self, ids: Tensor, decoded: Tensor) -> Tensor:
+        device = self._stack.device
+        logits: Tensor = self._model(
+            input_ids=ids.to(device), decoder_input_ids=decoded.to(device), use_cache=False
+        ).logits
+        return logits
+
+    def _agrees(self) -> bool:
+        """Return whether log-probs are those of a plain forward of encoder and decoder."""
+        ids = torch.tensor([[5, 6, 7]], device=self._stack.device)
+        is_real = torch.ones_like(ids, dtype=torch.bool)
+        found, _ = self._decoded(self._stack.run(ids, is_real=is_real), is_real, [[[5, 6]]])
+        logits = self._plain(ids, torch.tensor([[self._start, 5]]))
+        expected = torch.log_softmax(logits.float(), dim=-1)[0, [0, 1], [5, 6]]
+        return same(found[0], expected.to(logits.dtype), exact=1e-3)
 
     def score(
         self, prompts: Sequence[list[int]], candidates: Sequence[Sequence[list[int]]]
@@ -56,7 +96,8 @@ class Seq2SeqScorer:
             len(prompt) + sum(map(len, own))
             for prompt, own in zip(prompts, candidates, strict=True)
         ]
-        for batch in plan_batches(lengths):
+        pads = self._stack.pads_at(max(map(len, prompts), default=0))
+        for batch in plan_batches(lengths) if pads else [[i] for i in range(len(prompts))]:
             found = self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
             for i, answer in zip(batch, found, strict=True):
                 scores[i] = answer
@@ -81,6 +122,8 @@ class Seq2SeqScorer:
             to end.
         """
         device = self._stack.device
+        if len(prompts) > 1 and not self._stack.pads_at(max(map(len, prompts))):
+            raise company_matters(self._stack.name, max(map(len, prompts)))
         ids, is_real = pad_right(prompts)
         ids, is_real = ids.to(device), is_real.to(device)
         encoded = self._stack.run(ids, is_real=is_real)
@@ -116,6 +159,13 @@ class Seq2SeqScorer:
         """Return log-probs of the tokens of all candidates ``(C, L)``, and their numbers."""
         rows = [i for i, own in enumerate(candidates) for _ in own]
         texts = [tokens for own in candidates for tokens in own]
+        longest = max(map(len, texts))
+        if self._context is not None and longest > self._context:
+            raise ModelError(
+                f"a candidate of {longest} tokens is longer than the {self._context} tokens that "
+                f"the decoder of {self._stack.name!r} reads",
+                cure="give shorter candidates, or use a model with a longer context",
+            )
         targets, own = pad_right(texts)
         targets, own = targets.to(encoded.device), own.to(encoded.device)
         inputs = torch.cat([torch.full_like(targets[:, :1], self._start), targets[:, :-1]], dim=1)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from dragoman.errors import ModelError
+from dragoman.models.trying import Trials, attempt, find_context, same
 from dragoman.models.weights import Weights
 
 KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
@@ -22,13 +24,19 @@ KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
 class Stack:
     """A causal or bidirectional stack of blocks, without a head, as Transformers builds it.
 
-    It knows by itself what its architecture allows, so that nothing above it asks for names of
-    architectures.
+    It finds out by itself what its architecture allows, by trying it when it is first asked, so
+    that nothing above it asks for names of architectures.
 
     Args:
         module: The stack.
         num_layers: Number of its blocks.
         name: What the model was loaded by.
+
+    Attributes:
+        context: Most tokens that it reads, if it has such a limit.
+
+    Raises:
+        ModelError: It has no such blocks, or does not read token ids.
     """
 
     def __init__(self, module: Any, num_layers: int, name: str) -> None:
@@ -42,7 +50,12 @@ class Stack:
         # Transformers 5.2 and later say "cache".
         names = ("cache", "past_key_values")
         self.cache_name = next((name for name in names if name in accepted), None)
-        self._takes_positions = "position_ids" in accepted
+        self._trials = Trials(self)
+        self.context = find_context(
+            lambda ids: self.run(ids.to(self.device), depth=0),
+            getattr(module.config, "max_position_embeddings", None),
+            name,
+        )
 
     @property
     def num_layers(self) -> int:
@@ -68,14 +81,22 @@ class Stack:
         One block tells, so that asking costs next to nothing.
         """
         ids = torch.tensor([[1, 2, 3], [1, 2, 4]], device=self.device)
+        is_real = torch.ones_like(ids, dtype=torch.bool)
         with torch.inference_mode():
-            hidden = self.run(ids, depth=1, is_real=torch.ones_like(ids, dtype=torch.bool))
-        return bool(torch.allclose(hidden[0, :2], hidden[1, :2], rtol=1e-3, atol=1e-3))
+            hidden = self.run(ids, depth=1, is_real=is_real)
+            if hidden.shape[:-1] != ids.shape:  # an architecture may hand on more than a vector
+                hidden = self.run(ids, is_real=is_real)
+        return same(hidden[0, :2], hidden[1, :2])
 
     @property
     def continues(self) -> bool:
         """Whether it can go on from keys and values that were computed before."""
-        return self.cache_name is not None and self.is_causal
+        return self.continues_at(0)
+
+    def continues_at(self, length: int) -> bool:
+        """Return whether that holds for texts of so many tokens; tried once a length."""
+        able = self.cache_name is not None and self.is_causal
+        return able and self._trials.continues(length)
 
     @property
     def packs(self) -> bool:
@@ -83,15 +104,20 @@ class Stack:
 
         That takes a mask of our own, the same in every block, and positions of our own.
         """
-        config = self.module.config
-        kinds = getattr(config, "layer_types", None)
-        whole = (
-            set(kinds) == {"full_attention"}
-            if kinds
-            else getattr(config, "sliding_window", None) is None
-        )
-        masks = getattr(config, "_attn_implementation", None) in ("sdpa", "eager")
-        return self.continues and self._takes_positions and whole and masks
+        return self.is_causal and self._trials.packs(0)
+
+    def packs_at(self, length: int) -> bool:
+        """Return whether that holds for rows of so many tokens; tried once a length."""
+        return self.packs and self.pads_at(length) and self._trials.packs(length)
+
+    def pads_at(self, length: int) -> bool:
+        """Return whether a text is what it is alone beside one of so many tokens."""
+        return self._trials.pads(length)
+
+    def forget(self) -> None:
+        """Forget what was tried, where hooks or another code may have changed it."""
+        self._trials = Trials(self)
+        self.__dict__.pop("is_causal", None)
 
     def run(
         self,
@@ -148,28 +174,31 @@ class Stack:
         inputs = {"input_ids": ids, str(self.cache_name): cache, "use_cache": True}
         hidden = self._leave_at(depth, inputs)
         run = self.num_layers if depth is None else depth
+        if len(cache.layers) < run:
+            raise ModelError(
+                f"{self.name!r} keeps no keys and values in some of its blocks",
+                cure="read whole texts with this architecture",
+            )
         return hidden, [(layer.keys, layer.values) for layer in cache.layers[:run]]
 
-    @functools.cached_property
-    def splits(self) -> bool:
-        """Whether blocks can go on from hidden states that were computed before.
+    def splits_at(self, begin: int) -> bool:
+        """Return whether the blocks from ``begin`` up can go on from hidden states kept before.
 
         Found by trying, since an architecture may hand more from block to block than those.
         """
         ids = torch.tensor([[1, 2, 3]], device=self.device)
-        with torch.inference_mode():
-            whole = self.run(ids)
-            parts = [
-                self.run(ids, above=(begin, self.run(ids, depth=begin)))
-                for begin in range(1, self.num_layers)
-            ]
-        return all(torch.equal(part, whole) for part in parts)
+
+        def equal() -> bool:
+            part = self.run(ids, above=(begin, self.run(ids, depth=begin)))
+            return torch.equal(part, self.run(ids))
+
+        return attempt(f"kept hidden states of {self.name}", equal)
 
     @contextmanager
     def _standing_for(self, begin: int, hidden: Tensor) -> Iterator[None]:
         """Let the lower blocks answer with known hidden states instead of computing."""
         answer = (hidden,) if self._answers_with_tuple else hidden
-        lower = list(self.blocks)[:begin]
+        lower = dict.fromkeys(list(self.blocks)[:begin])  # an architecture may use a block twice
         for block in lower:
             # Set on the instance, where it hides the method of the class until it is deleted.
             block.forward = lambda *args, **kwargs: answer
@@ -198,12 +227,16 @@ class Stack:
             last: Tensor = self.module(**inputs).last_hidden_state
             return last
 
+        block = self.blocks[depth]
+        turns = itertools.count(1 - sum(other is block for other in self.blocks[:depth]))
+
         # The forward is left by an exception at the wanted depth, which works for every
         # architecture without knowing how it builds its masks and positions.
         def leave(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            raise _DepthReached(arguments[0] if arguments else named["hidden_states"])
+            if next(turns) == 1:
+                raise _DepthReached(arguments[0] if arguments else named["hidden_states"])
 
-        handle = self.blocks[depth].register_forward_pre_hook(leave, with_kwargs=True)
+        handle = block.register_forward_pre_hook(leave, with_kwargs=True)
         try:
             self.module(**inputs)
         except _DepthReached as reached:
@@ -228,11 +261,57 @@ class _DepthReached(Exception):
 
 
 def find_blocks(module: nn.Module, count: int) -> nn.ModuleList:
-    """Return the list of ``count`` blocks inside a module."""
-    for part in module.modules():
-        if isinstance(part, nn.ModuleList) and len(part) == count:
+    """Return the list of ``count`` blocks inside a module, as they are run."""
+    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
+    for part in lists:
+        if len(part) == count:
             return part
+    # An architecture may run one block many times, as ALBERT does.
+    for part in lists:
+        run = _as_run(module, part)
+        if len(run) == count:
+            return nn.ModuleList(run)
     raise ModelError(
         f"{type(module).__name__} has no list of {count} transformer blocks",
         cure="use a model of a transformer architecture",
     )
+
+
+def _as_run(module: nn.Module, part: nn.ModuleList) -> list[nn.Module]:
+    """Return the members of a list in the order in which a forward runs them."""
+    run: list[nn.Module] = []
+    handles = [one.register_forward_pre_hook(lambda own, _: run.append(own)) for one in part]
+    ids = torch.tensor([[1, 2, 3]], device=next(module.parameters()).device)
+
+    def forward() -> bool:
+        module(input_ids=ids)
+        return True
+
+    try:
+        return run if attempt(f"reading with {type(module).__name__}", forward) else []
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def find_stack(model: Any, name: str) -> Any:
+    """Return the part of a model of Transformers that makes hidden states of token ids.
+
+    Raises:
+        ModelError: Its configuration is not that of a language model.
+    """
+    for needed in ("num_hidden_layers", "hidden_size"):
+        if not isinstance(getattr(model.config, needed, None), int):
+            raise ModelError(
+                f"the configuration of {name!r} has no {needed}, as that of a model of more "
+                "than texts",
+                cure="use a causal, an encoder or an encoder-decoder language model",
+            )
+    if model.config.is_encoder_decoder:
+        return model.get_encoder()
+    base = model.base_model
+    if base is not model or model.get_output_embeddings() is None:
+        return base
+    # A model that was cut out of a larger one may name its own stack otherwise.
+    children = [child for child in model.children() if isinstance(child, PreTrainedModel)]
+    return children[0] if children else base

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
-from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.batching import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import end_tokens, fingerprint
 from dragoman.models.hardware import choose_threads
-from dragoman.models.meter import FlopRates, Meter, chain_contexts
-from dragoman.models.pooling import POOLINGS, check_pooling
+from dragoman.models.meter import Meter, chain_contexts
+from dragoman.models.pooling import POOLINGS, check_pooling, check_states
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
-from dragoman.models.seq2seq import Seq2SeqScorer
-from dragoman.models.stack import Stack, expand, find_blocks
+from dragoman.models.seq2seq import Seq2SeqScorer, flop_rates
+from dragoman.models.stack import Stack, expand, find_stack
 from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
 from dragoman.models.weights import Weights
@@ -55,11 +55,10 @@ class TorchModel:
         config = model.config
         self._is_seq2seq = bool(config.is_encoder_decoder)
         model.eval().requires_grad_(False)
-        module = model.get_encoder() if self._is_seq2seq else model.base_model
         self._model = model
-        self._stack = Stack(module, config.num_hidden_layers, name)
-        self._tokens = Tokens(tokenizer, name, getattr(config, "max_position_embeddings", None))
-        self._meter = Meter(*self._flop_rates())
+        self._stack = Stack(find_stack(model, name), config.num_hidden_layers, name)
+        self._tokens = Tokens(tokenizer, name, self._stack.context)
+        self._meter = Meter(*flop_rates(model, self._stack.blocks))
         self._prefixes = PrefixMemory(self._stack, self._meter)
         self._hidden_size = int(config.hidden_size)
         self._digests: OrderedDict[object, str] = OrderedDict()
@@ -93,11 +92,12 @@ class TorchModel:
         with other code or hooks, a tokenizer with other tokens.
         """
         self._digests.clear()
+        self._stack.forget()
         self._prefixes.forget()
         self._tokens.forget()
         for trunk in self._trunks:
             trunk.clear()
-        for name in ("_known_head", "_writer"):
+        for name in ("_known_head", "_writer", "_seq2seq"):
             self.__dict__.pop(name, None)
 
     @property
@@ -150,10 +150,9 @@ class TorchModel:
         """Whether it is an encoder-decoder model."""
         return self._is_seq2seq
 
-    @property
-    def packs(self) -> bool:
-        """Whether several candidates can stand side by side behind one prompt."""
-        return self._stack.packs
+    def packs_at(self, length: int) -> bool:
+        """Return whether candidates can stand side by side in a row of so many tokens."""
+        return self._stack.packs_at(length)
 
     def compile(self) -> None:
         """Compile the blocks; the next calls take minutes, those after them may be faster."""
@@ -200,10 +199,14 @@ class TorchModel:
             distinct = list(dict.fromkeys(texts))
             tokens = self._tokens.of(distinct)
             features = np.empty((len(distinct), len(pooling) * self.hidden_size), np.float32)
-            prefix = self._prefixes.find(tokens, depth) if self._stack.continues else None
+            longest = max(map(len, tokens), default=0)
+            prefix = (
+                self._prefixes.find(tokens, depth) if self._stack.continues_at(longest) else None
+            )
             shared = len(prefix) if prefix else 0
             rests = [ids[shared:] for ids in tokens]
-            for rows in plan_batches([len(ids) for ids in rests]):
+            plan = plan_batches if self._stack.pads_at(longest) else equal_batches
+            for rows in plan([len(ids) for ids in rests]):
                 hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
                 pooled = [POOLINGS[name](hidden, is_real, prefix) for name in pooling]
                 features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
@@ -273,7 +276,9 @@ class TorchModel:
                 distinct, room=sampling.max_tokens, closed=self._is_seq2seq
             )
             # Padding stands behind the head, which a sliding window would take for distance.
-            prefix = self._prefixes.find(tokens, self.num_layers) if self._stack.packs else None
+            longest = max(map(len, tokens), default=0) + sampling.max_tokens
+            packs = self._stack.packs_at(longest) and self._stack.continues_at(longest)
+            prefix = self._prefixes.find(tokens, self.num_layers) if packs else None
             written = self._writer.write(tokens, sampling, constraint, prefix)
         found = dict(zip(distinct, written, strict=True))
         return [found[prompt] for prompt in prompts]
@@ -320,9 +325,7 @@ class TorchModel:
         pooling: Sequence[Pooling],
     ) -> tuple[Tensor, Tensor]:
         """Read with an encoder-decoder model; see `Seq2SeqScorer.read`."""
-        return Seq2SeqScorer(self._model, self._stack, self._meter).read(
-            prompts, candidates, pooling
-        )
+        return self._seq2seq.read(prompts, candidates, pooling)
 
     def rows(self, texts: Sequence[str]) -> list[Row]:
         """Return the tokens of each text, as `Trunk.run` reads them."""
@@ -351,21 +354,16 @@ class TorchModel:
         return scorer.score([self._tokens.continuations(*pair) for pair in pairs])
 
     def _score_seq2seq(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
-        scorer = Seq2SeqScorer(self._model, self._stack, self._meter)
         candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
-        return scorer.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
+        return self._seq2seq.score(self._tokens.of([prompt for prompt, _ in pairs]), candidates)
+
+    @functools.cached_property
+    def _seq2seq(self) -> Seq2SeqScorer:
+        return Seq2SeqScorer(self._model, self._stack, self._meter)
 
     @functools.cached_property
     def _writer(self) -> Writer:
         return Writer(self._model, self._stack, self._tokens, self._meter)
-
-    def _flop_rates(self) -> tuple[FlopRates, FlopRates | None]:
-        model, config = self._model, self._model.config
-        rates = FlopRates.of(self._stack.blocks, config, model.get_output_embeddings())
-        if not self._is_seq2seq:
-            return rates, None
-        layers = getattr(config, "num_decoder_layers", None) or self.num_layers
-        return rates, FlopRates.of(find_blocks(model.get_decoder(), layers), config)
 
     def _contexts(self, texts: list[list[int]], shared: int) -> int:
         """Return how many tokens the tokens of texts see in all."""
@@ -397,4 +395,5 @@ class TorchModel:
                 is_real=None if self._stack.is_causal else is_real,
                 past=expand(prefix.keys_values, len(tokens)) if prefix else None,
             )
+        check_states(hidden, (*ids.shape, self.hidden_size), self.name)
         return hidden.float(), is_real

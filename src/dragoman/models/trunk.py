@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dragoman.errors import ConfigError
 from dragoman.models.rows import Layout, Row, lay_out
 from dragoman.models.stack import Stack
+from dragoman.models.trying import company_matters
 from dragoman.models.weights import Weights
 
 
@@ -34,7 +35,7 @@ class Trunk:
 
     Raises:
         ConfigError: There are not so many blocks, a block below may be trained, or the
-            architecture reads both ways.
+            architecture reads both ways or has no gradients.
     """
 
     def __init__(self, stack: Stack, top: int, *, budget_bytes: int = 2**30) -> None:
@@ -51,7 +52,7 @@ class Trunk:
         self._stack = stack
         self._below = stack.num_layers - top
         self._budget_bytes = budget_bytes
-        self._reuses = self._below > 0 and stack.splits
+        self._reuses = self._below > 0 and stack.splits_at(self._below)
         self._known: dict[Row, Tensor] = {}
         self._weights = Weights(self._parts_below)
         self._version: object = None
@@ -59,6 +60,8 @@ class Trunk:
         self.rows_reused = 0
         self.rows_computed = 0
         self._check()
+        self._check_gradients()
+        stack.pads_at(0)  # tried here, so that the first rows cost what later ones do
 
     def run(self, rows: Sequence[Row]) -> Tensor:
         """Return hidden states ``(B, T, H)`` at full depth, with gradients where they are on.
@@ -67,8 +70,12 @@ class Trunk:
             rows: Whole rows: the top blocks change, so no shared head stands before them.
 
         Raises:
-            ConfigError: A block below the top has become trainable.
+            ConfigError: A block below the top has become trainable, or texts are so long that
+                the architecture reads them otherwise in company.
         """
+        longest = max(map(len, rows))
+        if not self._stack.pads_at(longest):
+            raise company_matters(self._stack.name, longest)
         layout, device = lay_out(rows), self._stack.device
         ids = layout.ids.to(device)
         above = (self._below, self._trunk(rows, layout)) if self._reuses else None
@@ -88,7 +95,7 @@ class Trunk:
         # Plain rows need no mask of ours, which lets attention take its fast path.
         if not any(row.tree.tokens for row in rows):
             return None, None
-        if not self._stack.packs:
+        if not self._stack.packs_at(max(map(len, rows))):
             raise ConfigError(
                 f"{self._stack.name!r} takes no attention mask for candidates side by side",
                 cure="give each candidate a row of its own, behind its prompt",
@@ -154,6 +161,22 @@ class Trunk:
         blocks = self._stack.blocks
         lower = [part for block in blocks[: self._below] for part in block.modules()]
         return [self._stack.module, blocks, *self._tables(), *lower]
+
+    def _check_gradients(self) -> None:
+        """Refuse an architecture that computes in a way that has no gradients."""
+        ids = torch.tensor([[5, 6, 7]], device=self._stack.device)
+        trained = [p for p in self._stack.module.parameters() if p.requires_grad]
+        if not trained:
+            return
+        try:
+            with torch.enable_grad():
+                total = self._stack.run(ids).float().sum()
+                torch.autograd.grad(total, trained, allow_unused=True)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{self._stack.name!r} cannot be trained here: {error}",
+                cure="train another architecture",
+            ) from error
 
     def _check(self) -> None:
         """Refuse lower weights that are trained, and forget what older ones have made."""

@@ -158,9 +158,9 @@ class TunedModel(nn.Module):
                 [[list(own) for own in one.candidates] for one in texts],
                 pooling,
             )
-        if self.inner.packs:
-            pieces = [rows_of(one.prompt, one.candidates) for one in texts]
-            rows = [row for own in pieces for row in own]
+        pieces = [rows_of(one.prompt, one.candidates) for one in texts]
+        rows = [row for own in pieces for row in own]
+        if self.inner.packs_at(max(map(len, rows))):
             hidden = self._run(rows)
             sums = self._packed(hidden, rows)
             if len(rows) > len(texts):

@@ -6,6 +6,7 @@ the choice of each token, made so that a text depends on its own prompt and sett
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -19,13 +20,14 @@ from torch import Tensor
 from dragoman.errors import ModelError
 from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.maths.seeding import derive_seed
-from dragoman.models.batching import FORWARD_TOKENS, pad_right, plan_batches
+from dragoman.models.batching import FORWARD_TOKENS, equal_batches, pad_right, plan_batches
 from dragoman.models.constraints import Constrainer, Guide
 from dragoman.models.fingerprint import end_tokens
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix
 from dragoman.models.stack import Stack, expand
 from dragoman.models.tokens import Tokens
+from dragoman.models.trying import attempt, same
 
 _SETTINGS: Any = transformers.GenerationConfig
 
@@ -76,7 +78,10 @@ class Writer:
         overhead = FORWARD_TOKENS * sampling.max_tokens
         shared = len(prefix) if prefix else 0
         lengths = [len(ids) - shared for ids in prompts]
-        for rows in plan_batches(lengths, overhead=overhead):
+        longest = max(map(len, prompts), default=0) + sampling.max_tokens
+        pads = self._takes_padding and self._stack.pads_at(longest)
+        plan = plan_batches(lengths, overhead=overhead) if pads else equal_batches(lengths)
+        for rows in plan:
             for row, text in zip(
                 rows,
                 self._write([prompts[i] for i in rows], sampling, constraint, prefix),
@@ -90,6 +95,52 @@ class Writer:
             vocabulary = self._model.get_output_embeddings().weight.shape[0]
             self._constrainers[ends] = self._tokens.constrainer(ends, vocabulary)
         return self._constrainers[ends].guide(constraint)
+
+    @functools.cached_property
+    def _takes_padding(self) -> bool:
+        """Whether prompts of different lengths can be written in one batch, found by trying.
+
+        Raises:
+            ModelError: What it writes token by token is not what it makes of a whole text.
+        """
+        short, long = [5, 6, 7], [8, 5, 9, 6, 7, 9, 10, 11, 5]
+        name = self._tokens.name
+        if attempt(f"writing of {name} with padding", lambda: self._agrees([short, long])):
+            return True
+        if attempt(f"writing of {name} alone", lambda: self._agrees([long])):
+            return False
+        raise ModelError(
+            f"what {name!r} writes token by token is not what it makes of a whole text",
+            cure="use another architecture to write, or score candidates with this one",
+        )
+
+    def _agrees(self, prompts: list[list[int]]) -> bool:
+        """Return whether logits of what is written are those of plain forwards of each text."""
+        device = self._stack.device
+        ids, is_real = self._lay_out(prompts, 0)
+        self._model.eval()
+        settings = self._settings(Sampling(max_tokens=3))
+        settings.output_logits = settings.return_dict_in_generate = True
+        with _without_defaults(self._model):
+            written = self._model.generate(
+                ids.to(device),
+                attention_mask=is_real.long().to(device),
+                generation_config=settings,
+            )
+        own = torch.stack(written.logits, dim=1)
+        for prompt, tokens, found in zip(prompts, written.sequences[:, -3:], own, strict=True):
+            begin, after = torch.tensor([prompt], device=device), tokens[None, :2]
+            if self._is_seq2seq:
+                start = torch.full_like(after[:, :1], self._model.config.decoder_start_token_id)
+                given = {"input_ids": begin, "decoder_input_ids": torch.cat([start, after], 1)}
+            else:
+                given = {"input_ids": torch.cat([begin, after], dim=1)}
+            plain = self._model(**given, use_cache=False).logits[0, -3:]
+            # What all logits have in common changes nothing.
+            shifted = plain - plain.mean(dim=-1, keepdim=True)
+            if not same(found - found.mean(dim=-1, keepdim=True), shifted, exact=1e-3, short=0.2):
+                return False
+        return True
 
     def _write(
         self,

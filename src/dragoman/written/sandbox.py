@@ -199,7 +199,7 @@ class Session:
             raise Failure(_reason(error, self.limits), cure, _frames(error)) from None
         except monty.MontyCrashedError as error:
             self.close()
-            raise Failure(_crash(error, self.limits), cure="use less of it") from None
+            raise Failure(_crash(error, self.limits), cure=PLAINLY) from None
 
 
 PLAINLY = "compute with numbers only: no files, no modules but math, no long loops"
@@ -232,8 +232,9 @@ def _reason(error: Any, limits: Limits) -> str:
 
 
 def _crash(error: Any, limits: Limits) -> str:
+    # Whether it stopped by itself or was killed depends on how fast the machine is.
     if getattr(error, "timed_out", False):
-        return f"the program ran longer than {limits.seconds:g} s and had to be killed"
+        return f"the program ran longer than {limits.seconds:g} s"
     return "the program brought its worker process down"
 
 

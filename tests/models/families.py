@@ -25,7 +25,7 @@ from dragoman.models.torch_model import TorchModel
 from dragoman.models.tuning import Text, TunedModel
 from tests.models import tiny
 
-WIDTH, LAYERS, CONTEXT = 32, 2, 768
+WIDTH, LAYERS, CONTEXT = tiny.WIDTH, 2, 768
 TOLERANCE = 1e-4
 """Largest difference that counts as rounding, in nats, or relative to the largest feature."""
 
@@ -40,14 +40,9 @@ CANDIDATES = [[" left", " right", " to the left"], [" right"], [" left", " to th
 WRITTEN = 6
 """Tokens that are written for each prompt."""
 
-COMMON = {
-    "hidden_size": WIDTH,
-    "intermediate_size": 64,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "max_position_embeddings": CONTEXT,
-}
-GROUPED = {**COMMON, "num_key_value_heads": 2, "head_dim": 8}
+DEPTH = {"num_hidden_layers": LAYERS, "max_position_embeddings": CONTEXT}
+COMMON = {**tiny.COMMON, **DEPTH}
+GROUPED = {**tiny.GROUPED, **DEPTH}
 GPT = {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 4, "n_positions": CONTEXT}
 PAIR = {
     "d_model": WIDTH,

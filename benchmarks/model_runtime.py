@@ -32,7 +32,7 @@ from dragoman.models.catalog import _resolve
 from dragoman.models.hardware import fast_dtype, slowdown
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
-from dragoman.runs import describe_machine
+from dragoman.run import describe_machine
 
 LOOP = "Transformers, float32, batch as given, full logits"
 TRAINED_BLOCKS = 4

@@ -3,6 +3,9 @@
     python benchmarks/recipes.py [NAME ...] [--out benchmarks/results]
 
 A name is a recipe's path below recipes/ without its ending: ``smollm2-cartpole``, ``tasks/cvrp``.
+With ``--seconds`` a training is stopped after so long, and two rows of metrics at least; its
+minutes are then projected from the pace between its first row and its last, and marked with a ~.
+Texts that come again are remembered, so later steps are no slower.
 Of a comparison the first arm is trained, with seed 0 and without the memory on disk. The table
 goes into ``OUT/recipes_KIND.md``, where KIND is what the processor multiplies matrices with. Rows
 that are there already are kept, so that a stopped measurement goes on; remove one to measure it
@@ -12,13 +15,15 @@ again. The machine should do nothing else: the load before each training stands 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +32,10 @@ import torch
 import yaml
 
 from dragoman.cli.train import parse_overrides
-from dragoman.comparison_file import read_comparison
+from dragoman.comparison.file import read_comparison
 from dragoman.experiment import Experiment
 from dragoman.models.hardware import fast_dtype
-from dragoman.runs import Run, describe_machine
+from dragoman.run import Run, describe_machine
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 KINDS = {
@@ -71,25 +76,62 @@ def experiment_of(name: str, overrides: Mapping[str, Any]) -> Experiment:
     return first.replaced({"model.disk_cache": False, **overrides})
 
 
-def measured(name: str, overrides: Mapping[str, Any]) -> list[str]:
+def measured(name: str, overrides: Mapping[str, Any], seconds: float = math.inf) -> list[str]:
     """Train a recipe in a process of its own, and return its row."""
     with tempfile.TemporaryDirectory() as folder:
         file, out = Path(folder, "experiment.yaml"), Path(folder, "run")
         experiment = experiment_of(name, overrides)
         file.write_text(experiment.to_yaml())
         load = os.getloadavg()[0]
-        started = time.perf_counter()
         command = [sys.executable, "-m", "dragoman", "train", str(file), "--out", str(out)]
-        done = subprocess.run(command, cwd=RECIPES.parent, capture_output=True, text=True)
-        seconds = time.perf_counter() - started
-        if done.returncode:
-            said = next((line for line in done.stderr.splitlines() if "rror" in line), "no message")
+        started = time.perf_counter()
+        with Path(folder, "errors").open("w+") as errors:
+            training = subprocess.Popen(
+                command, cwd=RECIPES.parent, stdout=subprocess.DEVNULL, stderr=errors
+            )
+            is_whole = wait(training, out, seconds)
+            errors.seek(0)
+            said = next((line for line in errors if "rror" in line), "no message").strip()
+        taken = time.perf_counter() - started
+        if is_whole and training.returncode:
             return [name, f"{experiment.steps:,}", f"failed: {said.replace('|', '/')}", "", "", ""]
         run = Run(out)
-        steps, returns = run.steps, [episode["return"] for episode in run.episodes()[-50:]]
+        returns = [episode["return"] for episode in run.episodes()[-50:]]
+        if not is_whole:
+            taken = projected(run.metrics(), experiment.steps, started=taken)
     mean = f"{np.mean(returns):.3g}" if returns else "none ended"
-    rate = f"{steps / seconds:.3g}"
-    return [name, f"{steps:,}", f"{seconds / 60:.1f}", rate, mean, f"{load:.1f}"]
+    minutes = f"{'' if is_whole else '~'}{taken / 60:.1f}"
+    rate = f"{experiment.steps / taken:.3g}"
+    return [name, f"{experiment.steps:,}", minutes, rate, mean, f"{load:.1f}"]
+
+
+def wait(training: subprocess.Popen[bytes], out: Path, seconds: float) -> bool:
+    """Wait for a training, stop it after so many seconds, and return whether it went to its end."""
+    until = time.monotonic() + seconds
+    metrics = out / "metrics.jsonl"
+    while time.monotonic() < until or not metrics.is_file() or len(metrics.open().readlines()) < 2:
+        try:
+            training.wait(1.0)
+            return True
+        except subprocess.TimeoutExpired:
+            continue
+    training.send_signal(signal.SIGINT)  # after which a run folder loads
+    training.wait()
+    return False
+
+
+def projected(rows: Sequence[Mapping[str, Any]], steps: int, *, started: float) -> float:
+    """Return the seconds that all steps will take, by the pace between the first and last row.
+
+    Args:
+        rows: The metrics so far.
+        steps: All steps.
+        started: Seconds from the command to its stop, for what comes before the first step.
+    """
+    first, last = rows[0], rows[-1]
+    pace = (last["time/seconds"] - first["time/seconds"]) / (last["step"] - first["step"])
+    before = max(0.0, started - last["time/seconds"])
+    return before + first["time/seconds"] + pace * (steps - first["step"])
 
 
 def rows_of(file: Path) -> dict[str, list[str]]:
@@ -127,6 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipes; all unless given")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="project what takes longer")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(names()):
         parser.error(f"no recipes: {sorted(unknown)}; there are {names()}")
@@ -137,7 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = rows_of(file)
     for name in options.names or names():
         if name not in rows:
-            rows[name] = measured(name, parse_overrides(options.overrides))
+            rows[name] = measured(name, parse_overrides(options.overrides), options.seconds)
             write(file, rows, words)
         print(" | ".join(rows[name]), flush=True)
 

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 import dragoman.tasks
 from dragoman.environments import environment_spec, make_environment
-from dragoman.maths.bootstrap import bootstrap_interval
+from dragoman.stats.bootstrap import bootstrap_interval
 from dragoman.tasks.catalog import TASKS, Task
 
 FILE = Path(dragoman.tasks.__file__).parent / "reference.json"

@@ -20,10 +20,10 @@ import numpy as np
 
 import dragoman
 from dragoman.experiment import Experiment
-from dragoman.maths.seeding import derive_seed
+from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
-from dragoman.rewards.preparing import Preparation
-from dragoman.roles.rewarding import BonusWarning
+from dragoman.roles.reward.protocols import Preparation
+from dragoman.roles.reward.rewarder import BonusWarning
 from tests.grid import EXPERIMENT, GOAL, REWARDS, SIZE, START, knowing_model, nearness
 
 RESULTS = Path(__file__).parent / "results" / "rewards.md"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from measuring import interleaved
 
-from dragoman.written import Program, Sandbox, schema_of
+from dragoman.programs import Program, Sandbox, schema_of
 
 PROGRAM = """
 import math

@@ -16,10 +16,10 @@ from pathlib import Path
 import gymnasium as gym
 
 import dragoman
-from dragoman.engines.written import sb3_trainer
+from dragoman.agents.programs import sb3_trainer
 from dragoman.generation import Sampling
+from dragoman.programs import Found, Search, Writer, sample_transitions, schema_of
 from dragoman.types import GeneratingModel
-from dragoman.written import Found, Search, Writer, sample_transitions, schema_of
 
 RECIPE = Path(__file__).parent / "frozenlake.yaml"
 OUT = Path("runs/written-frozenlake")

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 
 from dragoman.experiment import Algorithm, Experiment
-from dragoman.roles.observe import Observe
-from dragoman.runs import RunWriter
+from dragoman.roles.observe.settings import Observe
+from dragoman.run import RunWriter
 
 BASE = Experiment(
     env="FrozenLake-v1",

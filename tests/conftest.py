@@ -7,7 +7,7 @@ import pytest
 
 from tests.models import tiny
 
-collect_ignore = ["written/hostile"]  # programs that no import would survive
+collect_ignore = ["programs/hostile"]  # programs that no import would survive
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-JUDGES = Path(__file__).parent / "rewards/exchanges.json"
-WRITERS = Path(__file__).parent / "written/exchanges.json"
+JUDGES = Path(__file__).parent / "roles/reward/exchanges.json"
+WRITERS = Path(__file__).parent / "programs/exchanges.json"
 MODEL = "smollm2-135m"
 
 Exchange = dict[str, Any]
@@ -56,8 +56,8 @@ def main() -> None:
     from dragoman.models.catalog import _resolve
     from tests.models.remote.serving import serve
     from tests.models.remote.stub_server import StubServer
-    from tests.rewards.test_remote import experiment
-    from tests.written.test_search import ask_for_programs
+    from tests.programs.test_search import ask_for_programs
+    from tests.roles.reward.test_remote import experiment
 
     folder = _resolve(MODEL)
 

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from dragoman.recording import Part, RecordedEpisode, Recording, Step, Weighed
+from dragoman.agents.recording import Part, RecordedEpisode, Recording, Step, Weighed
 
 
 def picture(shade: int) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import dragoman
-from dragoman.comparison_file import read_comparison
+from dragoman.comparison.file import read_comparison
 from tests.models import tiny
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes/acting").glob("*.yaml"))

@@ -53,3 +53,16 @@ def test_changed_recipes_are_not_written_among_the_recipes(
     assert "give another --out" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         recipes.main(["frozenlak"])
+
+
+def test_minutes_are_projected_by_the_pace_after_the_first_row(recipes: SimpleNamespace) -> None:
+    rows = [{"step": 100, "time/seconds": 5.0}, {"step": 300, "time/seconds": 15.0}]
+    # 5 s before the first step, 5 s to the first row, and 0.05 s for each of 900 more steps.
+    assert recipes.projected(rows, 1000, started=20.0) == pytest.approx(55.0)
+
+
+def test_a_long_training_is_stopped_once_two_rows_are_there(recipes: SimpleNamespace) -> None:
+    row = recipes.measured("frozenlake", {"observe": None, "steps": 10**8}, seconds=0.0)
+    assert row[1] == "100,000,000"
+    assert row[2].startswith("~")
+    assert float(row[2][1:]) > 100.0

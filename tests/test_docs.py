@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import dragoman
 from dragoman.cli import app
-from dragoman.describe.atari import Ball, Breakout
+from dragoman.describe.families.atari import Ball, Breakout
 from dragoman.environments import environment_spec, make_environment
 from dragoman.experiment import Experiment
 from dragoman.testing import ScriptedModel
@@ -73,7 +73,7 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
 
     monkeypatch.setattr("dragoman.models.catalog.load_model", load)
-    monkeypatch.setattr("dragoman.vector.load_model", load)
+    monkeypatch.setattr("dragoman.roles.observe.vector.load_model", load)
     monkeypatch.setattr("dragoman.engines.assembly.load_model", load)
     (tmp_path / "recipes").mkdir()
     for recipe in RECIPES:

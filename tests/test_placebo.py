@@ -13,8 +13,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.measured import Arm, Candidate, Reference
-from dragoman.verdict import judge
+from dragoman.comparison.measure import Arm, Candidate, Reference
+from dragoman.comparison.verdict import judge
 
 SEEDS = tuple(range(10))
 EPISODES, LIMIT = 400, 100

@@ -10,8 +10,9 @@ import pytest
 import torch
 import yaml
 
-from dragoman import comparing, engines
-from dragoman.comparison_file import read_comparison
+from dragoman.comparison import runner as comparing
+from dragoman.comparison.file import read_comparison
+from dragoman.engines.assembly import reader_of
 from dragoman.experiment import Experiment
 from dragoman.models import hardware
 from dragoman.models.cache import CachedModel
@@ -62,7 +63,7 @@ def test_every_recipe_loads_its_model_in_what_the_machine_is_fast_in(
     monkeypatch.setattr(hardware, "_seconds", lambda device, dtype: float(dtype.itemsize == 2) + 1)
     for experiment in experiments_of(recipe):
         assert experiment.model.threads is None, "threads are measured, or shared among processes"
-        model = engines.reader_of(experiment.replaced({"model.name": folder}))
+        model = reader_of(experiment.replaced({"model.name": folder}))
         if experiment.uses_model:
             assert isinstance(model, CachedModel)
             assert isinstance(model.model, TorchModel)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dragoman.comparison_file import read_comparison
-from dragoman.engines import train
+from dragoman.comparison.file import read_comparison
+from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.testing import ScriptedModel
 from tests.shortened import one_update

@@ -7,16 +7,11 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dragoman.errors import ConfigError
-from dragoman.roles.observe import Observe, Observer
+from dragoman.roles.observe.observer import Observer
+from dragoman.roles.observe.settings import Observe
+from dragoman.roles.observe.vector import ObserveEnv, ObserveVector, observe
 from dragoman.testing import ScriptedModel
-from dragoman.vector import (
-    EpisodeRecorder,
-    ObserveEnv,
-    ObserveVector,
-    autoreset_mode,
-    observe,
-    split_infos,
-)
+from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
 from tests.counting import Counting
 
 FIRST = (2, 3, 5)

@@ -1,7 +1,7 @@
 import gymnasium
 
 import dragoman
-from dragoman.describe.minigrid import MiniGridDescriber
+from dragoman.describe.families.minigrid import MiniGridDescriber
 from dragoman.testing import ScriptedModel
 
 env = gymnasium.make("minigrid:MiniGrid-Empty-5x5-v0")

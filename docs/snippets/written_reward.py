@@ -1,10 +1,10 @@
 import gymnasium as gym
 
-from dragoman.engines.written import sb3_trainer
+from dragoman.agents.programs import sb3_trainer
 from dragoman.experiment import Experiment
 from dragoman.generation import Sampling
+from dragoman.programs import Search, Writer, sample_transitions, schema_of
 from dragoman.testing import ScriptedModel
-from dragoman.written import Search, Writer, sample_transitions, schema_of
 
 env = gym.make("CartPole-v1")
 schema = schema_of(env)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.references import returns, uniform
 from dragoman.experiment import Experiment
-from dragoman.runs import Run
+from dragoman.run import Run
 from dragoman.tasks.catalog import TASKS, Task, scores_of
 
 HERE = Path(__file__).parent

@@ -10,67 +10,69 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dragoman.comparing import compare
-    from dragoman.comparison import Comparison
-    from dragoman.comparison_file import read_comparison
+    from dragoman.agents.distill.dagger import Distillation
+    from dragoman.agents.distill.distill import distill
+    from dragoman.agents.distill.student import load_student
+    from dragoman.agents.evaluate import evaluate, evaluate_random
+    from dragoman.agents.export import export
+    from dragoman.comparison.comparison import Comparison
+    from dragoman.comparison.file import read_comparison
+    from dragoman.comparison.runner import compare
     from dragoman.describe import describe_env
-    from dragoman.engines import evaluate, evaluate_random, train
-    from dragoman.engines.distilling import distill
-    from dragoman.engines.exporting import export
-    from dragoman.engines.student import load_student
-    from dragoman.engines.teaching import Distillation
+    from dragoman.engines.train import train
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Algorithm, Experiment
     from dragoman.generation import ChatPrompt, Choice, Generation, Integer, Json, Sampling
     from dragoman.models.cache import CachedModel
     from dragoman.models.catalog import load_model
     from dragoman.models.remote import RemoteModel
-    from dragoman.models.scoring import score
-    from dragoman.roles.act import Act
-    from dragoman.roles.observe import Observe, Observer
-    from dragoman.roles.reward import Reward
-    from dragoman.roles.tune import Tune
-    from dragoman.runs import Run
-    from dragoman.vector import ObserveEnv, ObserveVector, observe
+    from dragoman.models.score import score
+    from dragoman.roles.act.settings import Act
+    from dragoman.roles.act.tune import Tune
+    from dragoman.roles.observe.observer import Observer
+    from dragoman.roles.observe.settings import Observe
+    from dragoman.roles.observe.vector import ObserveEnv, ObserveVector, observe
+    from dragoman.roles.reward.settings import Reward
+    from dragoman.run import Run
 
 _HOME = {
-    "Act": "dragoman.roles.act",
+    "Act": "dragoman.roles.act.settings",
     "Algorithm": "dragoman.experiment",
     "CachedModel": "dragoman.models.cache",
     "ChatPrompt": "dragoman.generation",
     "Choice": "dragoman.generation",
-    "Comparison": "dragoman.comparison",
+    "Comparison": "dragoman.comparison.comparison",
     "ConfigError": "dragoman.errors",
-    "Distillation": "dragoman.engines.teaching",
+    "Distillation": "dragoman.agents.distill.dagger",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
     "Generation": "dragoman.generation",
     "Integer": "dragoman.generation",
     "Json": "dragoman.generation",
     "ModelError": "dragoman.errors",
-    "Observe": "dragoman.roles.observe",
-    "ObserveEnv": "dragoman.vector",
-    "ObserveVector": "dragoman.vector",
-    "Observer": "dragoman.roles.observe",
+    "Observe": "dragoman.roles.observe.settings",
+    "ObserveEnv": "dragoman.roles.observe.vector",
+    "ObserveVector": "dragoman.roles.observe.vector",
+    "Observer": "dragoman.roles.observe.observer",
     "RemoteModel": "dragoman.models.remote",
-    "Reward": "dragoman.roles.reward",
-    "Run": "dragoman.runs",
+    "Reward": "dragoman.roles.reward.settings",
+    "Run": "dragoman.run",
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
-    "Tune": "dragoman.roles.tune",
-    "compare": "dragoman.comparing",
+    "Tune": "dragoman.roles.act.tune",
+    "compare": "dragoman.comparison.runner",
     "describe_env": "dragoman.describe",
-    "distill": "dragoman.engines.distilling",
-    "evaluate": "dragoman.engines",
-    "evaluate_random": "dragoman.engines",
-    "export": "dragoman.engines.exporting",
+    "distill": "dragoman.agents.distill.distill",
+    "evaluate": "dragoman.agents.evaluate",
+    "evaluate_random": "dragoman.agents.evaluate",
+    "export": "dragoman.agents.export",
     "load_model": "dragoman.models.catalog",
-    "load_student": "dragoman.engines.student",
-    "observe": "dragoman.vector",
-    "read_comparison": "dragoman.comparison_file",
-    "score": "dragoman.models.scoring",
-    "train": "dragoman.engines",
+    "load_student": "dragoman.agents.distill.student",
+    "observe": "dragoman.roles.observe.vector",
+    "read_comparison": "dragoman.comparison.file",
+    "score": "dragoman.models.score",
+    "train": "dragoman.engines.train",
 }
 
 __all__ = [

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from dragoman.errors import ConfigError, DragomanError, ModelError, SpaceError
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.rewards.calling import Caller
+from dragoman.roles.reward.call import Caller
 from dragoman.types import (
     Cost,
     Describer,

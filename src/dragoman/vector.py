@@ -1,4 +1,4 @@
-"""The vector environment with the roles on it; the one place that knows autoreset modes.
+"""Vector environments beneath the roles; the one place that knows autoreset modes.
 
 Gymnasium resets a finished sub-environment in one of three ways (`AutoresetMode`):
 
@@ -13,29 +13,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space, create_empty_array, iterate
 from numpy.typing import NDArray
 
-from dragoman.describe import describe_env
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
-from dragoman.models.cache import CachedModel
-from dragoman.models.catalog import load_model
-from dragoman.roles.embedding import TokenObserver
-from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver
-from dragoman.roles.raw import RawState
-from dragoman.types import BoolArray, Describer, FloatArray, LanguageModel
+from dragoman.types import BoolArray
 
 Step = tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
-AnyObserver = Observer | TokenObserver | OptionsObserver | RawState
 
 
 def make_vector(
@@ -81,156 +70,6 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
         for i in np.flatnonzero(was_reported):
             rows[i][key] = parts[i]
     return rows
-
-
-class ObserveVector(VectorWrapper):
-    """A vector environment whose observations are what an observer makes of them.
-
-    That is an array of features, or a dictionary of arrays.
-
-    Works in all three autoreset modes. One forward serves a whole step: under ``SAME_STEP`` the
-    final observations of ended episodes are encoded beside the new ones and replace
-    ``infos["final_obs"]``.
-
-    Args:
-        env: The vector environment to read.
-        observer: Observations to features.
-    """
-
-    def __init__(self, env: VectorEnv[Any, Any, Any], observer: AnyObserver) -> None:
-        super().__init__(env)
-        self.observer = observer
-        self._mode = autoreset_mode(env)
-        self.single_observation_space = observer.feature_space
-        self.observation_space = batch_space(observer.feature_space, self.num_envs)
-        self._features: Any = create_empty_array(observer.feature_space, self.num_envs)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Reset (the masked) sub-environments and return features ``(N, D)``."""
-        which = np.arange(self.num_envs)
-        if options is not None and "reset_mask" in options:
-            which = np.flatnonzero(options["reset_mask"])
-        observations, infos = self.env.reset(seed=seed, options=options)
-        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
-        # The others were described when they stepped, and report no info now.
-        features = self.observer([rows[i] for i in which], [row_infos[i] for i in which])
-        self._features = _replaced(self._features, which, features)
-        return self._features, infos
-
-    def step(self, actions: Any) -> Step:
-        """Step all sub-environments; the first item is features ``(N, D)``."""
-        observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        rows = self._rows(observations)
-        row_infos = split_infos(infos, self.num_envs)
-        ended = np.flatnonzero(terminations | truncations)
-        if self._mode != AutoresetMode.SAME_STEP or not len(ended):
-            self._features = self.observer(rows, row_infos)
-            return self._features, rewards, terminations, truncations, infos
-
-        rows += [infos["final_obs"][i] for i in ended]
-        row_infos += [row_infos[i]["final_info"] for i in ended]
-        features = self.observer(rows, row_infos)
-        final = np.full(self.num_envs, None, dtype=object)
-        for row, i in enumerate(ended, start=self.num_envs):
-            final[i] = _rows_of(features, row)
-        infos = {**infos, "final_obs": final}
-        self._features = _rows_of(features, slice(self.num_envs))
-        return self._features, rewards, terminations, truncations, infos
-
-    def _rows(self, observations: Any) -> list[Any]:
-        return list(iterate(self.env.observation_space, observations))
-
-
-def _rows_of(features: Any, which: int | slice) -> Any:
-    """Return rows of an array, or of every array of a dictionary."""
-    if isinstance(features, dict):
-        return {key: value[which] for key, value in features.items()}
-    return features[which]
-
-
-def _replaced(features: Any, which: NDArray[np.int64], rows: Any) -> Any:
-    """Return features in which some rows are others."""
-    if isinstance(features, dict):
-        return {key: _replaced(value, which, rows[key]) for key, value in features.items()}
-    changed = features.copy()
-    changed[which] = rows
-    return changed
-
-
-class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):
-    """The twin of `ObserveVector` for a single environment: a batch of one."""
-
-    def __init__(self, env: gym.Env[Any, Any], observer: Observer) -> None:
-        # Recorded so that Gymnasium can rebuild the wrapper; a model is shared, never copied.
-        RecordConstructorArgs.__init__(self, observer=observer, _disable_deepcopy=True)
-        gym.Wrapper.__init__(self, env)
-        self.observer = observer
-        self.observation_space = observer.feature_space
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[FloatArray, dict[str, Any]]:
-        """Reset and return features ``(D,)``."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self.observer([observation], [info])[0], info
-
-    def step(self, action: Any) -> tuple[FloatArray, Any, bool, bool, dict[str, Any]]:
-        """Step; the first item is features ``(D,)``."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return self.observer([observation], [info])[0], reward, terminated, truncated, info
-
-
-@overload
-def observe(
-    env: VectorEnv[Any, Any, Any],
-    model: str | LanguageModel = ...,
-    settings: Observe = ...,
-    describer: Describer | None = ...,
-) -> ObserveVector: ...
-@overload
-def observe(
-    env: gym.Env[Any, Any],
-    model: str | LanguageModel = ...,
-    settings: Observe = ...,
-    describer: Describer | None = ...,
-) -> ObserveEnv: ...
-def observe(
-    env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
-    model: str | LanguageModel = "smollm2-135m",
-    settings: Observe = Observe(),
-    describer: Describer | None = None,
-) -> ObserveEnv | ObserveVector:
-    """Put a language model between an environment and whoever trains on it.
-
-    >>> from dragoman.testing import ScriptedModel
-    >>> env = gym.make("CartPole-v1")
-    >>> observe(env, ScriptedModel(lambda text: [len(text)])).observation_space.shape
-    (2,)
-
-    Args:
-        env: An environment or a vector environment, in any autoreset mode.
-        model: A model, or the name or path of one.
-        settings: What of the model becomes the observation.
-        describer: Turns observations into text; read from the environment's own documentation
-            unless given.
-
-    Raises:
-        ConfigError: The settings ask for an embedding that only a training can learn.
-    """
-    if not settings.uses_model:
-        raise ConfigError(
-            f"observe.encoder is {settings.encoder!r}, whose table is part of the policy network",
-            cure="train an experiment with it, as in dragoman.train(experiment)",
-        )
-    if not isinstance(model, CachedModel):
-        model = CachedModel(load_model(model) if isinstance(model, str) else model)
-    describer = describer or describe_env(env)
-    if isinstance(env, VectorEnv):
-        space = env.single_observation_space
-        return ObserveVector(env, Observer(model, describer, settings, space))
-    return ObserveEnv(env, Observer(model, describer, settings, env.observation_space))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dragoman import comparing
 from dragoman.cli import app
-from dragoman.comparison import Comparison
-from dragoman.runs import Run
-from tests.comparing.making import InProcess, make_comparison, write_comparison, write_file
+from dragoman.comparison import runner as comparing
+from dragoman.comparison.comparison import Comparison
+from dragoman.run import Run
+from tests.comparison.making import InProcess, make_comparison, write_comparison, write_file
 
 runner = CliRunner()
 

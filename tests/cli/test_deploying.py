@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dragoman.agents.distill.student import load_student
 from dragoman.cli import app
-from dragoman.engines import train
-from dragoman.engines.student import load_student
+from dragoman.engines.train import train
 from dragoman.experiment import Algorithm, Experiment
 
 runner = CliRunner()

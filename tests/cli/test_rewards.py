@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from dragoman.cli import app
 from dragoman.errors import RewardError
-from dragoman.runs import Run
+from dragoman.run import Run
 
 runner = CliRunner()
 EXPERIMENT = """\

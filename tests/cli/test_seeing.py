@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from dragoman.cli import app
-from dragoman.engines import train
+from dragoman.engines.train import train
 from dragoman.errors import RunError
 from dragoman.experiment import Algorithm, Experiment
-from dragoman.runs import RunWriter
+from dragoman.run import RunWriter
 from tests.comparisons import write_comparison
 
 runner = CliRunner()

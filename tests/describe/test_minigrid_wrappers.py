@@ -23,7 +23,7 @@ from minigrid.wrappers import (
 )
 
 from dragoman.describe import describe_env
-from dragoman.describe.minigrid import grid_sentences
+from dragoman.describe.families.minigrid import grid_sentences
 from dragoman.errors import SpaceError
 
 GOAL = "Goal: use the key to open the door and then get to the goal. "

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from dragoman.engines.assembly import observer_of, spec_of
-from dragoman.engines.sb3 import build
+from dragoman.engines.sb3.algorithms import build
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.cache import CachedModel
-from dragoman.policies.acting import make_policy
-from dragoman.roles.act import Act
+from dragoman.roles.act.policy import make_policy
+from dragoman.roles.act.settings import Act
+from dragoman.roles.observe.vector import ObserveVector
 from dragoman.testing import ScriptedModel
-from dragoman.vector import ObserveVector, make_vector
+from dragoman.vector import make_vector
 from tests.lamps import bag_of_words, says_the_colour
 
 EXPERIMENT = Experiment(

@@ -9,10 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from dragoman.engines import evaluate, record, train
+from dragoman.agents.evaluate import evaluate
+from dragoman.agents.record import record
+from dragoman.engines.train import train
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Algorithm, Experiment
-from dragoman.roles.act import Act
+from dragoman.roles.act.settings import Act
 from dragoman.testing import ScriptedModel
 
 PPO = Algorithm("ppo", {"n_steps": 4, "batch_size": 8, "n_epochs": 1}, (8,))

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dragoman.engines import evaluate, record, train
-from dragoman.engines.sb3 import gamma_of
+from dragoman.agents.evaluate import evaluate
+from dragoman.agents.record import record
+from dragoman.engines.sb3.algorithms import gamma_of
+from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.report.replay import replay_page
-from dragoman.roles.rewarding import BonusWarning
-from dragoman.runs import Run
+from dragoman.roles.reward.rewarder import BonusWarning
+from dragoman.run import Run
 from dragoman.testing import ScriptedModel
 from tests.grid import EXPERIMENT, REWARDS, START, direction, knowing_model, nearness
 
@@ -68,7 +70,7 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("name", REWARDS)
-@pytest.mark.filterwarnings("ignore::dragoman.roles.rewarding.BonusWarning")
+@pytest.mark.filterwarnings("ignore::dragoman.roles.reward.rewarder.BonusWarning")
 def test_a_model_that_knows_the_goal_makes_a_sparse_grid_solvable(
     name: str, controls: dict[str, float], tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from dragoman.errors import ConfigError, DragomanError, ModelError
 from dragoman.generation import Sampling
 from dragoman.models.stack import find_blocks
 from dragoman.models.torch_model import TorchModel
-from dragoman.models.tuning import Text, TunedModel
+from dragoman.models.tuned import Text, TunedModel
 from tests.models import tiny
 
 WIDTH, LAYERS, CONTEXT = tiny.WIDTH, 2, 768

@@ -16,7 +16,7 @@ from dragoman.errors import ModelError
 from dragoman.models.adapters import save_adapter, save_merged
 from dragoman.models.catalog import load_model, load_tokenizer
 from dragoman.models.torch_model import TorchModel
-from dragoman.models.tuning import TunedModel
+from dragoman.models.tuned import TunedModel
 from tests.models import tiny
 
 TASKS = {

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dragoman.engines import train
+from dragoman.engines.train import train
 from dragoman.errors import ModelError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.generation import Generation
 from dragoman.models.cache import CachedModel
 from dragoman.models.store import Store
-from dragoman.runs import Run
+from dragoman.run import Run
 from dragoman.testing import ScriptedModel
 
 TEXTS = ["a", "bb", "ccc"]

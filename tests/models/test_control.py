@@ -15,7 +15,7 @@ from dragoman.models.cache import CachedModel
 from dragoman.models.control import TextReader
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
-from dragoman.models.tuning import Text, TunedModel
+from dragoman.models.tuned import Text, TunedModel
 from dragoman.testing import TEXTS
 from tests.models import tiny
 

@@ -8,7 +8,7 @@ import torch
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.models import torch_model
-from dragoman.models.batching import plan_batches
+from dragoman.models.batches import plan_batches
 from dragoman.models.torch_model import TorchModel
 from dragoman.testing import TEXTS, check_model
 from tests.models import tiny

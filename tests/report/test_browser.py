@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 
-from dragoman.recording import Part, Step, Weighed
+from dragoman.agents.recording import Part, Step, Weighed
 from dragoman.report.document import write_report
 from dragoman.report.replay import replay_page
 from tests.recordings import recording

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dragoman.errors import RunError
 from dragoman.report.document import headline, write_report
-from dragoman.report.reading import Results
+from dragoman.report.reader import Results
 from tests.comparisons import ARMS, FINALS, write_comparison
 
 

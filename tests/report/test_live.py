@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dragoman.experiment import Experiment
 from dragoman.report.live import SILENT_SECONDS, learning_curve, view
-from dragoman.runs import Run, RunWriter
+from dragoman.run import Run, RunWriter
 
 EXPERIMENT = Experiment(env="CartPole-v1", steps=1000)
 

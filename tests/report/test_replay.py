@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from dragoman.agents.recording import Recording, Step
 from dragoman.errors import ConfigError
-from dragoman.recording import Recording, Step
 from dragoman.report.replay import replay_page
 from tests.recordings import recording
 

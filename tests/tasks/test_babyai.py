@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from dragoman.describe import describe_env
-from dragoman.describe.minigrid import ACTIONS
+from dragoman.describe.families.minigrid import ACTIONS
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks.babyai import HELD_OUT, KINDS, LARGEST_ROOM, Mixed, PickupLocal

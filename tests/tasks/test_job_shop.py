@@ -8,7 +8,8 @@ import pytest
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
 from dragoman.tasks.instances import INSTANCES, Instance
 from dragoman.tasks.job_shop import RULES
 from tests.tasks.playing import play, same

@@ -18,11 +18,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from dragoman.budget import Measure
 from dragoman.cli.train import parse_overrides
 from dragoman.cli.trust import TrustCode
-from dragoman.comparison import Comparison
-from dragoman.comparison_file import read_comparison
+from dragoman.comparison.comparison import Comparison
+from dragoman.comparison.file import read_comparison
+from dragoman.experiment.budget import Measure
 
 
 class FailOn(StrEnum):
@@ -62,7 +62,7 @@ def compare(
     )
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.
-    from dragoman import comparing
+    from dragoman.comparison import runner as comparing
 
     with _Display(comparison) as display:
         try:

@@ -8,7 +8,7 @@ import plotext
 import typer
 
 from dragoman.report.live import learning_curve
-from dragoman.runs import Run
+from dragoman.run import Run
 
 
 def print_curve(run: Run) -> None:

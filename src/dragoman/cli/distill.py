@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dragoman.cli.trust import TrustCode
 from dragoman.report.live import printable
-from dragoman.runs import Run
+from dragoman.run import Run
 
 
 def distill(
@@ -28,8 +28,8 @@ def distill(
     """Teach a small network to act as a run's agent does."""
     run = Run(folder)
     # Only now, so that --help and a bad folder answer at once.
-    from dragoman.engines.distilling import distill as distilled
-    from dragoman.engines.teaching import Distillation
+    from dragoman.agents.distill.dagger import Distillation
+    from dragoman.agents.distill.distill import distill as distilled
 
     settings = Distillation(steps=steps, rounds=rounds)
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from dragoman.runs import describe_machine
+from dragoman.run import describe_machine
 from dragoman.yaml12 import dump
 
 

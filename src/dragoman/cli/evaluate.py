@@ -14,7 +14,7 @@ from rich.table import Table
 from dragoman.cli.train import parse_overrides
 from dragoman.cli.trust import TrustCode
 from dragoman.report.live import printable
-from dragoman.runs import Run
+from dragoman.run import Run
 from dragoman.yaml12 import refuse_yes_no
 
 
@@ -46,11 +46,11 @@ def evaluate(
     settings = parse_overrides(env_settings or [], option="--env")
     refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
-    from dragoman import engines
-    from dragoman.engines.playing import CutWarning
+    from dragoman.agents import evaluate as agents
+    from dragoman.engines.assembly import reader_of
 
-    warnings.simplefilter("ignore", CutWarning)  # which is told beneath the table
-    model = engines.reader_of(run.experiment, run.seed)  # once for both ways to act
+    warnings.simplefilter("ignore", agents.CutWarning)  # which is told beneath the table
+    model = reader_of(run.experiment, run.seed)  # once for both ways to act
     rows = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         for name, sampled in (("greedy", False), ("sampled", True)):
@@ -59,7 +59,7 @@ def evaluate(
             def show(running: int, bar: TaskID = bar) -> None:
                 progress.update(bar, completed=episodes - running)
 
-            rows[name] = engines.evaluate(
+            rows[name] = agents.evaluate(
                 run,
                 episodes,
                 seed=seed,
@@ -70,7 +70,7 @@ def evaluate(
                 trust_code=trust_code,
                 on_step=show,
             )
-    rows["random"] = engines.evaluate_random(
+    rows["random"] = agents.evaluate_random(
         run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
     )
     table = Table(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dragoman.cli.trust import TrustCode
-from dragoman.runs import Run
+from dragoman.run import Run
 
 
 def export(
@@ -22,7 +22,7 @@ def export(
     """Write a run's model for PEFT or Transformers, and its heads."""
     run = Run(folder)
     # Only now, so that --help and a bad folder answer at once.
-    from dragoman.engines import exporting
+    from dragoman.agents import export as exporting
 
     written = exporting.export(run, out, merged, trust_code=trust_code)
     typer.echo(f"{written.note}: {written.path}")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dragoman.cli.trust import TrustCode
 from dragoman.report.replay import replay_page
-from dragoman.runs import Run
+from dragoman.run import Run
 
 
 def replay(
@@ -33,7 +33,7 @@ def replay(
     common = Path(os.path.commonpath(paths))
     names = [str(path.relative_to(common)) if path != common else path.name for path in paths]
     # Only now, so that --help and a bad folder answer at once.
-    from dragoman.engines import record
+    from dragoman.agents.record import record
 
     recordings = []
     with Console(stderr=True).status("playing") as status:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from dragoman.report.live import view
-from dragoman.runs import Run
+from dragoman.run import Run
 
 
 def watch(

@@ -12,10 +12,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe import known
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
+from dragoman.describe.families import known
+from dragoman.describe.families.knowledge import Knowledge, changes_observations, parts_of
 from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
-from dragoman.describe.knowledge import Knowledge, changes_observations, parts_of
 from dragoman.describe.spaces import Writer, checked, space_writer
 from dragoman.describe.words import Words
 from dragoman.errors import ConfigError, SpaceError, did_you_mean

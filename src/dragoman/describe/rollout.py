@@ -1,14 +1,15 @@
-"""A random episode as a model would read it."""
+"""Random play: as a model would read it, and the texts of its states."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.environment import EnvDescriber
+from dragoman.maths.seeds import derive_seed
 from dragoman.types import Describer, Info
 
 
@@ -40,6 +41,39 @@ def random_action(space: gym.Space[Any], info: Info) -> Any:
     if isinstance(space, gym.spaces.Discrete) and mask is not None:
         return space.sample(mask=np.asarray(mask, dtype=np.int8))
     return space.sample()
+
+
+def random_actions(
+    space: gym.Space[Any], *, seed: int = 0
+) -> Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], list[Any]]:
+    """Return a policy that draws uniformly from an action space, or from what is not masked."""
+    space.seed(derive_seed("random policy", seed))
+    return lambda observations, infos: [random_action(space, info) for info in infos]
+
+
+def sample_texts(
+    make: Callable[[], gym.Env[Any, Any]], describer: Describer, seed: int, steps: int
+) -> list[str]:
+    """Return the texts of the states that uniformly random play goes through, in their order.
+
+    Args:
+        make: Makes the environment to play.
+        describer: Puts its states into words.
+        seed: Names the play.
+        steps: Steps to take.
+    """
+    env = make()
+    act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))
+    observation, info = env.reset(seed=derive_seed("sampled start", seed))
+    texts = [describer.observation(observation, info)]
+    for _ in range(steps):
+        observation, _, ended, cut, info = env.step(act([observation], [info])[0])
+        texts.append(describer.observation(observation, info))
+        if ended or cut:
+            observation, info = env.reset()
+            texts.append(describer.observation(observation, info))
+    env.close()
+    return texts
 
 
 def action_text(describer: Describer, action: Any, info: Info) -> str:

@@ -11,21 +11,21 @@ from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
 from dragoman.describe.prompt import PromptDescriber
-from dragoman.engines import sb3
+from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
-from dragoman.maths.seeding import derive_seed
+from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import cache_folder, load_model, load_tokenizer
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
-from dragoman.roles.embedding import TokenObserver
-from dragoman.roles.observe import Observe, Observer
-from dragoman.roles.options import OptionsObserver
-from dragoman.roles.raw import RawState
-from dragoman.roles.rewarding import Rewarder
-from dragoman.types import Describer, LanguageModel, Tokenizer
-from dragoman.vector import AnyObserver
+from dragoman.roles.act.observer import OptionsObserver
+from dragoman.roles.observe.embedding import TokenObserver
+from dragoman.roles.observe.observer import Observer
+from dragoman.roles.observe.raw import RawState
+from dragoman.roles.observe.settings import Observe
+from dragoman.roles.reward.rewarder import Rewarder
+from dragoman.types import AnyObserver, Describer, LanguageModel, Tokenizer
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from dragoman.errors import MissingExtraError, ModelError
 from dragoman.models.catalog import CATALOG, quiet
 from dragoman.models.torch_model import TorchModel
-from dragoman.models.tuning import TunedModel
+from dragoman.models.tuned import TunedModel
 
 ADAPTER = "default"
 """What PEFT calls an adapter that was given no name."""

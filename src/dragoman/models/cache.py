@@ -14,7 +14,7 @@ import numpy as np
 from dragoman.errors import ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import checked_features, checked_generations, checked_log_probs
-from dragoman.models.packing import ARRAYS, GENERATION, Arrays, Packing
+from dragoman.models.codec import ARRAYS, GENERATION, Arrays, Packing
 from dragoman.models.store import Store
 from dragoman.types import (
     Cost,

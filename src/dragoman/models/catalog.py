@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import platformdirs
 
 from dragoman.errors import DragomanError, ModelError, did_you_mean
-from dragoman.maths.seeding import derive_seed
+from dragoman.maths.seeds import derive_seed
 
 if TYPE_CHECKING:
     from dragoman.models.tokens import TextTokenizer

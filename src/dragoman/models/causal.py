@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ModelError
-from dragoman.models.batching import equal_batches, pad_right, plan_batches
+from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row, lay_out, rows_of, wanted

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from dragoman.errors import ModelError
-from dragoman.models.batching import pad_right, plan_batches
+from dragoman.models.batches import pad_right, plan_batches
 from dragoman.models.meter import FlopRates, Meter
+from dragoman.models.probe import attempt, company_matters, find_context, same
 from dragoman.models.stack import Stack, find_blocks
-from dragoman.models.trying import attempt, company_matters, find_context, same
 from dragoman.types import FloatArray, Pooling
 
 

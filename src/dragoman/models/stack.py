@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from dragoman.errors import ModelError
-from dragoman.models.trying import Trials, attempt, find_context, same
+from dragoman.models.probe import Trials, attempt, find_context, same
 from dragoman.models.weights import Weights
 
 KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
-from dragoman.models.batching import equal_batches, pad_right, plan_batches
+from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import end_tokens, fingerprint
+from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.pooling import POOLINGS, check_pooling, check_states
@@ -28,7 +29,6 @@ from dragoman.models.stack import Stack, expand, find_stack
 from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
 from dragoman.models.weights import Weights
-from dragoman.models.writing import Writer
 from dragoman.types import Cost, FloatArray, Pooling
 
 DIGESTS = 8

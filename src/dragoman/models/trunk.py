@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError
+from dragoman.models.probe import company_matters
 from dragoman.models.rows import Layout, Row, lay_out
 from dragoman.models.stack import Stack
-from dragoman.models.trying import company_matters
 from dragoman.models.weights import Weights
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dragoman.comparing.speed import WINDOW
-from dragoman.maths.bootstrap import Interval
+from dragoman.comparison.speed import WINDOW
 from dragoman.report.pages import render
 from dragoman.report.plots import (
     Draw,
@@ -23,7 +22,8 @@ from dragoman.report.plots import (
     png,
     svg,
 )
-from dragoman.report.reading import ArmResults, Results
+from dragoman.report.reader import ArmResults, Results
+from dragoman.stats.bootstrap import Interval
 
 SIGNS = {"helped": "▲", "hurt": "▼", "no evidence": "●"}
 """What stands beside a verdict's colour, for those who do not see it."""

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dragoman.runs import Run
+from dragoman.run import Run
 
 WIDTH = 76
 BINS = 60

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dragoman.maths.bootstrap import Interval
-from dragoman.report.reading import Band
+from dragoman.report.reader import Band
+from dragoman.stats.bootstrap import Interval
 
 Draw = Callable[["Palette", bool], Figure]
 """Draws a figure in some colours, wide or narrow."""

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.text import Text
 
+from dragoman.agents.recording import Frame, Recording, Step
 from dragoman.errors import ConfigError
-from dragoman.recording import Frame, Recording, Step
 from dragoman.report.pages import render
 
 

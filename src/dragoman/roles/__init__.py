@@ -1,1 +1,1 @@
-"""Where in the loop the language model stands: one file a role, each readable alone."""
+"""Where in the loop the language model stands: one folder a role."""

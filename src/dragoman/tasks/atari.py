@@ -14,10 +14,11 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.atari import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
+from dragoman.describe.families.atari import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
 from dragoman.errors import ConfigError, MissingExtraError
-from dragoman.tasks import drawing, masks
-from dragoman.tasks.speaking import SpeakingEnv
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.types import FloatArray
 
 Seen = TypeVar("Seen", Breakout, Pong)

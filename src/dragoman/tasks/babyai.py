@@ -3,7 +3,7 @@
 One room of 8 by 8 cells holds the objects of the mission and some more (two rooms with a locked
 door between them, where the mission is to open it). The agent sees 7 by 7 cells before it, none of
 them behind a wall or a shut door. ``info["text"]`` tells what it sees in the sentences of
-`dragoman.describe.minigrid`; the observation itself is MiniGrid's.
+`dragoman.describe.families.minigrid`; the observation itself is MiniGrid's.
 
     go to           face an object of this kind and colour, right in front
     pick up         pick it up
@@ -34,10 +34,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.minigrid import ACTIONS, MiniGridDescriber
+from dragoman.describe.families.minigrid import ACTIONS, MiniGridDescriber
 from dragoman.errors import MissingExtraError, SpaceError
-from dragoman.tasks import drawing, masks
-from dragoman.tasks.speaking import SpeakingEnv
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 
 try:
     from minigrid.core.roomgrid import RoomGrid

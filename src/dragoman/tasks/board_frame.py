@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from dragoman.tasks import drawing
-from dragoman.tasks.drawing import BLACK, Colour, Image
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.picture import BLACK, Colour, Image
 
 WHITE: Colour = (255, 255, 255)
 EDGE: Colour = (120, 110, 100)

@@ -26,7 +26,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.tasks import board_frame, drawing
+from dragoman.tasks import board_frame
+from dragoman.tasks import picture as drawing
 from dragoman.tasks.board_frame import Tile
 from dragoman.tasks.masks import WhenMasked, counted
 from dragoman.tasks.opponents import State

@@ -35,9 +35,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragoman.errors import ConfigError, MissingExtraError, SpaceError, did_you_mean
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import Mask, counted
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 try:

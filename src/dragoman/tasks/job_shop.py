@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, did_you_mean
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.instances import INSTANCES, Hours, Instance
 from dragoman.tasks.masks import Mask, WhenMasked, counted
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]

@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import MissingExtraError
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import Mask, WhenMasked
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 try:

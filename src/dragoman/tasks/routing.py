@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import Mask, WhenMasked, counted
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.tasks import drawing, masks, opponents
+from dragoman.tasks import masks, opponents
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import WhenMasked
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.types import FloatArray
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ import numpy as np
 
 from dragoman.errors import SpaceError
 from dragoman.tasks import masks
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import WhenMasked
-from dragoman.tasks.speaking import SpeakingEnv
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, Split, start
 
 RewardKind: TypeAlias = Literal["dense", "final"]

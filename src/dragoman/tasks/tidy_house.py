@@ -29,9 +29,10 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks import drawing, masks
+from dragoman.tasks import masks
+from dragoman.tasks import picture as drawing
+from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
-from dragoman.tasks.speaking import SpeakingEnv
 
 RewardKind: TypeAlias = Literal["dense", "final"]
 

@@ -11,7 +11,7 @@ import torch
 from dragoman.errors import BudgetError, ConfigError, ModelError
 from dragoman.models.cache import CachedModel
 from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
-from dragoman.models.scoring import score
+from dragoman.models.score import score
 from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
 from tests.models.remote.stub_server import StubServer, usage, without

@@ -6,8 +6,8 @@ import json
 from typing import Any, assert_never
 
 from dragoman.errors import ConfigError, MissingExtraError
-from dragoman.free_text import chosen, integer, json_texts
 from dragoman.generation import Choice, Constraint, Integer, Json
+from dragoman.models.free_text import chosen, integer, json_texts
 
 try:
     import jsonschema

@@ -1,0 +1,1 @@
+"""Trained policies without their training: played, recorded, exported and distilled."""

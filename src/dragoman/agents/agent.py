@@ -1,0 +1,84 @@
+"""A trained agent, restored from its run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from gymnasium.envs.registration import EnvSpec
+from stable_baselines3.common.policies import BasePolicy
+
+from dragoman.engines.assembly import observer_of, reader_of, spec_of
+from dragoman.engines.masks import obeying
+from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.weights import restore
+from dragoman.environments.indices import Indices
+from dragoman.maths.seeds import derive_seed
+from dragoman.run import Run
+from dragoman.types import AnyObserver, LanguageModel, Tokenizer
+from dragoman.vector import make_vector
+
+
+class Agent:
+    """Raw observations in, actions out, by the weights that a training has saved.
+
+    Args:
+        run: The run.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        seed: Of the drawn actions.
+        model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.run.trust`.
+
+    Raises:
+        ConfigError: The config names code that is not trusted.
+
+    Attributes:
+        spec: The environment.
+        policy: The policy, which reads what `read` returns and chooses by indices.
+        indices: What these indices stand for.
+        observer: The observe role, or nothing where the policy reads raw observations.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        sampled: bool = False,
+        seed: int = 0,
+        model: LanguageModel | Tokenizer | None = None,
+        trust_code: bool = False,
+    ) -> None:
+        run.require_trust(trust_code)
+        weights = run.weights()
+        # The reward is a matter of the training: playing needs no model for it.
+        experiment = obeying(replace(run.experiment, reward=None), run.environment)
+        model = model if model is not None else reader_of(experiment, run.seed)
+        self.sampled = sampled
+        self.spec: EnvSpec = spec_of(experiment)
+        env = make_vector(self.spec, 1, experiment.env_settings)
+        self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
+        self._raw_space = env.single_observation_space
+        space = self._raw_space if self.observer is None else self.observer.feature_space
+        self.indices = Indices(env.single_action_space)
+        self.policy: BasePolicy = sb3.build_policy(experiment, space, self.indices.space, model)
+        env.close()
+        restore(self.policy, self.observer, weights)
+        torch.manual_seed(derive_seed("sampled actions", seed))
+        if self.observer is not None:
+            self.observer.learning = False
+
+    def read(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Any:
+        """Return raw observations as the batch that the policy takes."""
+        if self.observer is not None:
+            return self.observer(observations, infos)
+        return sb3.stack(self._raw_space, observations)
+
+    def act(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Return one action for each observation."""
+        actions, _ = self.policy.predict(
+            self.read(observations, infos), deterministic=not self.sampled
+        )
+        return list(self.indices.actions(actions))

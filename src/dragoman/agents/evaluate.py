@@ -1,0 +1,231 @@
+"""Play whole episodes with a policy, in the environment's own rewards."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from dragoman.agents.agent import Agent
+from dragoman.describe.rollout import random_actions
+from dragoman.engines.assembly import spec_of
+from dragoman.environments import make_environment
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.maths.seeds import derive_seed
+from dragoman.run import Run
+from dragoman.types import LanguageModel, Tokenizer
+
+Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
+"""Observations and infos of the episodes still running in, one action for each out."""
+
+MOST_STEPS = 10_000
+"""Most steps of a played episode of an environment that has no time limit."""
+
+
+class CutWarning(UserWarning):
+    """Played episodes that had not ended after the most steps and were stopped there."""
+
+
+@dataclass(frozen=True)
+class PlayedEpisode:
+    """One evaluated episode.
+
+    Attributes:
+        seed: Seed of the environment's reset.
+        episode_return: Undiscounted sum of the environment's own rewards.
+        length: Steps taken.
+        terminated: The environment reached a terminal state, rather than being cut off.
+        stopped: It had not ended after the most steps, so its return is of these steps alone.
+    """
+
+    seed: int
+    episode_return: float
+    length: int
+    terminated: bool
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The episodes of one evaluation."""
+
+    episodes: tuple[PlayedEpisode, ...]
+
+    @property
+    def returns(self) -> list[float]:
+        """Return of each episode."""
+        return [episode.episode_return for episode in self.episodes]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over episodes."""
+        return float(np.std(self.returns, ddof=1)) if len(self.episodes) > 1 else 0.0
+
+    @property
+    def stopped(self) -> int:
+        """Number of episodes that had not ended after the most steps."""
+        return sum(episode.stopped for episode in self.episodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"mean": self.mean, "episodes": [asdict(episode) for episode in self.episodes]}
+
+
+def play(
+    spec: EnvSpec,
+    settings: Mapping[str, Any],
+    act: Act,
+    *,
+    episodes: int,
+    seed: int = 0,
+    max_steps: int | None = None,
+    on_step: Callable[[int], None] = lambda running: None,
+) -> Evaluation:
+    """Play ``episodes`` episodes side by side and return what each of them earned.
+
+    Every episode has an environment and a seed of its own, and none is started again, so that
+    short episodes are not counted more often than long ones.
+
+    Args:
+        spec: The environment.
+        settings: Keyword arguments of its constructor.
+        act: Chooses the actions.
+        episodes: How many.
+        seed: Names the set of episode seeds; it shares none with training.
+        max_steps: Most steps of an episode; unless given, 10,000 where the environment has no time
+            limit of its own.
+        on_step: Told after every step how many episodes are still running.
+
+    Warns:
+        CutWarning: Episodes had not ended after the most steps.
+    """
+    most = _most_steps(spec, max_steps)
+    seeds = episode_seeds(episodes, seed)
+    envs = [make_environment(spec, settings, index=i) for i in range(episodes)]
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, dtype=np.int64)
+    terminated = np.zeros(episodes, dtype=np.bool_)
+    starts = [env.reset(seed=number) for env, number in zip(envs, seeds, strict=True)]
+    now = dict(enumerate(starts))
+    # All began together, so those that go on have all taken as many steps.
+    while now and lengths.max() < most:
+        running = list(now)
+        actions = act([now[i][0] for i in running], [now[i][1] for i in running])
+        for i, action in zip(running, actions, strict=True):
+            observation, reward, ended, cut, info = envs[i].step(action)
+            now[i] = (observation, info)
+            returns[i] += float(reward)
+            lengths[i] += 1
+            terminated[i] = ended
+            if ended or cut:
+                del now[i]
+        on_step(len(now))
+    for env in envs:
+        env.close()
+    if now:
+        warnings.warn(
+            f"{len(now)} of {episodes} episodes of {spec.id!r} had not ended after {most:,} steps "
+            "and were stopped; max_steps sets how many are played",
+            CutWarning,
+            stacklevel=3,
+        )
+        on_step(0)
+    return Evaluation(
+        tuple(
+            PlayedEpisode(
+                seeds[i], float(returns[i]), int(lengths[i]), bool(terminated[i]), i in now
+            )
+            for i in range(episodes)
+        )
+    )
+
+
+def _most_steps(spec: EnvSpec, max_steps: int | None) -> float:
+    if max_steps is not None:
+        if max_steps < 1:
+            raise ConfigError(f"max_steps is {max_steps}, but must be at least 1", cure="raise it")
+        return max_steps
+    return MOST_STEPS if spec.max_episode_steps is None else math.inf
+
+
+def episode_seeds(episodes: int, seed: int) -> list[int]:
+    """Return the seeds of a named set of episodes, none of which is used in training."""
+    return [derive_seed("evaluate", seed, index) for index in range(episodes)]
+
+
+def evaluate(
+    run: Run | str | Path,
+    episodes: int = 20,
+    *,
+    seed: int = 0,
+    sampled: bool = False,
+    env_settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+    model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
+    on_step: Callable[[int], None] = lambda running: None,
+) -> Evaluation:
+    """Play a trained agent on episodes that its training never saw.
+
+    Args:
+        run: The run, or its folder.
+        episodes: How many episodes to play.
+        seed: Names the set of episode seeds, so that agents can be compared on the same ones.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        env_settings: What of the environment's settings differs from the training's, such as
+            objects that were held out from it.
+        max_steps: Most steps of an episode, which counts as stopped if it has not ended by then.
+            Unless given, 10,000 where the environment has no time limit of its own.
+        model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.run.trust`.
+        on_step: Told after every step how many episodes are still running.
+
+    Raises:
+        ConfigError: A count is below one, or the run's config names code that is not trusted.
+        RunError: The run folder is missing, half-written or damaged.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if episodes < 1:
+        raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
+    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
+    return play(
+        agent.spec,
+        {**run.experiment.env_settings, **(env_settings or {})},
+        agent.act,
+        episodes=episodes,
+        seed=seed,
+        max_steps=max_steps,
+        on_step=on_step,
+    )
+
+
+def evaluate_random(
+    experiment: Experiment,
+    episodes: int = 20,
+    *,
+    seed: int = 0,
+    env_settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+) -> Evaluation:
+    """Play the uniformly random policy on the same episodes that `evaluate` plays.
+
+    Where the environment masks actions, it draws from those that are allowed.
+    """
+    spec = spec_of(experiment)
+    settings = {**experiment.env_settings, **(env_settings or {})}
+    env = make_environment(spec, settings)
+    act = random_actions(env.action_space, seed=seed)
+    env.close()
+    return play(spec, settings, act, episodes=episodes, seed=seed, max_steps=max_steps)

@@ -1,0 +1,252 @@
+"""Programs that a language model wrote meet Stable-Baselines3: the trainings of a search."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from dragoman.agents.evaluate import play
+from dragoman.describe.environment import describe_env
+from dragoman.engines.assembly import spec_of
+from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.sb3.rollouts import whole_steps
+from dragoman.errors import ConfigError, ProgramError, RewardError
+from dragoman.experiment import Experiment
+from dragoman.maths.seeds import derive_seed
+from dragoman.programs.program import Program, Row
+from dragoman.programs.results import ProgramResult
+from dragoman.programs.search import Train
+from dragoman.roles.reward.program import WrittenFunction
+from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
+from dragoman.roles.reward.settings import Reward, Term
+from dragoman.roles.reward.vector import RewardVector
+from dragoman.vector import EpisodeRecorder, Step, autoreset_mode, make_vector
+
+
+class FeaturesVector(VectorWrapper):
+    """A vector environment whose observations end with the features of a program, if it has any.
+
+    Args:
+        env: The vector environment, resetting in the step that ends an episode.
+        program: What to add.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], program: Program) -> None:
+        super().__init__(env)
+        if autoreset_mode(env) != AutoresetMode.SAME_STEP:
+            raise ConfigError(
+                f"the vector environment resets in mode {autoreset_mode(env).name}",
+                cure="make it with autoreset_mode=AutoresetMode.SAME_STEP",
+            )
+        self.program = program
+        if "features" in program.functions:
+            self.single_observation_space = self._wider(env.single_observation_space)
+            self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset all sub-environments."""
+        observations, infos = self.env.reset(seed=seed, options=options)
+        return self.seen(observations), infos
+
+    def step(self, actions: Any) -> Step:
+        """Step all sub-environments."""
+        observations, rewards, terminations, truncations, infos = self.env.step(actions)
+        ended = np.flatnonzero(terminations | truncations)
+        if len(ended) and "features" in self.program.functions:
+            final = infos["final_obs"].copy()
+            for i in ended:
+                final[i] = self.seen([final[i]])[0]
+            infos = {**infos, "final_obs": final}
+        return self.seen(observations), rewards, terminations, truncations, infos
+
+    def seen(self, observations: Any) -> Any:
+        """Return observations as the agent sees them, with the features of the program."""
+        if "features" not in self.program.functions:
+            return observations
+        rows = [(self.program.schema.read_state(row),) for row in observations]
+        features = self.program.values("features", rows)
+        return np.concatenate([observations, features], axis=1).astype(np.float32)
+
+    def _wider(self, space: gym.Space[Any]) -> gym.spaces.Box:
+        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
+            raise ConfigError(
+                f"features cannot stand behind observations in {space}",
+                cure="flatten the observations in a wrapper, or do not ask for features",
+            )
+        # How many there are is known after a first call.
+        zeros = [0.0] * len(self.program.schema.state)
+        more = self.program.values("features", [(zeros,)]).shape[1]
+        infinite = np.full(more, np.inf)
+        low, high = np.append(space.low, -infinite), np.append(space.high, infinite)
+        return gym.spaces.Box(low.astype(np.float32), high.astype(np.float32))
+
+
+class WrittenTerms:
+    """Reward and potential of a program as terms of the reward role, for a search.
+
+    Each named number of the reward is a term of its own, so that the next prompt can say how each
+    has moved; the program runs once a step all the same.
+
+    Args:
+        program: The program.
+
+    Attributes:
+        made: The terms' functions, by a name that the reward role allows.
+        shown: What the program calls each of them.
+        error: What was wrong with the program, if it failed.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.made: dict[str, _Part] = {}
+        self.shown: dict[str, str] = {}
+        self.error: ProgramError | None = None
+        if "reward" in program.functions:
+            whole = _Remembered(WrittenFunction(program, "reward"), self)
+            for column, name in enumerate(_names(program)):
+                self.made[f"reward-{column}"] = _Part(whole, slice(column, column + 1))
+                self.shown[f"reward-{column}"] = name
+        if "potential" in program.functions:
+            whole = _Remembered(WrittenFunction(program, "potential"), self)
+            self.made["potential"] = _Part(whole, slice(None))
+            self.shown["potential"] = "potential"
+
+    def added(self, env: VectorEnv[Any, Any, Any], weight: float, gamma: float) -> RewardVector:
+        """Return a vector environment whose rewards hold the terms; there must be some."""
+        terms = {
+            name: Term("written", {"program": "in memory"}, weight, _shaping(name))
+            for name in self.made
+        }
+        with warnings.catch_warnings():
+            # A search judges by the environment's own return, so a bonus cannot flatter itself.
+            warnings.simplefilter("ignore", BonusWarning)
+            rewarder = Rewarder(
+                Reward(terms),
+                describe_env(env),
+                None,
+                num_envs=env.num_envs,
+                gamma=gamma,
+                seed=0,
+                made=self.made,
+            )
+        return RewardVector(env, rewarder)
+
+
+class _Remembered:
+    """A function of a program that keeps its last batch, since each of its terms asks for it."""
+
+    def __init__(self, function: WrittenFunction, terms: WrittenTerms) -> None:
+        self.function = function
+        self.terms = terms
+        self._rows: list[Row] = []
+        self._values = np.zeros((0, 0))
+
+    def __call__(
+        self,
+        observations: Sequence[Any],
+        raw_actions: Sequence[Any] = (),
+        previous_observations: Sequence[Any] = (),
+    ) -> NDArray[np.float64]:
+        rows = self.function.rows(observations, raw_actions, previous_observations)
+        if rows != self._rows or not rows:
+            try:
+                self._values = self.function.program.values(self.function.function, rows)
+            except ProgramError as error:
+                # The first names the first state of the batch that it fails in.
+                self.terms.error = self.terms.error or error
+                raise
+            self._rows = rows
+        return self._values
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some columns of what a function of a program returns, as a reward."""
+
+    whole: _Remembered
+    columns: slice
+
+    @property
+    def takes(self) -> frozenset[str]:
+        return self.whole.function.takes
+
+    def __call__(self, **given: Any) -> NDArray[np.float64]:
+        summed: NDArray[np.float64] = self.whole(**given)[:, self.columns].sum(axis=1)
+        return summed
+
+
+def _shaping(term: str) -> Literal["potential", "bonus"]:
+    return "potential" if term == "potential" else "bonus"
+
+
+def _names(program: Program) -> tuple[str, ...]:
+    schema = program.schema
+    if not program.terms("reward"):
+        # They are known after a first call.
+        state = [0.0] * len(schema.state)
+        action = [0.0] * len(schema.action) if schema.action else float(schema.first)
+        program.values("reward", [(state, action, state)])
+    return program.terms("reward")
+
+
+def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1.0) -> Train:
+    """Return what trains an experiment's algorithm with a program, and evaluates it without.
+
+    The agent sees the environment's own numbers, and the program's features beside them. The
+    reward role adds reward and potential. The score is the environment's own mean return in
+    episodes that no training has seen.
+
+    Args:
+        experiment: Environment, algorithm, settings and steps. Its roles are left out.
+        episodes: How many episodes a score is the mean of.
+        weight: What the program's reward and potential are multiplied by.
+
+    Raises:
+        ConfigError: The weight is 0.
+    """
+    if not weight:
+        raise ConfigError("weight is 0, so no program would change a training", cure="raise it")
+    spec, plain = spec_of(experiment), replace(experiment, observe=None, reward=None)
+    gamma = sb3.gamma_of(experiment)
+
+    def train(program: Program, seed: int) -> ProgramResult:
+        inner = make_vector(spec, experiment.num_envs, experiment.env_settings)
+        recorder, terms = EpisodeRecorder(inner), WrittenTerms(program)
+        rewards = terms.added(recorder, weight, gamma) if terms.made else None
+        env = FeaturesVector(recorder if rewards is None else rewards, program)
+        try:
+            algorithm = sb3.build(plain, env, derive_seed("train", seed))
+            algorithm.learn(whole_steps(experiment))
+
+            def act(observations: Sequence[Any], infos: Sequence[Any]) -> Sequence[Any]:
+                batch = sb3.stack(inner.single_observation_space, observations)
+                chosen, _ = algorithm.predict(env.seen(batch), deterministic=True)
+                return list(chosen)
+
+            found = play(spec, experiment.env_settings, act, episodes=episodes, seed=seed)
+        except RewardError:
+            if terms.error is None:
+                raise
+            raise terms.error from None
+        finally:
+            env.close()
+        curves: dict[str, tuple[float, ...]] = {}
+        ended = list(recorder.drain())
+        if ended:
+            curves["environment return"] = tuple(episode.episode_return for episode in ended)
+            curves["episode length"] = tuple(float(episode.length) for episode in ended)
+            sums = [] if rewards is None else list(rewards.drain())
+            for name, shown in terms.shown.items():
+                curves[shown] = tuple(own[name] / weight for own in sums)
+        return ProgramResult(found.mean, curves)
+
+    return train

@@ -1,0 +1,277 @@
+"""Plays evaluation episodes and records every step for the replay."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+
+from dragoman.agents.agent import Agent
+from dragoman.agents.evaluate import episode_seeds
+from dragoman.agents.frames import encode_frame
+from dragoman.agents.inspection import parts_of, weigh, weighing_of
+from dragoman.agents.recording import (
+    Ending,
+    Frame,
+    RecordedEpisode,
+    Recording,
+    Step,
+    critiques_of,
+    reward_terms,
+)
+from dragoman.describe.rollout import action_text
+from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec_of
+from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.weights import below
+from dragoman.environments import make_environment, render_without_display
+from dragoman.errors import ConfigError, DragomanError
+from dragoman.experiment import Experiment
+from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
+from dragoman.run import Run
+from dragoman.types import Describer, LanguageModel, Tokenizer
+from dragoman.vector import make_vector
+
+T = TypeVar("T")
+
+RENDER_MODES = ("rgb_array", "ansi")
+"""In this order: pictures, then text."""
+
+
+def record(
+    run: Run,
+    episodes: int = 1,
+    *,
+    seed: int = 0,
+    sampled: bool = False,
+    most_steps: int = 1000,
+    name: str | None = None,
+    model: LanguageModel | Tokenizer | None = None,
+    trust_code: bool = False,
+    on_step: Callable[[int], None] = lambda steps: None,
+) -> Recording:
+    """Play a trained agent and record what it saw, weighed, did and earned.
+
+    The episodes are the first of those that `dragoman.evaluate` plays with the same
+    seed. Greedy agents play them exactly so; sampled actions are drawn anew, because there the
+    episodes are drawn for side by side.
+
+    Args:
+        run: The run.
+        episodes: How many episodes to play.
+        seed: Names the set of episode seeds.
+        sampled: Draw actions from the policy instead of taking the likeliest.
+        most_steps: Stop recording an episode after this many steps.
+        name: What the page calls the run; its folder unless given.
+        model: Language model to use instead of loading the experiment's.
+        trust_code: Run the code that the run's config names, even if this user has not trained
+            it here, see `dragoman.run.trust`.
+        on_step: Told the number of steps recorded so far.
+
+    Raises:
+        ConfigError: A count is below one, or the run's config names code that is not trusted.
+        RunError: The run folder is missing, half-written or damaged.
+    """
+    for key, count in (("episodes", episodes), ("most_steps", most_steps)):
+        if count < 1:
+            raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
+    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
+    if run.experiment.reward is not None and model is None:
+        model = reader_of(run.experiment, run.seed)
+    with _rendered(agent.spec, run.experiment) as stage:
+        describer = describer_of(run.experiment, stage.env)
+        played, taken = [], 0
+        terms = _Terms(_rewarder_of(run, model))
+        with closing(terms):
+            for number in episode_seeds(episodes, seed):
+                played.append(_play(agent, stage, describer, terms, number, most_steps))
+                taken += played[-1].length
+                on_step(taken)
+        return Recording(
+            name=name if name is not None else str(run.path),
+            env=agent.spec.id,
+            about=_about(run, sampled),
+            parts=parts_of(stage.env.action_space, describer.action),
+            weighing=weighing_of(agent.policy),
+            episodes=tuple(played),
+            note=" ".join(filter(None, (stage.note, terms.note))),
+        )
+
+
+@dataclass
+class _Stage:
+    """An environment and its renderer; a renderer that fails is left alone from then on."""
+
+    env: gym.Env[Any, Any]
+    note: str
+
+    def frame(self) -> Frame:
+        if self.note:
+            return None
+        try:
+            rendered: Any = self.env.render()
+        # Renderers need windows, drivers and packages, and fail in ways of their own. Without
+        # pictures the replay is still worth reading, so the reason goes on the page.
+        except Exception as error:
+            self.note = f"No pictures: rendering failed with {type(error).__name__}: {error}"
+            return None
+        if isinstance(rendered, str):
+            return rendered
+        return encode_frame(np.asarray(rendered, dtype=np.uint8))
+
+
+@dataclass
+class _Terms:
+    """The reward role, if any; one that fails is left alone from then on."""
+
+    rewarder: Rewarder | None
+    note: str = ""
+
+    def begin(self, observation: Any, info: dict[str, Any]) -> None:
+        self._tried(lambda rewarder: rewarder.begin(np.zeros(1, np.int64), [observation], [info]))
+
+    def step(
+        self, observation: Any, info: dict[str, Any], action: Any, *, is_terminal: bool
+    ) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Return the terms of a step, and what was said of the state it led to."""
+
+        def advanced(rewarder: Rewarder) -> tuple[dict[str, float], tuple[str, ...]]:
+            steps = rewarder.steps(
+                np.zeros(1, np.int64), [observation], [info], [action], np.array([is_terminal])
+            )
+            found = rewarder.advance(steps, np.zeros(0, np.int64), [], [])
+            terms = {name: float(values[0]) for name, values in found.items()}
+            return terms, rewarder.critiques(steps.reached.texts[0])
+
+        return self._tried(advanced) or ({}, ())
+
+    def close(self) -> None:
+        """Give back what the terms run in."""
+        if self.rewarder is not None:
+            self.rewarder.close()
+        self.rewarder = None
+
+    def _tried(self, work: Callable[[Rewarder], T]) -> T | None:
+        if self.rewarder is None:
+            return None
+        try:
+            return work(self.rewarder)
+        # Such as a server that is off: the replay is worth reading without these numbers.
+        except DragomanError as error:
+            self.close()
+            self.note = f"No terms of the reward from here on: {error.problem}"
+            return None
+
+
+def _rewarder_of(run: Run, model: LanguageModel | Tokenizer | None) -> Rewarder | None:
+    """Return the run's reward role with what it had learnt and said in the training."""
+    env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
+    gamma = sb3.gamma_of(run.experiment)
+    with warnings.catch_warnings():
+        # The training has told the user.
+        warnings.simplefilter("ignore", BonusWarning)
+        rewarder = rewarder_of(run.experiment, env, model, seed=run.seed, gamma=gamma)
+    env.close()
+    if rewarder is not None:
+        rewarder.load_state(below("reward.", run.weights()))
+        rewarder.recall(run.critiques())
+    return rewarder
+
+
+@contextmanager
+def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
+    plain = make_environment(spec, experiment.env_settings)
+    offered = plain.metadata.get("render_modes") or ()
+    mode = next((mode for mode in RENDER_MODES if mode in offered), None)
+    if mode is None:
+        stage = _Stage(plain, f"No pictures: {spec.id} renders neither pictures nor text.")
+    else:
+        plain.close()
+        if mode == "rgb_array":
+            render_without_display()
+        settings = {**experiment.env_settings, "render_mode": mode}
+        stage = _Stage(make_environment(spec, settings), "")
+    try:
+        yield stage
+    finally:
+        stage.env.close()
+
+
+def _play(
+    agent: Agent,
+    stage: _Stage,
+    describer: Describer,
+    terms: _Terms,
+    seed: int,
+    most_steps: int,
+) -> RecordedEpisode:
+    observation, info = stage.env.reset(seed=seed)
+    terms.begin(observation, info)
+    steps: list[Step] = []
+    ending: Ending = "cut"
+    while len(steps) < most_steps and ending == "cut":
+        seen = _seen(agent, stage, observation, info)
+        batch = agent.read([observation], [info])
+        indices, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
+        action = agent.indices.actions(indices)[0]
+        command = action_text(describer, action, info)
+        weighed, value = weigh(agent.policy, batch, indices[0])
+        observation, reward, terminated, truncated, info = stage.env.step(action)
+        added, critiques = terms.step(observation, info, action, is_terminal=bool(terminated))
+        steps.append(
+            Step(
+                *seen,
+                action=command,
+                weighed=weighed,
+                value=value,
+                reward=float(reward),
+                terms={**reward_terms(float(reward), info), **added},
+                critiques=(*critiques_of(info), *critiques),
+            )
+        )
+        if terminated or truncated:
+            ending = "terminated" if terminated else "truncated"
+    steps.append(Step(*_seen(agent, stage, observation, info)))
+    return RecordedEpisode(seed, tuple(steps), ending)
+
+
+def _seen(
+    agent: Agent, stage: _Stage, observation: Any, info: dict[str, Any]
+) -> tuple[Frame, str, str | None]:
+    """Return the frame, the numbers and the text of a state."""
+    text = "" if agent.observer is None else agent.observer.texts([observation], [info])[0]
+    return stage.frame(), _numbers(observation), text or None
+
+
+def _numbers(value: Any) -> str:
+    """Return an observation as short text, part by part, without the names of NumPy's types."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_numbers(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_numbers, value))})"
+    return np.array2string(np.asarray(value), precision=4, suppress_small=True, threshold=64)
+
+
+def _about(run: Run, sampled: bool) -> dict[str, str]:
+    experiment = run.experiment
+    return {
+        "algorithm": experiment.algorithm.name.upper(),
+        "observation": _reader(experiment),
+        "trained": f"{run.steps:,} steps, seed {run.seed}",
+        "actions": "sampled actions" if sampled else "likeliest actions",
+    }
+
+
+def _reader(experiment: Experiment) -> str:
+    """Return in a few words who reads the observation."""
+    if experiment.observe is None:
+        return "raw numbers, no model"
+    if not experiment.observe.uses_model:
+        return "a learned embedding of the text"
+    random = " with random weights" if experiment.model.weights == "random" else ""
+    return experiment.model.name + random

@@ -1,0 +1,1 @@
+"""Evidence: from a comparison file to runs, statistics and a verdict."""

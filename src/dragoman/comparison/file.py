@@ -1,0 +1,253 @@
+"""The user's file of a comparison: arms as differences, and all that is added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pydantic
+
+from dragoman.comparison.comparison import Arm, BestKnown, Comparison, Evaluated, validated
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.experiment import Experiment, with_overrides
+from dragoman.experiment.budget import Measure
+from dragoman.roles.control import Control, roles_of
+from dragoman.tasks.catalog import TASKS, scores_of
+from dragoman.yaml12 import read_mapping
+
+BASELINE = "no-model"
+SEEDS = 10
+ONE_TASK = ("env", "env_settings", "max_episode_steps")
+"""Keys that no arm may change: returns of different tasks cannot be compared."""
+
+
+@dataclass(frozen=True)
+class ComparisonFile:
+    """What a user writes.
+
+    Attributes:
+        base: Path of an experiment, from this file or from the working folder; or the experiment.
+        arms: Differences from the base by dotted key, and ``about`` and ``prior`` if wanted.
+        name: What the comparison is called; the file's name unless given.
+        seeds: Training seeds, or how many.
+        controls: Whether each role's controls are added, or the names of those that are.
+        baseline: The arm that the others are measured against, instead of ``no-model``.
+        evaluation: How trained agents are evaluated.
+        budget: What is equal in all arms.
+        threshold: Return that counts as solved; results say how many steps each run took to it.
+        reference: Best known return.
+    """
+
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(extra="forbid")
+
+    base: str | Mapping[str, Any]
+    arms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"model": {}})
+    name: str | None = None
+    seeds: int | tuple[int, ...] = SEEDS
+    controls: bool | tuple[str, ...] = True
+    baseline: str | None = None
+    evaluation: Evaluated = Evaluated()
+    budget: Measure = "steps"
+    threshold: float | None = None
+    reference: BestKnown = BestKnown()
+
+
+def read_comparison(
+    path: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    budget: Measure | None = None,
+) -> Comparison:
+    """Read a user's file and add baseline and controls.
+
+    Args:
+        path: The file.
+        overrides: Values that replace the base experiment's, by dotted key.
+        seeds: Number of seeds, instead of the file's.
+        budget: What is equal in all arms, instead of the file's.
+
+    Raises:
+        ConfigError: A key or value does not fit, or there is nothing to compare.
+    """
+    file = Path(path)
+    data = read_mapping(file, "comparison", first="base: experiment.yaml")
+    given = {"seeds": seeds, "budget": budget}
+    data |= {key: value for key, value in given.items() if value is not None}
+    read = validated(_ADAPTER, data, ComparisonFile)
+    base = with_overrides(_base(read.base, file), overrides or {})
+    model = base.get("model")
+    if isinstance(model, Mapping | None) and "disk_cache" not in (model or {}):
+        # Seeds share their texts. But whoever reads a text first would pay for all the others.
+        base["model"] = {**(model or {}), "disk_cache": read.budget == "steps"}
+    experiment = Experiment.from_dict(base)
+    return Comparison(
+        name=read.name or file.stem,
+        base=experiment.to_dict(),
+        arms=all_arms(experiment, read.arms, read.controls, read.baseline),
+        seeds=tuple(range(read.seeds)) if isinstance(read.seeds, int) else read.seeds,
+        evaluation=read.evaluation,
+        budget=read.budget,
+        threshold=read.threshold,
+        reference=_reference(read, experiment),
+    )
+
+
+def _reference(read: ComparisonFile, experiment: Experiment) -> BestKnown:
+    """Return the file's best known return, or that of the catalogue where the file says none."""
+    settings = {**experiment.env_settings, **read.evaluation.env_settings}
+    if read.reference.best_known is None and experiment.max_episode_steps is None:
+        for task in TASKS:
+            if (task.id, task.settings) == (experiment.env, settings):
+                _, score = scores_of(task)
+                return BestKnown(score.mean, f"{task.reference}, {score.episodes} episodes")
+    return read.reference
+
+
+def all_arms(
+    base: Experiment,
+    arms: Mapping[str, Mapping[str, Any]],
+    controls: bool | tuple[str, ...] = True,
+    baseline: str | None = None,
+) -> dict[str, Arm]:
+    """Return the user's arms, the baseline, and the controls of every role in use.
+
+    The controls of a role are made from the first arm that uses it, so that they have all else
+    of it. The baseline is the first arm without any role.
+
+    Args:
+        base: What all arms start from.
+        arms: The user's arms.
+        controls: Whether controls are added, or the names of those that are.
+        baseline: The user's arm that the others are measured against, if any.
+
+    Raises:
+        ConfigError: An arm does not fit the base, no arm uses a role, or a name is taken.
+    """
+    written = {name: _written(name, arm, base) for name, arm in arms.items()}
+    users: dict[str, tuple[Arm, Any]] = {}
+    for arm in written.values():
+        for role, settings in roles_of(base.replaced(arm.overrides)).items():
+            users.setdefault(role, (arm, settings))
+    found = dict(written)
+    if baseline is not None:
+        if baseline not in written:
+            raise ConfigError(
+                f"the baseline {baseline!r} is no arm{did_you_mean(baseline, written)}",
+                cure=f"name one of {list(written)}",
+            )
+        found[baseline] = Arm(**{**vars(written[baseline]), "kind": "baseline"})
+    else:
+        _add(found, BASELINE, _no_model(next(iter(written.values())), users))
+    available = [
+        (role, arm, control)
+        for role, (arm, settings) in users.items()
+        for control in settings.controls
+    ]
+    _check_controls(controls, [control for _, _, control in available])
+    for role, arm, control in available:
+        if controls is True or (controls and control.name in controls):
+            # Two roles may call a control alike, though each means its own.
+            name = control.name if control.name not in found else f"{role}-{control.name}"
+            added = _as_arm(control, role, arm, base)
+            # Roles that share the model share its placebos: one training serves them all.
+            if all(added.overrides != other.overrides for other in found.values()):
+                _add(found, name, added)
+    return found
+
+
+def _base(base: str | Mapping[str, Any], file: Path) -> dict[str, Any]:
+    if isinstance(base, Mapping):
+        return dict(base)
+    places = [file.parent / base, Path(base)]
+    for place in places:
+        if place.is_file():
+            return read_mapping(place, "experiment", first="env: CartPole-v1")
+    raise ConfigError(
+        f"there is no base experiment {base!r}: neither {places[0]} nor {places[1]} is a file",
+        cure="give its path, from the comparison's file or from the working folder",
+    )
+
+
+def _written(name: str, arm: Mapping[str, Any], base: Experiment) -> Arm:
+    overrides = {key: value for key, value in arm.items() if key not in ("about", "prior")}
+    for key in overrides:
+        if key.split(".")[0] in ONE_TASK:
+            raise ConfigError(
+                f"arm {name!r} changes {key}, so its returns could not be compared",
+                cure="make one comparison for each task, and change the task in 'base'",
+            )
+    try:
+        roles = roles_of(base.replaced(overrides))
+    except ConfigError as error:
+        raise ConfigError(f"arm {name!r}: {error.problem}", cure=error.cure) from error
+    differences = ", ".join(f"{key} = {value}" for key, value in overrides.items())
+    # Roles may hand over the same, and say it once.
+    parts = (part for role in roles.values() for part in role.prior.split("; "))
+    prior = "; ".join(dict.fromkeys(parts))
+    return Arm(
+        about=str(arm.get("about", differences or "the base experiment")),
+        prior=str(arm.get("prior", prior or "none: the environment's own observations")),
+        overrides=overrides,
+    )
+
+
+def _no_model(first: Arm, users: Mapping[str, Any]) -> Arm:
+    if not users:
+        raise ConfigError(
+            "no arm uses a role of the language model, so 'no-model' would be one of them",
+            cure="turn a role on in base or in an arm, as in 'observe: {}', or name one of "
+            "the arms as 'baseline'",
+        )
+    # Settings below a role that is off would have nowhere to go.
+    kept = {key: value for key, value in first.overrides.items() if key.split(".")[0] not in users}
+    replaced = {
+        role: getattr(settings, "without_model", None) for role, (_, settings) in users.items()
+    }
+    return Arm(
+        kind="baseline",
+        about="the same training without a language model",
+        prior="none: the environment's own observations",
+        overrides={**kept, **replaced},
+    )
+
+
+def _as_arm(control: Control, role: str, arm: Arm, base: Experiment) -> Arm:
+    experiment = base.replaced(arm.overrides)
+    # Settings below a role that is off would have nowhere to go.
+    applicable = {
+        key: value
+        for key, value in control.overrides.items()
+        if getattr(experiment, key.split(".")[0]) is not None
+    }
+    return Arm(
+        kind="control",
+        role=role,
+        about=control.about,
+        prior=control.prior,
+        overrides={**arm.overrides, **applicable},
+    )
+
+
+def _add(found: dict[str, Arm], name: str, arm: Arm) -> None:
+    if name in found:
+        raise ConfigError(
+            f"an arm is called {name!r}, which is the name of the {arm.kind} that is added",
+            cure=f"rename the arm, or leave the {arm.kind} out by 'controls' or 'baseline'",
+        )
+    found[name] = arm
+
+
+def _check_controls(wanted: bool | tuple[str, ...], available: list[Control]) -> None:
+    names = [control.name for control in available]
+    for name in wanted if isinstance(wanted, tuple) else ():
+        if name not in names:
+            raise ConfigError(
+                f"there is no control {name!r}{did_you_mean(name, names)} of the roles in use",
+                cure=f"choose from {names}",
+            )
+
+
+_ADAPTER = pydantic.TypeAdapter(ComparisonFile)

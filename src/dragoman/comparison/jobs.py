@@ -1,0 +1,162 @@
+"""What a comparison asks its processes to do: train and evaluate one run, or play at random.
+
+This module is imported by every new process before it knows its task, so it loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dragoman.comparison.comparison import Evaluated
+from dragoman.experiment import Experiment
+from dragoman.experiment.budget import Budget
+from dragoman.run import Run, write_json
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+EVALUATION_SEED = 0
+"""Names the set of episodes that every arm, seed and the random policy are evaluated on."""
+
+TELL_SECONDS = 0.3
+
+Tell = Callable[[int], None]
+"""Told the environment steps taken so far."""
+
+
+class Job(Protocol):
+    """Something to be done in another process."""
+
+    @property
+    def folder(self) -> Path:
+        """Where an error is written to."""
+        ...
+
+    def run(self, tell: Tell) -> None:
+        """Do it."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """Train and evaluate one seed of one arm.
+
+    Attributes:
+        arm: Name of the arm.
+        seed: Seed of the training.
+        folder: Run folder to make. One whose training has finished is only evaluated.
+        experiment: What to train, as plain data.
+        evaluation: How to evaluate it.
+        budget: What ends the training instead of the number of steps.
+        threads: Threads of this process.
+        trust_code: Evaluate a run that was trained elsewhere, whatever code its config names.
+    """
+
+    arm: str
+    seed: int
+    folder: Path
+    experiment: Mapping[str, Any]
+    evaluation: Evaluated
+    budget: Budget | None
+    threads: int
+    trust_code: bool = False
+
+    def run(self, tell: Tell) -> None:
+        """Train unless that is done, then evaluate."""
+        import torch
+
+        from dragoman.agents.evaluate import Evaluation, evaluate
+        from dragoman.engines.assembly import reader_of
+        from dragoman.engines.train import train
+
+        torch.set_num_threads(self.threads)
+        experiment = Experiment.from_dict(self.experiment)
+        if experiment.model.threads is None:
+            experiment = experiment.replaced({"model.threads": self.threads})
+        # Loaded once for training and both evaluations.
+        model = reader_of(experiment, self.seed)
+        if (self.folder / "status.json").is_file():
+            run = Run(self.folder)
+        else:
+            run = train(
+                experiment,
+                self.seed,
+                out=self.folder,
+                model=model,
+                budget=self.budget,
+                callbacks=[_telling(tell)],
+            )
+
+        def play(sampled: bool) -> Evaluation:
+            return evaluate(
+                run,
+                self.evaluation.episodes,
+                seed=EVALUATION_SEED,
+                sampled=sampled,
+                env_settings=self.evaluation.env_settings,
+                model=model,
+                trust_code=self.trust_code,
+            )
+
+        greedy = play(sampled=False)
+        write_json(
+            self.folder / "evaluation.json",
+            {
+                "episodes": self.evaluation.episodes,
+                "seed": EVALUATION_SEED,
+                "returns": greedy.returns,
+                "lengths": [episode.length for episode in greedy.episodes],
+                "stopped": greedy.stopped,
+                "sampled_returns": play(sampled=True).returns if self.evaluation.sampled else [],
+            },
+        )
+
+
+@dataclass(frozen=True)
+class RandomJob:
+    """Play the uniformly random policy on the episodes that all arms are evaluated on.
+
+    Attributes:
+        folder: Folder of the comparison, for ``random.json``.
+        experiment: Whose environment to play, as plain data.
+        evaluation: Which episodes.
+    """
+
+    folder: Path
+    experiment: Mapping[str, Any]
+    evaluation: Evaluated
+
+    def run(self, tell: Tell) -> None:
+        """Play, and write the returns."""
+        from dragoman.agents.evaluate import evaluate_random
+
+        experiment = Experiment.from_dict(self.experiment)
+        episodes = self.evaluation.episodes
+        played = evaluate_random(
+            experiment,
+            episodes,
+            seed=EVALUATION_SEED,
+            env_settings=self.evaluation.env_settings,
+        )
+        write_json(self.folder / "random.json", {"episodes": episodes, "returns": played.returns})
+
+
+def _telling(tell: Tell) -> BaseCallback:
+    """Return a callback that tells steps a few times a second."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Telling(BaseCallback):
+        def _on_training_start(self) -> None:
+            self._told = time.monotonic()
+
+        def _on_step(self) -> bool:
+            if time.monotonic() - self._told > TELL_SECONDS:
+                tell(self.num_timesteps)
+                self._told = time.monotonic()
+            return True
+
+    return Telling()

@@ -1,0 +1,273 @@
+"""Run a comparison: what is missing, in parallel processes, and nothing twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from dragoman.comparison.comparison import FILE_NAME, Comparison, ComparisonFolder, Precision, keep
+from dragoman.comparison.jobs import Job, RandomJob, TrainJob
+from dragoman.comparison.results import write_results
+from dragoman.comparison.workers import Report, Workers
+from dragoman.environments import environment_spec, refuse_endless
+from dragoman.errors import ConfigError, DragomanError, RunError
+from dragoman.experiment.budget import Budget
+from dragoman.run import Run, write_text
+
+__all__ = ["Event", "compare", "settled"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens to a run.
+
+    Attributes:
+        arm: Name of its arm; empty for the random policy.
+        seed: Its seed.
+        kind: ``removed`` says that an unfinished run was thrown away to begin anew; ``kept``
+            that it was finished already.
+        steps: Environment steps taken so far.
+        text: What went wrong, or what was removed.
+    """
+
+    arm: str
+    seed: int
+    kind: Literal["kept", "removed", "started", "steps", "done", "failed"]
+    steps: int = 0
+    text: str = ""
+
+
+def compare(
+    comparison: Comparison,
+    out: str | Path,
+    *,
+    jobs: int | None = None,
+    trust_code: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> dict[str, Any]:
+    """Run what is missing of a comparison, and return its results.
+
+    A run that is trained and evaluated is never run again. One that is trained is evaluated.
+    Any other is removed and run anew, since neither environments nor random numbers can be
+    brought back to where a training stopped.
+
+    Args:
+        comparison: What to compare.
+        out: Folder to make, or to go on with.
+        jobs: Processes at once, each with its share of the cores; one a core unless given.
+        trust_code: Evaluate trained runs of the folder, whatever code their configs name and
+            whoever trained them.
+        on_event: Told what happens to every run.
+
+    Returns:
+        What ``results.json`` holds, see `dragoman.comparison.results`.
+
+    Raises:
+        ConfigError: The folder holds another comparison, or an arm cannot work; that is found
+            before any arm is trained, as far as environment and spaces tell.
+        RunError: Another process compares into the folder.
+    """
+    cores = _cores()
+    jobs = cores if jobs is None else jobs
+    if jobs < 1:
+        raise ConfigError(f"jobs is {jobs}, but must be at least 1", cure="raise it")
+    for arm in comparison.arms:
+        experiment = comparison.experiment(arm)
+        refuse_endless(
+            environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
+        )
+    path = Path(out)
+    if not (path / FILE_NAME).is_file():
+        _check(comparison)
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path / ".lock", timeout=0):
+            here = settled(comparison)
+            folder = keep(path, here)
+            if folder.comparison.precision != here.precision:
+                log.warning(
+                    "%s was begun in %s and goes on so in every arm, though 'dtype: auto' is %s "
+                    "on this machine",
+                    path,
+                    folder.comparison.precision,
+                    here.precision,
+                )
+            _Runner(folder, max(1, cores // jobs), on_event, trust_code).run(jobs)
+            return write_results(folder)
+    except Timeout:
+        raise RunError(
+            f"another process compares into {path}", cure="wait for it, or name another folder"
+        ) from None
+
+
+def _check(comparison: Comparison) -> None:
+    """Refuse a comparison of which an arm could not train, before any arm has."""
+    from dragoman.engines.check import check  # loads PyTorch
+
+    for arm in comparison.arms:
+        try:
+            check(comparison.experiment(arm))
+        except DragomanError as error:
+            raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
+
+
+def settled(comparison: Comparison) -> Comparison:
+    """Return a comparison that says what ``model.dtype: auto`` means in all of its arms.
+
+    It is what is fast on the device of every arm that leaves its precision open.
+    """
+    arms = [comparison.experiment(arm) for arm in comparison.arms]
+    devices = {one.model.device for one in arms if one.uses_model and one.model.dtype == "auto"}
+    if comparison.precision is not None or not devices:
+        return comparison
+    from dragoman.models.hardware import fast_dtype
+
+    fast = {fast_dtype(device) for device in devices}
+    precision: Precision = "bfloat16" if fast == {"bfloat16"} else "float32"
+    return replace(comparison, precision=precision)
+
+
+class _Runner:
+    """Brings the runs of one folder to their end."""
+
+    def __init__(
+        self,
+        folder: ComparisonFolder,
+        threads: int,
+        on_event: Callable[[Event], None],
+        trust_code: bool,
+    ) -> None:
+        self.folder = folder
+        self.comparison = folder.comparison
+        self.threads = threads
+        self.on_event = on_event
+        self.trust_code = trust_code
+        self.first = next(iter(self.comparison.arms))
+
+    def run(self, jobs: int) -> None:
+        waiting = self._missing()
+        with Workers(jobs) as workers:
+            while waiting or workers.jobs:
+                for key in [key for key in waiting if self._may_start(*key, waiting, workers)]:
+                    if not workers.idle:
+                        break
+                    waiting.remove(key)
+                    self._start(*key, workers)
+                if workers.jobs:
+                    for report in workers.reports():
+                        self._heard(report)
+
+    def _missing(self) -> list[tuple[str, int]]:
+        """Return what is to be run: seed by seed, so that an early end leaves whole seeds."""
+        missing = []
+        if self.folder.random() is None:
+            missing.append(("", 0))
+        for seed in self.comparison.seeds:
+            for arm in self.comparison.arms:
+                if self.folder.status(arm, seed) == "finished":
+                    self.on_event(Event(arm, seed, "kept"))
+                else:
+                    missing.append((arm, seed))
+        return missing
+
+    def _may_start(
+        self, arm: str, seed: int, waiting: list[tuple[str, int]], workers: Workers
+    ) -> bool:
+        """Return whether what sets the budget of a run is known."""
+        if not arm or arm == self.first or self.comparison.budget == "steps":
+            return True
+        doing = [(job.arm, job.seed) for job in workers.jobs if isinstance(job, TrainJob)]
+        return (self.first, seed) not in [*waiting, *doing]
+
+    def _start(self, arm: str, seed: int, workers: Workers) -> None:
+        if not arm:
+            workers.start(
+                RandomJob(self.folder.path, self.comparison.base, self.comparison.evaluation)
+            )
+            return
+        path = self.folder.run_folder(arm, seed)
+        self._clear(arm, seed, path)
+        try:
+            budget = self._budget(arm, seed)
+        except RunError as error:
+            self._fail(arm, seed, f"{error}\n")
+            return
+        self.on_event(Event(arm, seed, "started"))
+        workers.start(
+            TrainJob(
+                arm,
+                seed,
+                path,
+                self.comparison.experiment(arm).to_dict(),
+                self.comparison.evaluation,
+                budget,
+                self.threads,
+                self.trust_code,
+            )
+        )
+
+    def _clear(self, arm: str, seed: int, path: Path) -> None:
+        """Make room for a run, keeping a training that only lacks its evaluation."""
+        status = self.folder.status(arm, seed)
+        if status == "failed" and _is_trained(path):
+            (path / "error.txt").unlink()
+        elif status not in ("missing", "unevaluated"):
+            shutil.rmtree(path)
+            self.on_event(Event(arm, seed, "removed", text=f"{path} was {status}"))
+
+    def _budget(self, arm: str, seed: int) -> Budget | None:
+        measure = self.comparison.budget
+        if measure == "steps" or arm == self.first:
+            return None
+        if measure == "tokens" and not self.comparison.experiment(arm).uses_model:
+            return None
+        if self.folder.status(self.first, seed) != "finished":
+            raise RunError(
+                f"arm {self.first!r} sets the budget of seed {seed}, but has not finished it",
+                cure=f"mend what {self.folder.run_folder(self.first, seed) / 'error.txt'} says",
+            )
+        return Budget(measure, self.folder.costs(self.first, seed)[measure])
+
+    def _heard(self, report: Report) -> None:
+        arm, seed = _key(report.job)
+        if report.kind == "failed":
+            self._fail(arm, seed, report.error)
+        else:
+            self.on_event(Event(arm, seed, report.kind, report.steps))
+
+    def _fail(self, arm: str, seed: int, error: str) -> None:
+        path = self.folder.run_folder(arm, seed) if arm else self.folder.path
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / "error.txt", error)
+        self.on_event(Event(arm, seed, "failed", text=_summary(error)))
+
+
+def _key(job: Job) -> tuple[str, int]:
+    return (job.arm, job.seed) if isinstance(job, TrainJob) else ("", 0)
+
+
+def _summary(error: str) -> str:
+    """Return the line of a traceback that names the error, before what it is indented with."""
+    return [line for line in error.splitlines() if line and not line[0].isspace()][-1]
+
+
+def _is_trained(path: Path) -> bool:
+    """Return whether a run that failed did so after its training."""
+    try:
+        return Run(path).status == "finished"
+    except (ConfigError, RunError):
+        return False
+
+
+def _cores() -> int:
+    own = getattr(os, "sched_getaffinity", None)  # not on every platform
+    return len(own(0)) if own else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""What Dragoman knows of families of environments: names, units and sentences."""

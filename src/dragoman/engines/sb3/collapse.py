@@ -1,0 +1,185 @@
+"""Signs that a policy is collapsing, in the rows of the metrics, and one warning for each.
+
+===================  =============================================================================
+collapse/entropy     entropy of the policy, over that of a uniform choice among what is
+                     admissible; near zero, nothing is tried any more
+collapse/top_action  share of the commonest action of a rollout; near one, all states look alike
+collapse/value       share of the returns' variance that the critic explains; below zero it is
+                     worse than a constant, and its advantages are noise
+collapse/gradient    length of the gradient before it is clipped, mean of an update
+collapse/drift       divergence of the policy after an update from that before, in nats
+collapse/invalid     share of steps whose text was no valid action, where the environment says
+                     so (``info["invalid_text"]``)
+===================  =============================================================================
+
+They tell of the update before the row, as the columns ``train/`` do.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+
+from dragoman.experiment.collapse import Collapse
+
+log = logging.getLogger(__name__)
+
+CURES = {
+    "entropy": "raise ent_coef or lower the learning rate, unless the returns are as wanted: a "
+    "policy that has learnt its task is sure of itself too",
+    "top_action": "raise ent_coef, and look at what the reward pays for",
+    "value": "train the critic first (act.tune.warm_up), or raise its learning rate",
+    "gradient": "lower the learning rate or max_grad_norm",
+    "drift": "set target_kl, or lower the learning rate or n_epochs",
+    "invalid": "let the policy score admissible actions, or constrain the text",
+}
+IS_LEAST = {"entropy", "value"}
+"""Signs that trip below their limit; the others do above."""
+WINDOW = 20
+"""Updates whose median a gradient is compared with, from the fifth on."""
+
+
+class GradientLengths:
+    """Lengths of the gradients of all backward passes, as they were before anyone clipped them.
+
+    Args:
+        weights: What has gradients.
+    """
+
+    def __init__(self, weights: Iterable[Tensor]) -> None:
+        self._squares: dict[int, Tensor] = {}
+        self._lengths: list[float] = []
+        for weight in weights:
+            register: Any = weight.register_post_accumulate_grad_hook
+            register(self._note)
+
+    def drain(self) -> list[float]:
+        """Return the lengths since the last call."""
+        self._finish()
+        lengths, self._lengths = self._lengths, []
+        return lengths
+
+    def _note(self, weight: Tensor) -> None:
+        # A weight that comes again belongs to the next pass.
+        if id(weight) in self._squares:
+            self._finish()
+        assert weight.grad is not None
+        self._squares[id(weight)] = weight.grad.detach().float().square().sum()
+
+    def _finish(self) -> None:
+        if self._squares:
+            self._lengths.append(math.sqrt(float(torch.stack([*self._squares.values()]).sum())))
+            self._squares = {}
+
+
+class CollapseWatch(BaseCallback):
+    """Measures the signs, warns once of each that trips, and may stop the training.
+
+    For on-policy algorithms.
+
+    Args:
+        limits: From where on a sign trips.
+        warn: Told what happened and what helps.
+
+    Attributes:
+        tripped: Signs that have tripped.
+    """
+
+    def __init__(self, limits: Collapse, warn: Callable[[str], None] = log.warning) -> None:
+        super().__init__()
+        self.limits = limits
+        self.warn = warn
+        self.tripped: list[str] = []
+        self._beyond: Counter[str] = Counter()
+        self._before: deque[float] = deque(maxlen=WINDOW)
+        self._invalid: list[bool] = []
+        self._uniform = 0.0
+        self._top: float | None = None
+        self._has_explained = False
+
+    def _init_callback(self) -> None:
+        weights = [weight for weight in self.model.policy.parameters() if weight.requires_grad]
+        self._gradients = GradientLengths(weights)
+
+    def _on_step(self) -> bool:
+        for told in self.locals.get("infos", ()):
+            # What the step that ended an episode said stands beneath what the new one says.
+            info = told.get("final_info", told)
+            if "invalid_text" in info:
+                self._invalid.append(bool(info["invalid_text"]))
+        return not (self.limits.stop and self.tripped)
+
+    def _on_rollout_start(self) -> None:
+        # The algorithm has just updated, and its columns wait to be written.
+        if "train/entropy_loss" in self.logger.name_to_value:
+            self._look()
+
+    def _on_training_end(self) -> None:
+        if "train/entropy_loss" in self.logger.name_to_value:
+            self._look()
+
+    def _on_rollout_end(self) -> None:
+        space = self.model.action_space
+        if not isinstance(space, Discrete):
+            return
+        buffer: Any = self.locals["rollout_buffer"]
+        actions = buffer.actions.astype(np.int64).ravel()
+        self._top = float(np.bincount(actions).max() / len(actions))
+        seen = buffer.observations
+        counts = np.full(1, space.n)
+        if isinstance(seen, dict) and "mask" in seen:
+            counts = np.maximum(seen["mask"].sum(axis=-1), 1)
+        self._uniform = float(np.log(counts).mean())
+
+    def _look(self) -> None:
+        """Record the signs of the last update, and see which of them trip."""
+        for name, value in self._signs().items():
+            self.logger.record(f"collapse/{name}", value)
+            limit = getattr(self.limits, name)
+            if name == "gradient":
+                usual = statistics.median(self._before) if len(self._before) >= 5 else math.inf
+                self._before.append(value)
+                limit = None if limit is None else limit * usual
+            if name == "value" and not self._has_explained:
+                # Before the critic has met rewards its numbers say nothing: there is no fall yet.
+                self._has_explained = value > 0
+                continue
+            if limit is None:
+                continue
+            is_beyond = value < limit if name in IS_LEAST else value > limit
+            self._beyond[name] = self._beyond[name] + 1 if is_beyond else 0
+            if self._beyond[name] >= self.limits.patience and name not in self.tripped:
+                self.tripped.append(name)
+                self.warn(
+                    f"after {self.num_timesteps} steps, {name} has been {value:.3g}, beyond "
+                    f"{limit:.3g}, for {self.limits.patience} updates\n  Cure: {CURES[name]}"
+                )
+
+    def _signs(self) -> dict[str, float]:
+        row = self.logger.name_to_value
+        found: dict[str, float] = {}
+        if self._uniform > 0:
+            found["entropy"] = -float(row["train/entropy_loss"]) / self._uniform
+        if self._top is not None:
+            found["top_action"] = self._top
+        found["value"] = float(row["train/explained_variance"])
+        lengths = self._gradients.drain()
+        if lengths:
+            found["gradient"] = statistics.fmean(lengths)
+        if "train/approx_kl" in row:
+            found["drift"] = float(row["train/approx_kl"])
+        if self._invalid:
+            found["invalid"] = statistics.fmean(self._invalid)
+            self._invalid = []
+        # The returns of a rollout may have no variance to explain.
+        return {name: value for name, value in found.items() if not math.isnan(value)}

@@ -1,0 +1,108 @@
+"""What training the model itself adds to an algorithm of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from stable_baselines3.common.buffers import DictRolloutBuffer
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import Tensor
+
+from dragoman.engines.sb3.rollouts import WholeA2C, WholePPO
+from dragoman.errors import DragomanError
+from dragoman.roles.act.readers import TunedReader
+from dragoman.roles.act.tune import Tune
+
+RATIO_TOLERANCE = 1e-4
+"""In float32; in bfloat16 a log-prob has three digits, so that only gross errors show."""
+
+COARSE_TOLERANCE = 0.2
+CHECKED = 64
+"""Most observations whose ratio is looked at before an update."""
+
+
+class RatioError(DragomanError):
+    """Old and new probabilities differ before anything was trained."""
+
+
+class Tuning(OnPolicyAlgorithm):
+    """Rates of its own for the model, a warm-up of the critic, and a check of the first ratio.
+
+    Mix it in before an on-policy algorithm.
+    """
+
+    tune: Tune
+    policy: Any
+    updates: int = 0
+    first_ratio: float = 1.0
+
+    def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
+        """Play, after making room for what the frozen blocks will make of the new texts."""
+        trunk = self._reader.model.trunk
+        if trunk is not None and trunk.kept_bytes > self.tune.keep_bytes / 2:
+            trunk.clear()
+        return super().collect_rollouts(*arguments, **named)
+
+    def train(self) -> None:
+        """Update once, on the rollout."""
+        only_critic = self.updates < self.tune.warm_up
+        for group in self.policy.optimizer.param_groups:
+            if group["part"] != "critic":
+                for weight in group["weights"]:
+                    weight.requires_grad_(not only_critic)
+        if self.tune.check_ratio:
+            self._check_first_ratio()
+        super().train()
+        self.updates += 1
+        self.logger.record("train/first_ratio", self.first_ratio)
+        if self.policy.last_penalty is not None:
+            self.logger.record("train/reference_kl", self.policy.last_penalty)
+
+    def _update_learning_rate(self, optimizers: Any) -> None:
+        super()._update_learning_rate(optimizers)
+        for group in self.policy.optimizer.param_groups:
+            group["lr"] *= group["factor"]
+
+    @property
+    def _reader(self) -> TunedReader:
+        reader: TunedReader = self.policy.policy.reader
+        return reader
+
+    def _check_first_ratio(self) -> None:
+        buffer = self.rollout_buffer
+        assert isinstance(buffer, DictRolloutBuffer)
+        steps = max(CHECKED // buffer.n_envs, 1)
+        seen = {key: _first(value, steps) for key, value in buffer.observations.items()}
+        actions = _first(buffer.actions, steps).squeeze(-1).to(self.device)
+        with torch.no_grad():
+            observation = {key: value.to(self.device) for key, value in seen.items()}
+            _, log_probs, _ = self.policy.evaluate_actions(observation, actions)
+        ratios = torch.exp(log_probs.cpu() - _first(buffer.log_probs, steps))
+        self.first_ratio = float(ratios[(ratios - 1).abs().argmax()])
+        is_exact = self._reader.model.inner.dtype == torch.float32
+        tolerance = RATIO_TOLERANCE if is_exact else COARSE_TOLERANCE
+        if not abs(self.first_ratio - 1) <= tolerance:
+            raise RatioError(
+                f"a probability is {self.first_ratio:.6f} times that of the rollout before any "
+                f"step of the update, which is more than {tolerance} from 1",
+                cure="look for what differs between rollout and update, such as dropout; "
+                "act.tune.check_ratio: false goes on regardless",
+            )
+
+
+class TunedPPO(Tuning, WholePPO):
+    """PPO that trains the model too."""
+
+
+class TunedA2C(Tuning, WholeA2C):
+    """A2C that trains the model too."""
+
+
+TUNED = {"ppo": TunedPPO, "a2c": TunedA2C}
+
+
+def _first(values: Any, steps: int) -> Tensor:
+    """Return the first steps of all environments, one after the other."""
+    tensor = torch.as_tensor(values[:steps])
+    return tensor.flatten(0, 1)

@@ -1,0 +1,105 @@
+"""Training: the experiment meets a training library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dragoman.describe.rollout import sample_texts
+from dragoman.engines.assembly import (
+    compute_of,
+    observer_of,
+    reader_of,
+    remembering,
+    rewarder_of,
+    spec_of,
+)
+from dragoman.engines.check import check_spaces
+from dragoman.engines.masks import masks_of, obeying, warn_of
+from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.environments import make_environment, refuse_endless
+from dragoman.experiment import Experiment
+from dragoman.experiment.budget import Budget
+from dragoman.maths.seeds import derive_seed
+from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.reward.vector import RewardVector
+from dragoman.run import Run, RunWriter
+from dragoman.types import LanguageModel, Tokenizer
+from dragoman.vector import EpisodeRecorder, make_vector
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+
+def train(
+    experiment: Experiment,
+    seed: int = 0,
+    *,
+    out: str | Path | None = None,
+    model: LanguageModel | Tokenizer | None = None,
+    budget: Budget | None = None,
+    callbacks: Sequence[BaseCallback] = (),
+) -> Run:
+    """Train an agent and return its run folder.
+
+    Ctrl-C saves the weights before it goes on, so the folder stays loadable.
+
+    Args:
+        experiment: What to train.
+        seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
+        out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
+        model: Language model to use instead of loading the experiment's.
+        budget: Train until this is used up, instead of for the experiment's steps.
+        callbacks: Callbacks of Stable-Baselines3.
+
+    Raises:
+        ConfigError: The experiment cannot work.
+        RunError: The run folder is taken.
+    """
+    spec = spec_of(experiment)
+    refuse_endless(spec)
+    sb3.settings_of(experiment)  # which refuses what does not fit, before a model is loaded
+    masks = masks_of(experiment, spec)
+    warn_of(masks, experiment)
+    made = {} if masks is None else {"masks": masks}
+    acting = obeying(experiment, made)
+    # A namespace would make a folder of its own.
+    name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
+    folder = Path(out) if out else Path("runs", name)
+    recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
+    rewards: RewardVector | None = None
+    try:
+        check_spaces(experiment, recorder)
+        model = model if model is not None else reader_of(experiment, seed)
+        if experiment.reward is not None:
+            model = remembering(experiment, model)
+        observer = observer_of(replace(acting, reward=None), recorder, model, seed)
+        rewards = _rewards(experiment, recorder, model, seed)
+        rewarded = rewards if rewards is not None else recorder
+        env = ObserveVector(rewarded, observer) if observer is not None else rewarded
+        algorithm = sb3.build(acting, env, derive_seed("train", seed), model)
+        with RunWriter(folder, experiment, seed, {**compute_of(model), **made}) as writer:
+            if rewards is not None:
+                make = partial(make_environment, spec, experiment.env_settings)
+                sampled = partial(sample_texts, make, rewards.rewarder.describer, seed)
+                rewards.rewarder.prepare(sampled, folder)
+                writer.rewards(rewards.rewarder.found)
+                rewards.rewarder.keep_critiques(writer.critique)
+            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget, rewards)
+    finally:
+        (recorder if rewards is None else rewards).close()
+    return Run(folder)
+
+
+def _rewards(
+    experiment: Experiment,
+    recorder: EpisodeRecorder,
+    model: LanguageModel | Tokenizer | None,
+    seed: int,
+) -> RewardVector | None:
+    gamma = sb3.gamma_of(experiment)
+    rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
+    return None if rewarder is None else RewardVector(recorder, rewarder)

@@ -1,0 +1,354 @@
+"""An experiment as frozen data: what to train, on what, with which model and algorithm."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+import pydantic
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.experiment.collapse import Collapse
+from dragoman.models.catalog import DType, Weights
+from dragoman.roles.act.settings import Act
+from dragoman.roles.control import roles_of
+from dragoman.roles.observe.settings import Observe
+from dragoman.roles.reward.settings import Reward
+from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
+
+AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
+
+
+def _switched(value: Any) -> Any:
+    """Return the settings of a role that is written as ``on`` or ``off``."""
+    word = str(value).lower() if isinstance(value, str | bool) else ""
+    if word in ("off", "no", "none", "false"):
+        return None
+    return {} if word in ("on", "yes", "true") else value
+
+
+_SWITCH = pydantic.BeforeValidator(_switched)
+
+POLICY_GRADIENT = ("ppo", "a2c")
+"""Algorithms that take a policy of the act role."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which language model, and in which precision.
+
+    Attributes:
+        name: A catalogue name, a Transformers hub name or a local path.
+        dtype: ``bfloat16`` is two to five times as fast as ``float32`` on processors that have
+            it, and many times as slow on others; ``auto`` takes it where it is native.
+        device: Where the model computes, in PyTorch's words.
+        threads: Threads of PyTorch; measured before the training unless given.
+        compile: Compile the model's blocks, which takes minutes at the start.
+        trust_remote_code: Run Python code that comes with the model.
+        disk_cache: Share answers with other runs through a file in the user's cache folder. An
+            answer that another run has computed may differ in its last digits.
+        weights: ``random`` keeps architecture and tokenizer but none of the training: the
+            control that tells knowledge from architecture.
+        seed: Names the draw of random weights; ``None`` takes the seed of the training.
+    """
+
+    name: str = "smollm2-135m"
+    dtype: DType = "auto"
+    device: str = "cpu"
+    threads: int | None = None
+    compile: bool = False
+    trust_remote_code: bool = False
+    disk_cache: bool = False
+    weights: Weights = "pretrained"
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Describe:
+    """How observations and actions become text.
+
+    Attributes:
+        precision: Significant digits of numbers: fewer make texts repeat more often.
+        limits: Say the documented limits beside the values.
+        observation: Template instead of the generated sentence, with ``{feature_name}`` fields.
+        actions: Action texts instead of the documented ones.
+        exact: Write the exact numbers behind a text that rounds them or leaves them out, so that
+            no two states share a text, and so an answer of the model.
+        goal: What the agent should do, said before every observation.
+        history: Number of steps whose observations and actions are told before the present one.
+            Both are for the roles that observe and act; rewards are told the present alone.
+    """
+
+    precision: int = 3
+    limits: bool = True
+    observation: str | None = None
+    actions: tuple[str, ...] | None = None
+    exact: bool = False
+    goal: str | None = None
+    history: int = 0
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A learning algorithm and its own settings.
+
+    Attributes:
+        name: The algorithm.
+        settings: Keyword arguments of its constructor in the engine's own words, for example
+            ``{"learning_rate": 3e-4, "n_steps": 64}``. A learning rate that falls over the
+            training is written ``{"start": 5e-4, "end": 0.0}``.
+        network: Units of the hidden layers of policy and value network.
+    """
+
+    name: AlgorithmName = "ppo"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    network: Annotated[tuple[int, ...], ONE_OR_MORE] = (64, 64)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides a training run except its seed.
+
+    Attributes:
+        env: Registered id, ``module:Class`` or ``file.py:Class``.
+        env_settings: Keyword arguments of the environment's constructor.
+        max_episode_steps: Time limit instead of the registered one.
+        num_envs: Copies of the environment stepped together.
+        steps: Environment steps to train for, over all copies.
+        algorithm: The learning algorithm.
+        model: The language model; not loaded where no role uses it.
+        describe: How observations and actions become text.
+        observe: What of the model the agent sees; ``None`` trains on the raw observations.
+        act: What the model has to do with the choice of actions; ``None`` leaves that to a network
+            that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
+        collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
+        reward: What is added to the environment's own reward in training.
+    """
+
+    # Read by pydantic for this class and those inside it: an unknown key is an error.
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(extra="forbid")
+
+    env: str
+    env_settings: Mapping[str, Any] = field(default_factory=dict)
+    max_episode_steps: int | None = None
+    num_envs: int = 8
+    steps: int = 100_000
+    algorithm: Algorithm = Algorithm()
+    model: Model = Model()
+    describe: Describe = Describe()
+    observe: Annotated[Observe | None, _SWITCH] = Observe()
+    act: Annotated[Act | None, _SWITCH] = None
+    collapse: Collapse = Collapse()
+    reward: Annotated[Reward | None, _SWITCH] = None
+
+    def __post_init__(self) -> None:
+        observe = self.observe or Observe()
+        for name, value, least in (
+            ("observe.width", 1 if observe.width is None else observe.width, 1),
+            ("observe.max_tokens", observe.max_tokens, 1),
+            ("steps", self.steps, 1),
+            ("num_envs", self.num_envs, 1),
+            ("describe.precision", self.describe.precision, 1),
+            ("describe.history", self.describe.history, 0),
+            ("model.threads", self.model.threads or 1, 1),
+            ("max_episode_steps", self.max_episode_steps or 1, 1),
+        ):
+            if value < least:
+                raise ConfigError(
+                    f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
+                )
+        refuse_yes_no(self.env_settings, "env_settings")
+        refuse_yes_no(self.algorithm.settings, "algorithm.settings")
+        self._check_act()
+
+    def _check_act(self) -> None:
+        if self.act is None:
+            return
+        if self.algorithm.name not in POLICY_GRADIENT:
+            raise ConfigError(
+                f"act is set, but {self.algorithm.name!r} trains no policy over given actions",
+                cure=f"use {' or '.join(POLICY_GRADIENT)}, or leave 'act' out",
+            )
+        tune, observe = self.act.tune, self.observe or Observe()
+        reads_otherwise = observe.layer is not None or observe.raw or not observe.uses_model
+        if tune is not None and tune.value == "shared" and reads_otherwise:
+            raise ConfigError(
+                "act.tune reads the last layer of the model that is trained, and nothing else, but "
+                "observe asks for another layer, raw values or a table",
+                cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
+                "that the critic reads what observe says",
+            )
+
+    @property
+    def can_obey_masks(self) -> bool:
+        """Whether its algorithm can keep to the actions that an environment offers."""
+        return self.algorithm.name in POLICY_GRADIENT
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether any of its roles asks the language model."""
+        return any(role.uses_model for role in roles_of(self).values())
+
+    @property
+    def may_use_model(self) -> bool:
+        """Whether any of its roles may ask the language model; imports no reward of the user's."""
+        return any(
+            role.uses_model if not isinstance(role, Reward) else role.may_use_model
+            for role in roles_of(self).values()
+        )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Experiment:
+        """Build an experiment from plain data, refusing what does not fit.
+
+        Raises:
+            ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
+        """
+        try:
+            experiment: Experiment = _adapter(cls).validate_python(data)
+        except pydantic.ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ConfigError(
+                _problem(first["loc"], first["type"], first["msg"], first["input"]),
+                cure=_cure(first["type"], first["input"]),
+            ) from None
+        return experiment
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+        """Read an experiment from a YAML file.
+
+        Args:
+            path: The file.
+            overrides: Values that replace the file's, by dotted key: ``{"algorithm.name": "dqn"}``.
+        """
+        data = read_mapping(Path(path), "experiment", first="env: CartPole-v1")
+        return cls.from_dict(with_overrides(data, overrides or {}))
+
+    def replaced(self, overrides: Mapping[str, Any]) -> Experiment:
+        """Return this experiment with other values, by dotted key."""
+        return self.from_dict(with_overrides(self.to_dict(), overrides))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data that `from_dict` turns into an equal experiment.
+
+        Raises:
+            ConfigError: A setting holds what no file can hold.
+        """
+        return plain(_adapter(type(self)), self)
+
+    def to_yaml(self) -> str:
+        """Return YAML text that `from_yaml` reads back as an equal experiment."""
+        return dump(self.to_dict())
+
+
+_ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Experiment]) -> pydantic.TypeAdapter[Any]:
+    """Return what reads and writes an experiment, or one with more roles than these."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:
+    """Say in one sentence what pydantic found wrong, with the nearest known key."""
+    key = ".".join(str(part) for part in location)
+    if kind == "unexpected_keyword_argument":
+        known = _known_keys(location[:-1])
+        return f"unknown key {key!r}{did_you_mean(str(location[-1]), known)}"
+    if kind == "missing":
+        return f"the key {key!r} is required"
+    if kind == "literal_error":
+        return f"{key} is {value!r}{did_you_mean(str(value), _choices(location))}: {message}"
+    return f"{key} is {value!r}: {message}"
+
+
+def _cure(kind: str, value: Any) -> str:
+    """Return what helps where a value of a file has the wrong type."""
+    if kind == "string_type" and isinstance(value, Mapping):
+        return "put the text in quotation marks, since it begins with '{'"
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'put the text in quotation marks: "{str(value).lower()}"'
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return f"write a list: [{value}]"
+    return "docs/experiments.md lists every key"
+
+
+def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:
+    """Return settings as data of YAML's own types, infinities and NaN among them.
+
+    Raises:
+        ConfigError: They hold something else.
+    """
+    try:
+        # By pydantic's JSON mode alone, what has no declared type would turn from .inf to null.
+        data: dict[str, Any] = to_jsonable_python(
+            adapter.dump_python(settings), inf_nan_mode="constants"
+        )
+    except (PydanticSerializationError, ValueError) as error:
+        raise ConfigError(
+            f"the settings hold what no file can hold: {error}",
+            cure="give numbers, texts, booleans, lists and mappings",
+        ) from None
+    return data
+
+
+def _type_at(location: Sequence[str | int]) -> Any:
+    """Return the declared type that a path of keys leads to."""
+    found: Any = Experiment
+    for part in location:
+        if is_dataclass(found):
+            # Beside keys, a location names the alternative of a union that was tried.
+            found = get_type_hints(found).get(str(part), found)
+        elif get_origin(found) is Mapping:
+            found = get_args(found)[1]
+        # Of `Observe | None` the alternative that has keys is the one that was meant.
+        found = next((option for option in get_args(found) if is_dataclass(option)), found)
+    return found
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    return [known.name for known in fields(_type_at(location))]
+
+
+def _choices(location: Sequence[str | int]) -> list[str]:
+    names = [part for part in location if isinstance(part, str)]
+    declared = _type_at(names)
+    options = get_args(declared)
+    # A tuple of literals holds its choices one level down.
+    nested = [choice for option in options for choice in get_args(option)]
+    return [str(option) for option in (nested or options)]
+
+
+def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data in which values are replaced by dotted key.
+
+    >>> with_overrides({"observe": {"raw": True}}, {"observe.layer": 8, "steps": 9})
+    {'observe': {'raw': True, 'layer': 8}, 'steps': 9}
+
+    Raises:
+        ConfigError: A key leads below something that has no keys.
+    """
+    replaced: dict[str, Any] = copy.deepcopy(dict(data))
+    for key, value in overrides.items():
+        _set_dotted(replaced, key, copy.deepcopy(value))
+    return replaced
+
+
+def _set_dotted(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = data.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(
+                f"{key!r}: {parent!r} is {child!r}, which has no keys below it",
+                cure=f"set {parent!r} itself",
+            )
+        data = child
+    data[last] = value

@@ -1,0 +1,276 @@
+"""A model whose weights, or adapters on them, are trained through what it reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from dragoman.errors import ConfigError, MissingExtraError, ModelError
+from dragoman.models.batches import plan_batches
+from dragoman.models.rows import Row, TokenTree, rows_of, wanted
+from dragoman.models.torch_model import TorchModel
+from dragoman.models.trunk import Trunk
+from dragoman.types import Pooling
+
+LEAF = TokenTree((), (), (), ())
+
+
+@dataclass(frozen=True)
+class Text:
+    """Something to be read: a prompt, and the texts that may follow it.
+
+    Attributes:
+        prompt: Token ids, at least one.
+        candidates: Token ids of each candidate; none by default.
+    """
+
+    prompt: tuple[int, ...]
+    candidates: tuple[tuple[int, ...], ...] = ()
+
+
+class TunedModel(nn.Module):
+    """Prompts and candidates in; hidden states and log-probs, with gradients, out.
+
+    The model given is left as it is: weights that are not trained are shared with it, the others
+    are copied. As a module this has no parameters but the trained ones, so that an optimiser,
+    a run folder or a cluster sees nothing else.
+
+    Args:
+        model: A causal or an encoder-decoder model.
+        how: ``lora`` or ``full``.
+        rank: Rank of the adapters.
+        alpha: Their factor, over the rank.
+        modules: Names of the linear maps that get one; the architecture's usual ones by default.
+        top: Number of blocks that are trained; all by default.
+        tokens: Most tokens with gradients at a time.
+        keep_bytes: Most bytes of kept hidden states.
+
+    Attributes:
+        inner: The trained model, to be asked like any other.
+        trunk: What keeps the results of the frozen blocks, of a causal model.
+
+    Raises:
+        ConfigError: These weights of this architecture cannot be trained.
+        MissingExtraError: Adapters need the extra ``tune``.
+    """
+
+    def __init__(
+        self,
+        model: TorchModel,
+        *,
+        how: Literal["lora", "full"] = "lora",
+        rank: int = 8,
+        alpha: float = 16.0,
+        modules: Sequence[str] | None = None,
+        top: int | None = None,
+        tokens: int = 4096,
+        keep_bytes: int = 2**30,
+    ) -> None:
+        super().__init__()
+        blocks = model.num_layers if top is None else top
+        if not 1 <= blocks <= model.num_layers:
+            raise ConfigError(
+                f"top is {top}, but {model.name!r} has {model.num_layers} blocks",
+                cure=f"train from 1 to {model.num_layers} of them",
+            )
+        self._tokens = tokens
+        self._meter = model.meter
+        part = range(model.num_layers - blocks, model.num_layers)
+        trained = [] if how == "lora" else _upper_names(model, part, whole=top is None)
+        inner = model.copied(set(trained))
+        if how == "lora":
+            trained = _add_adapters(inner.transformer, part, rank, alpha, modules)
+            inner = model.around(inner.transformer)
+        named = dict(inner.transformer.named_parameters())
+        for name in trained:
+            named[name].requires_grad_(True)
+        # The wrapped model is no submodule: its frozen weights are nobody's business above.
+        self._inner = (inner,)
+        self.trained = nn.ParameterDict({_key(name): named[name] for name in trained})
+        self.trunk: Trunk | None = None
+        if not inner.is_seq2seq:
+            self.trunk = inner.trunk(blocks, budget_bytes=keep_bytes)
+
+    @property
+    def inner(self) -> TorchModel:
+        """The trained model."""
+        return self._inner[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.inner.device
+
+    def forward(
+        self, texts: Sequence[Text], pooling: Sequence[Pooling] = ("last",)
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Read texts.
+
+        Equal texts are read once, in batches of like length; nothing depends on the company.
+
+        Args:
+            texts: ``B`` texts.
+            pooling: What becomes of the hidden states of a prompt's tokens. Of an
+                encoder-decoder model ``last`` is the decoder's at its start token, the others
+                are the encoder's.
+
+        Returns:
+            Features of the prompts, float32 ``(B, len(pooling) * H)``, and for each text the
+            log-probs ``(K,)`` of its candidates, each the sum over its tokens.
+        """
+        if not texts:
+            # As where no state of a batch has an admissible action.
+            width = len(pooling) * self.inner.hidden_size
+            return torch.zeros(0, width, device=self.device), []
+        distinct = list(dict.fromkeys(texts))
+        lengths = [len(one.prompt) + sum(map(len, one.candidates)) for one in distinct]
+        with_gradients = torch.is_grad_enabled()
+        pieces = plan_batches(lengths, budget=self._tokens if with_gradients else 4 * self._tokens)
+        features: list[Tensor] = []
+        sums: list[Tensor] = []
+        read = functools.partial(self._read, pooling=tuple(pooling))
+        with self._meter.call(len(texts)):
+            for piece in pieces:
+                part = [distinct[i] for i in piece]
+                if with_gradients and len(pieces) > 1:
+                    found, flat = checkpoint(read, part, use_reentrant=False)
+                else:
+                    found, flat = read(part)
+                features.append(found)
+                sums += flat.split([len(one.candidates) for one in part])
+        order = [i for piece in pieces for i in piece]
+        place = {distinct[i]: row for row, i in enumerate(order)}
+        rows = [place[one] for one in texts]
+        return torch.cat(features)[rows], [sums[row] for row in rows]
+
+    def _read(self, texts: Sequence[Text], pooling: tuple[Pooling, ...]) -> tuple[Tensor, Tensor]:
+        """Return features ``(B, D)`` and log-probs of all candidates, end to end."""
+        if self.inner.is_seq2seq:
+            return self.inner.seq2seq_with_gradients(
+                [list(one.prompt) for one in texts],
+                [[list(own) for own in one.candidates] for one in texts],
+                pooling,
+            )
+        pieces = [rows_of(one.prompt, one.candidates) for one in texts]
+        rows = [row for own in pieces for row in own]
+        if self.inner.packs_at(max(map(len, rows))):
+            hidden = self._run(rows)
+            sums = self._packed(hidden, rows)
+            if len(rows) > len(texts):
+                hidden = hidden[np.cumsum([0, *map(len, pieces)])[:-1]]
+            return _pool(hidden, [one.prompt for one in texts], pooling), sums
+        # Where a row takes no mask of ours, each candidate stands in a row of its own.
+        rows = [Row(one.prompt, LEAF) for one in texts]
+        owned = [(one.prompt, candidate) for one in texts for candidate in one.candidates]
+        rows += [Row((*prompt, *candidate[:-1]), LEAF) for prompt, candidate in owned]
+        hidden = self._run(rows)
+        pooled = _pool(hidden[: len(texts)], [one.prompt for one in texts], pooling)
+        return pooled, self._unpacked(hidden[len(texts) :], owned)
+
+    def _run(self, rows: Sequence[Row]) -> Tensor:
+        assert self.trunk is not None
+        for row in rows:
+            self._meter.blocks(len(row), row.contexts(0), self.trunk.depth(row))
+        return self.trunk.run(rows)
+
+    def _packed(self, hidden: Tensor, rows: Sequence[Row]) -> Tensor:
+        width = hidden.shape[1]
+        places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
+        at, tokens = wanted(rows)
+        lengths = [len(steps) for row in rows for steps in row.tree.steps]
+        states = hidden.reshape(-1, hidden.shape[-1])[places]
+        return self._sums(states, at, tokens, lengths)
+
+    def _unpacked(
+        self, hidden: Tensor, owned: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
+    ) -> Tensor:
+        spans = [(len(prompt) - 1, len(candidate)) for prompt, candidate in owned]
+        states = [hidden[i, start : start + n] for i, (start, n) in enumerate(spans)]
+        flat = torch.cat(states) if states else hidden.reshape(-1, hidden.shape[-1])[:0]
+        tokens = [token for _, candidate in owned for token in candidate]
+        return self._sums(flat, list(range(len(tokens))), tokens, [n for _, n in spans])
+
+    def _sums(self, states: Tensor, at: list[int], tokens: list[int], lengths: list[int]) -> Tensor:
+        """Return the sum of the log-probs of each candidate's tokens."""
+        if not tokens:
+            return states.new_zeros(len(lengths), dtype=torch.float32)
+        self._meter.head(len(states))
+        device = states.device
+        rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
+        found = self.inner.log_probs_of(states, rows, wanted_tokens)
+        owner = torch.repeat_interleave(torch.tensor(lengths, device=device))
+        return found.new_zeros(len(lengths)).index_add(0, owner, found)
+
+
+def _pool(hidden: Tensor, prompts: Sequence[tuple[int, ...]], pooling: Sequence[Pooling]) -> Tensor:
+    counts = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)
+    rows = torch.arange(len(prompts), device=hidden.device)
+    is_real = torch.arange(hidden.shape[1], device=hidden.device) < counts.unsqueeze(1)
+    # Of these rows alone: those behind them may be candidates.
+    whole = hidden.float()
+    ways = {
+        "last": lambda: whole[rows, counts - 1],
+        "mean": lambda: (whole * is_real.unsqueeze(-1)).sum(dim=1) / counts.unsqueeze(1),
+        "first": lambda: whole[:, 0],
+    }
+    return torch.cat([ways[name]() for name in pooling], dim=1)
+
+
+def _upper_names(model: TorchModel, part: range, *, whole: bool) -> list[str]:
+    """Return the names of all weights, or of those of some blocks and what stands above them."""
+    names = dict(model.transformer.named_parameters())
+    if whole:
+        return list(names)
+    blocks = model.blocks
+    inside = {id(p) for block in blocks for p in block.parameters()}
+    upper = {id(p) for i in part for p in blocks[i].parameters()}
+    # Embeddings stand below; a final normalisation is what has one dimension and no block.
+    return [n for n, p in names.items() if id(p) in upper or (id(p) not in inside and p.dim() == 1)]
+
+
+def _add_adapters(
+    transformer: Any, part: range, rank: int, alpha: float, modules: Sequence[str] | None
+) -> list[str]:
+    """Put adapters into some blocks, and return the names of their weights."""
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("peft", extra="tune") from error
+    # GPT-2 keeps its linear maps transposed, in a class of its own.
+    transposed = any(type(module).__name__ == "Conv1D" for module in transformer.modules())
+    config = peft.LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # type: ignore[arg-type] # any number, whatever its annotation says
+        target_modules=None if modules is None else list(modules),
+        layers_to_transform=list(part),
+        fan_in_fan_out=transposed,
+    )
+    before = {name for name, _ in transformer.named_parameters()}
+    try:
+        peft.inject_adapter_in_model(config, transformer)
+    except ValueError as error:
+        raise ConfigError(
+            f"adapters cannot be put on {list(modules or ())}: {error}",
+            cure="name linear maps of this architecture in act.tune.modules",
+        ) from error
+    added = []
+    for name, weight in transformer.named_parameters():
+        if ".lora_" in name and name not in before:
+            # Steps of an adapter are far smaller than what bfloat16 can add.
+            weight.data = weight.data.float()
+            added.append(name)
+    if not added:
+        raise ModelError("no adapter was added", cure="name linear maps in act.tune.modules")
+    return added
+
+
+def _key(name: str) -> str:
+    """Return a parameter's name without dots, which PyTorch keeps for modules."""
+    return name.replace(".", "/")

@@ -1,1 +1,0 @@
-"""Policies as PyTorch modules that know no training library: see `dragoman.policies.acting`."""

@@ -1,0 +1,168 @@
+"""Features of action texts, for policies that choose actions by what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.errors import SpaceError
+from dragoman.maths.moments import Moments
+from dragoman.roles.act.settings import Act
+from dragoman.roles.observe.embedding import (
+    PAD,
+    OptionTokenSpace,
+    TokenObserver,
+    TokenRows,
+    TokenSpace,
+)
+from dragoman.roles.observe.observer import CLIP, Observer
+from dragoman.roles.observe.raw import RawState
+from dragoman.roles.observe.settings import Observe
+from dragoman.types import FloatArray, LanguageModel, Tokenizer
+
+StateReader = Observer | TokenObserver | RawState
+
+
+class ModelFeatures:
+    """Action texts through the language model.
+
+    They are standardised as the state's are, by the moments of the distinct texts met in
+    training: how often an action is offered says nothing of how texts differ.
+
+    Args:
+        settings: The act role.
+        observe: The observe role, for depth and standardisation.
+        model: The language model.
+        count: Number of actions ``K``.
+
+    Attributes:
+        space: What a call returns for each observation.
+        learning: Whether the moments take in what is met.
+    """
+
+    def __init__(self, settings: Act, observe: Observe, model: LanguageModel, count: int) -> None:
+        self.settings = settings
+        self.observe = observe
+        self.model = model
+        self.learning = True
+        width = len(settings.pooling) * model.hidden_size
+        bound = CLIP if observe.standardise else np.inf
+        self.space: gym.spaces.Box = gym.spaces.Box(-bound, bound, (count, width), np.float32)
+        self._met: set[str] = set()
+        self._moments = Moments.empty(width)
+
+    def __call__(self, options: Sequence[Mapping[int, str]]) -> FloatArray:
+        """Return features, float32 ``(B, K, D_a)``; zero where not admissible."""
+        return placed(options, self.space, 0.0, self._encoded)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same features again."""
+        return {f"actions.{name}": array for name, array in self._moments.arrays().items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            SpaceError: The saved statistics belong to features of another size.
+        """
+        if state["actions.mean"].shape != self._moments.mean.shape:
+            raise SpaceError(
+                f"the saved statistics of actions have shape {state['actions.mean'].shape}, "
+                f"these features have {self._moments.mean.shape}",
+                cure="use the model, layer and pooling that the run was trained with",
+            )
+        own = {name: state[f"actions.{name}"] for name in self._moments.arrays()}
+        self._moments = Moments.of_arrays(own)
+
+    def _encoded(self, texts: list[str]) -> FloatArray:
+        features = self.model.encode(
+            [self.settings.template.replace("{action}", text) for text in texts],
+            layer=self.observe.layer,
+            pooling=self.settings.pooling,
+        )
+        if not self.observe.standardise:
+            return features
+        new = [i for i, text in enumerate(texts) if text not in self._met]
+        if self.learning and new:
+            self._met.update(texts)
+            self._moments = self._moments.merge(features[new])
+        return self._moments.standardise(features, clip=CLIP)
+
+
+class TableRows:
+    """Action texts as rows of a table that the policy learns.
+
+    Where the state is read through a table too, it is the same one.
+
+    Args:
+        settings: The act role.
+        state: Makes the state.
+        tokenizer: Cuts texts.
+        count: Number of actions ``K``.
+
+    Attributes:
+        space: What a call returns for each observation.
+    """
+
+    def __init__(self, settings: Act, state: StateReader, tokenizer: Tokenizer, count: int) -> None:
+        self.settings = settings
+        self._is_shared = isinstance(state, TokenObserver)
+        self._rows = state.rows if isinstance(state, TokenObserver) else TokenRows(tokenizer)
+        of_state = state.feature_space
+        width = of_state.width if isinstance(of_state, TokenSpace) else self._rows.width
+        each = TokenSpace(settings.max_tokens, width, settings.pooling)
+        self.space: gym.spaces.Box = OptionTokenSpace(count, each)
+
+    @property
+    def learning(self) -> bool:
+        """Whether tokens not met before get a row of their own."""
+        return self._rows.learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self._rows.learning = on
+
+    def __call__(self, options: Sequence[Mapping[int, str]]) -> FloatArray:
+        """Return rows of the table, float32 ``(B, K, L)``; padding where not admissible."""
+        return placed(options, self.space, PAD, self._padded)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to find the same rows again, unless the state saves it."""
+        return {} if self._is_shared else self._rows.state()
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned."""
+        if not self._is_shared:
+            self._rows.load_state(state)
+
+    def _padded(self, texts: list[str]) -> FloatArray:
+        return self._rows.padded(texts, self.settings.max_tokens, "act.max_tokens")
+
+
+def placed(
+    options: Sequence[Mapping[int, str]],
+    space: gym.Space[Any],
+    filler: float,
+    read: Callable[[list[str]], FloatArray],
+) -> FloatArray:
+    """Return what is read of action texts, each text once, at the places of the actions.
+
+    Args:
+        options: The admissible actions of each observation, with their texts.
+        space: What is returned for each observation.
+        filler: Stands where an action is not admissible.
+        read: Reads distinct texts.
+    """
+    found = np.full((len(options), *(space.shape or ())), filler, np.float32)
+    texts = list(dict.fromkeys(text for own in options for text in own.values()))
+    if not texts:
+        return found
+    rows = read(texts)
+    where = {text: i for i, text in enumerate(texts)}
+    for row, own in zip(found, options, strict=True):
+        if own:
+            row[list(own)] = rows[[where[text] for text in own.values()]]
+    return found

@@ -1,0 +1,202 @@
+"""What a policy over named actions sees of a step: the state, and every action it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.describe.history import HISTORY
+from dragoman.models.score import score
+from dragoman.roles.act.action_set import Offers
+from dragoman.roles.act.features import ModelFeatures, StateReader, TableRows
+from dragoman.roles.act.settings import Act
+from dragoman.roles.act.tokens import OptionTokens, answer_of, question_of
+from dragoman.roles.observe.settings import Observe
+from dragoman.types import Describer, FloatArray, Info, LanguageModel, Tokenizer
+
+Seen: TypeAlias = dict[str, np.ndarray]
+
+
+class OptionsObserver:
+    """Observations and infos in, a dictionary out: the state and what is known of each action.
+
+    ==========  =======================  =================================================
+    state       float32 ``(B, D)``       what the observe role makes of the observation
+    mask        int8 ``(B, K)``          1 where an action is admissible
+    actions     float32 ``(B, K, D_a)``  features or token rows of action texts, see `Act`
+    scores      float32 ``(B, K)``       scores of action texts after the observation's
+    ==========  =======================  =================================================
+
+    and where the model is trained, instead of what is trained with it:
+
+    ==========  =======================  =================================================
+    prompt      int32 ``(B, T)``         token ids of the prompt, -1 behind them
+    candidates  int32 ``(B, K, L)``      token ids of action texts, -1 behind them
+    divisor     float32 ``(B, K)``       what the sum of a candidate's log-probs is over
+    domain      float32 ``(B, K)``       the untrained model's score after the domain's prompt
+    ==========  =======================  =================================================
+
+    All but mask are there where the policy needs them; entries of inadmissible actions are
+    constant.
+
+    Args:
+        settings: The act role.
+        observe: The observe role, for depth and standardisation of features.
+        state: Makes the state.
+        describer: Puts observations and actions into words.
+        space: The (unbatched) action space.
+        model: The language model, where the settings use it.
+        tokenizer: Its tokenizer, where action texts are read through a learned table.
+        seed: Draws what shuffled texts are.
+
+    Raises:
+        ConfigError: The policy cannot act in this space.
+    """
+
+    def __init__(
+        self,
+        settings: Act,
+        observe: Observe,
+        state: StateReader,
+        describer: Describer,
+        space: gym.Space[Any],
+        *,
+        model: LanguageModel | None = None,
+        tokenizer: Tokenizer | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.settings = settings
+        self.describer = describer
+        self.model = model
+        self.offers = Offers(settings, describer, space, seed)
+        count = self.offers.count
+        self._state = state
+        self._features: ModelFeatures | TableRows | None = None
+        if settings.reads_texts and settings.encoder == "embedding":
+            assert tokenizer is not None
+            self._features = TableRows(settings, state, tokenizer, count)
+        elif settings.reads_texts and settings.tune is None:
+            assert model is not None
+            self._features = ModelFeatures(settings, observe, model, count)
+        self._tokens: OptionTokens | None = None
+        if settings.tune is not None:
+            self._tokens = OptionTokens(settings, settings.tune, count, model)
+        self.feature_space = self._make_space()
+
+    @property
+    def learning(self) -> bool:
+        """Whether statistics and tables take in what is met."""
+        return self._state.learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self._state.learning = on
+        if self._features is not None:
+            self._features.learning = on
+
+    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
+        """Return what the model or the table reads of each observation, if anything."""
+        if not self.settings.uses_model:
+            return self._state.texts(observations, infos)
+        pairs = zip(observations, infos, strict=True)
+        return [self.describer.observation(observation, info) for observation, info in pairs]
+
+    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> Seen:
+        """Return what the policy sees of ``B`` observations.
+
+        Raises:
+            SpaceError: A mask or the action texts do not fit the action space.
+        """
+        seen: Seen = {}
+        if "state" in self.feature_space.spaces:
+            seen["state"] = self._state(observations, infos)
+        options: list[dict[int, str]] = [{} for _ in infos]
+        if self.offers.count:
+            mask = np.stack([self.offers.admissible(info) for info in infos])
+            seen["mask"] = mask.astype(np.int8)
+            if self.settings.policy != "head":
+                rows = zip(infos, mask, strict=True)
+                options = [self.offers.options(info, one) for info, one in rows]
+        if self._features is not None:
+            seen["actions"] = self._features(options)
+        if "scores" in self.feature_space.spaces:
+            seen["scores"] = self._scores(observations, infos, options)
+        if self._tokens is not None:
+            texts = self.texts(observations, infos)
+
+            def shorter(i: int, forgotten: int) -> str | None:
+                past = infos[i].get(HISTORY, ())
+                if forgotten > len(past):
+                    return None
+                info = {**infos[i], HISTORY: past[forgotten:]}
+                return self.describer.observation(observations[i], info)
+
+            seen |= self._tokens(texts, options, shorter)
+        return seen
+
+    @property
+    def shortened(self) -> int | None:
+        """Number of prompts that were shortened to fit, where that may be."""
+        return None if self._tokens is None else self._tokens.shortened
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same again."""
+        features = {} if self._features is None else self._features.state()
+        return {**self._state.state(), **features}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            SpaceError: The saved statistics belong to features of another size.
+        """
+        self._state.load_state(state)
+        if self._features is not None:
+            self._features.load_state(state)
+
+    def _make_space(self) -> gym.spaces.Dict:
+        spaces: dict[str, gym.Space[Any]] = {}
+        tune = self.settings.tune
+        if tune is None or tune.value == "frozen":
+            spaces["state"] = self._state.feature_space
+        if self._tokens is not None:
+            spaces |= self._tokens.spaces
+        count = self.offers.count
+        if count:
+            spaces["mask"] = gym.spaces.Box(0, 1, (count,), np.int8)
+        if self._features is not None:
+            spaces["actions"] = self._features.space
+        # The policy of a model that is trained has scores of its own; these are its reference.
+        is_reference = tune is not None and tune.reference_kl > 0
+        if self.settings.policy == "hybrid" or (
+            self.settings.policy == "score" and (tune is None or is_reference)
+        ):
+            spaces["scores"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
+        return gym.spaces.Dict(spaces)
+
+    def _scores(
+        self,
+        observations: Sequence[Any],
+        infos: Sequence[Info],
+        options: Sequence[Mapping[int, str]],
+    ) -> FloatArray:
+        """Return scores of action texts, float32 ``(B, K)``; zero where not admissible."""
+        found = np.zeros((len(options), self.offers.count), np.float32)
+        asked = [i for i, own in enumerate(options) if own]
+        if self.settings.scores == "uniform" or not asked:
+            return found
+        texts = self.texts([observations[i] for i in asked], [infos[i] for i in asked])
+        model: Any = self.model
+        scores = score(
+            model,
+            [question_of(self.settings, text, model) for text in texts],
+            [[answer_of(self.settings, text) for text in options[i].values()] for i in asked],
+            normalisation=self.settings.normalisation,
+            domain=self.settings.domain,
+        )
+        for i, own in zip(asked, scores, strict=True):
+            found[i, list(options[i])] = own
+        return found

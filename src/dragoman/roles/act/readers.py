@@ -1,0 +1,170 @@
+"""From an observation to the states that actor and critic read."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dragoman.models.tuned import Text, TunedModel
+from dragoman.roles.act.actors import Observation
+from dragoman.roles.act.embedding import TokenEmbedding
+from dragoman.roles.act.settings import Act
+from dragoman.roles.observe.embedding import TokenSpace
+from dragoman.types import Pooling
+
+Read: TypeAlias = tuple[Tensor, Tensor, Observation]
+"""The actor's state ``(B, D)``, the critic's, and the observation with what else was found out."""
+
+
+class StateReader(nn.Module):
+    """A state that is there already, or rows of a table for it.
+
+    Args:
+        space: Space of the observation's ``state``.
+
+    Attributes:
+        width: Features ``D`` of the actor's state.
+        critic_width: Features of the critic's.
+    """
+
+    width: int
+    critic_width: int
+
+    def __init__(self, space: gym.Space[Any]) -> None:
+        super().__init__()
+        if isinstance(space, TokenSpace):
+            table = TokenEmbedding(space)
+            self.encoder: nn.Module = table
+            self.width = table.features_dim
+        else:
+            self.encoder = nn.Flatten()
+            self.width = size_of(space)
+        self.critic_width = self.width
+
+    @property
+    def table(self) -> nn.Embedding | None:
+        """The table that words are looked up in, if there is one."""
+        return self.encoder.rows if isinstance(self.encoder, TokenEmbedding) else None
+
+    def forward(self, observation: Observation) -> Read:
+        """Return one state for both."""
+        state = self.encoder(observation["state"])
+        return state, state, observation
+
+    def critic_state(self, observation: Observation) -> Tensor:
+        """Return the critic's state alone."""
+        state: Tensor = self.encoder(observation["state"])
+        return state
+
+
+class TunedReader(nn.Module):
+    """Token ids through a model that is being trained.
+
+    Hidden states are brought to mean zero and variance one, each by itself: running statistics
+    would lag behind a model that changes.
+
+    Args:
+        model: The model.
+        settings: The act role.
+        pooling: What becomes of the hidden states of a prompt.
+        space: What the act role's observer returns.
+
+    Attributes:
+        width: Features ``D`` of the actor's state.
+        critic_width: Features of the critic's.
+    """
+
+    width: int
+    critic_width: int
+
+    def __init__(
+        self,
+        model: TunedModel,
+        settings: Act,
+        pooling: tuple[Pooling, ...],
+        space: gym.spaces.Dict,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.pooling = pooling
+        self.width = self.critic_width = len(pooling) * model.inner.hidden_size
+        self.frozen = StateReader(space["state"]) if "state" in space.spaces else None
+        if self.frozen is not None:
+            self.critic_width = self.frozen.width
+
+    def forward(self, observation: Observation) -> Read:
+        """Return the states, with scores or features of the actions where the policy needs them."""
+        prompts = _rows(observation["prompt"])
+        if self.settings.policy == "score":
+            state, observation = self._scored(prompts, observation)
+        else:
+            state, _ = self._features(prompts)
+        if self.settings.reads_texts:
+            actions = self._actions(observation)
+            observation = {**observation, "actions": actions}
+        critic = state if self.frozen is None else self.frozen.critic_state(observation)
+        return state, critic, observation
+
+    def critic_state(self, observation: Observation) -> Tensor:
+        """Return the critic's state alone."""
+        if self.frozen is not None:
+            return self.frozen.critic_state(observation)
+        return self._features(_rows(observation["prompt"]))[0]
+
+    def _features(
+        self,
+        prompts: list[tuple[int, ...]],
+        candidates: list[tuple[tuple[int, ...], ...]] | None = None,
+        pooling: tuple[Pooling, ...] | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        own = candidates or [()] * len(prompts)
+        texts = [Text(prompt, one) for prompt, one in zip(prompts, own, strict=True)]
+        features, sums = self.model(texts, pooling or self.pooling)
+        return functional.layer_norm(features, features.shape[-1:]), sums
+
+    def _scored(
+        self, prompts: list[tuple[int, ...]], observation: Observation
+    ) -> tuple[Tensor, Observation]:
+        """Return states, and normalised scores in the place of what stood in the observation."""
+        mask = observation["mask"] > 0
+        candidates = [
+            tuple(_rows(own[admissible]))
+            for own, admissible in zip(observation["candidates"], mask, strict=True)
+        ]
+        state, sums = self._features(prompts, candidates)
+        # Row by row, where it is admissible, in order: as the candidates were taken out.
+        scores = torch.zeros(mask.shape, device=state.device)
+        scores = scores.masked_scatter(mask.to(state.device), torch.cat(sums))
+        scores = scores / observation["divisor"].to(state.device)
+        if "domain" in observation:
+            scores = scores - observation["domain"].to(state.device)
+        return state, {**observation, "scores": scores}
+
+    def _actions(self, observation: Observation) -> Tensor:
+        """Return features ``(B, K, D_a)`` of action texts; zero where not admissible."""
+        mask = (observation["mask"] > 0).to(self.model.device)
+        pooling = self.settings.pooling
+        features, _ = self._features(
+            _rows(observation["candidates"][observation["mask"] > 0]), pooling=pooling
+        )
+        found = features.new_zeros(*mask.shape, features.shape[-1])
+        return found.masked_scatter(mask.unsqueeze(-1), features)
+
+
+def _rows(ids: Tensor) -> list[tuple[int, ...]]:
+    """Return the token ids of each row without its padding, which is negative."""
+    rows = ids.cpu().numpy()
+    counts = (rows >= 0).sum(axis=1)
+    return [tuple(row[:count].tolist()) for row, count in zip(rows, counts, strict=True)]
+
+
+def size_of(space: gym.Space[Any]) -> int:
+    """Return how many numbers a value of a space has."""
+    assert space.shape is not None
+    return int(np.prod(space.shape))

@@ -1,0 +1,167 @@
+"""The act role: pi(a_t|s_t) = g(f(o_t)), the language model as a part of the policy.
+
+The observe role says what the state s_t = f(o_t) is; this one says what is made of it.
+
+head      an MLP on the state, one output an action, as without this role, but with masks
+match     the state beside f of each action's text: actions are chosen by what they are called
+score     how likely the model finds each action's text after the observation's
+hybrid    head or match, on top of the model's scores as a prior
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from dragoman.errors import ConfigError
+from dragoman.maths.likelihood import Normalisation
+from dragoman.roles.act.tune import Tune
+from dragoman.roles.control import Control
+from dragoman.types import Pooling
+from dragoman.yaml12 import ONE_OR_MORE
+
+PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
+
+RANDOM_WEIGHTS = Control(
+    name="random-weights",
+    about="the same architecture and tokenizer with random initial weights, drawn by seed",
+    prior="the wording of observations and actions; no pre-training",
+    overrides={"model.weights": "random"},
+)
+UNIFORM_PRIOR = Control(
+    name="uniform-prior",
+    about="every admissible action gets the same score",
+    prior="which actions are admissible",
+    overrides={"act.scores": "uniform"},
+)
+SHUFFLED_TEXTS = Control(
+    name="shuffled-texts",
+    about="every action is read under the text of another one, by a rule drawn by seed",
+    prior="the language model's pre-training; wrong action texts",
+    overrides={"act.texts": "shuffled"},
+)
+LEARNED_EMBEDDING = Control(
+    name="learned-embedding",
+    about="the same texts through an embedding of their tokens that is trained by rewards alone",
+    prior="the wording of observations and actions; no pre-training",
+    overrides={"act.encoder": "embedding", "observe.encoder": "embedding"},
+)
+
+
+@dataclass(frozen=True)
+class Act:
+    """What the language model has to do with the choice of actions.
+
+    Attributes:
+        policy: How actions are chosen: ``head``, ``match``, ``score`` or ``hybrid``.
+        pooling: Which real tokens of an action's text become its features (match).
+        template: What an action's text is read in (match): a sentence around ``{action}`` tells
+            the model what the command is about.
+        interaction: How a state meets an action (match): ``concat`` puts their features side by
+            side into one MLP; ``dot`` gives each an MLP of its own and takes the inner product
+            (the DRRN of He et al. 2016).
+        normalisation: By what a text's log-prob is divided (score, hybrid): nothing (``sum``),
+            its tokens or its words.
+        question: What stands between an observation's text and an action's (score, hybrid).
+        chat: Ask in the words of the model's chat template, as its user; what is scored is then
+            its answer (score, hybrid).
+        domain: Subtract the scores after this prompt, which only names the domain: what is left
+            is how much more likely an action is here than anywhere (score, hybrid).
+        temperature: What scores are divided by before the softmax (score, hybrid).
+        learn_temperature: Train the temperature, from that value on. Of a frozen model it is all
+            that rewards can change in the score policy: they make it surer or less sure.
+        base: What the hybrid trains on top of the prior: a ``head`` or a ``match``.
+        weight: Factor of the prior's log-probs (hybrid).
+        encoder: ``model`` reads action texts with the language model; ``embedding`` through a
+            table that the rewards train (match): a control.
+        max_tokens: Most tokens of an action's text that the table reads.
+        scores: ``uniform`` gives every action the same score: a control.
+        texts: ``shuffled`` reads every action under the text of another one: a control.
+        tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
+            hidden layer, pooled as the observe role says.
+    """
+
+    policy: PolicyName = "head"
+    pooling: Annotated[tuple[Pooling, ...], ONE_OR_MORE] = ("mean",)
+    template: str = "{action}"
+    interaction: Literal["concat", "dot"] = "concat"
+    normalisation: Normalisation = "token"
+    question: str = "Next action:"
+    chat: bool = False
+    domain: str | None = None
+    temperature: float = 1.0
+    learn_temperature: bool = True
+    base: Literal["head", "match"] = "head"
+    weight: float = 1.0
+    encoder: Literal["model", "embedding"] = "model"
+    max_tokens: int = 24
+    scores: Literal["model", "uniform"] = "model"
+    texts: Literal["right", "shuffled"] = "right"
+    tune: Tune | None = None
+
+    without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
+    """What stands in its place in an arm without a model, so that both arms know the masks."""
+
+    def __post_init__(self) -> None:
+        if "{action}" not in self.template:
+            raise ConfigError(
+                f"act.template is {self.template!r}, which has no place for the action's text",
+                cure="write {action} where the text should stand",
+            )
+        if not self.temperature > 0:
+            raise ConfigError(
+                f"act.temperature is {self.temperature}", cure="choose a number above 0"
+            )
+        if self.tune is None:
+            return
+        if self.encoder == "embedding" or (self.scores == "uniform" and self.policy == "score"):
+            raise ConfigError(
+                "act.tune trains the model, but these settings of act leave the model out",
+                cure="leave act.tune out",
+            )
+        if self.tune.reference_kl and self.policy != "score":
+            raise ConfigError(
+                "act.tune.reference_kl is set, but an untrained model has no policy "
+                f"{self.policy!r}",
+                cure="use policy 'score', or leave reference_kl out",
+            )
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether the model's scores of action texts enter the policy."""
+        return self.policy in ("score", "hybrid")
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether features of action texts enter the policy."""
+        return self.policy == "match" or (self.policy == "hybrid" and self.base == "match")
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether texts are read by the language model for this role."""
+        if self.tune is not None:
+            return True
+        scored = self.reads_scores and self.scores == "model"
+        return scored or (self.reads_texts and self.encoder == "model")
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Placebos of this policy; a head has those of the observe role only."""
+        if self.policy == "head":
+            return () if self.tune is None else (RANDOM_WEIGHTS,)
+        # Of a model that is trained, scores and features are what is trained.
+        is_prior = self.policy == "hybrid" or (self.policy == "score" and self.tune is None)
+        by_table = self.reads_texts and self.tune is None
+        return (
+            RANDOM_WEIGHTS,
+            SHUFFLED_TEXTS,
+            *((UNIFORM_PRIOR,) if is_prior else ()),
+            *((LEARNED_EMBEDDING,) if by_table else ()),
+        )
+
+    @property
+    def prior(self) -> str:
+        """One line of what prior knowledge the role hands to the agent."""
+        if self.policy == "head" and self.tune is None:
+            return "which actions are admissible, where the environment says so"
+        return "the language model's pre-training; the wording of observations and actions"

@@ -1,0 +1,185 @@
+"""What a policy sees of texts when the model itself is trained: their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.errors import ConfigError
+from dragoman.models.score import score
+from dragoman.roles.act.settings import Act
+from dragoman.roles.act.tune import Tune
+
+PAD = -1
+LARGEST = 2**31 - 1
+
+
+class Cutter(Protocol):
+    """Cuts texts into tokens, as the model that is trained does."""
+
+    def continuations(self, prompt: str, candidates: Sequence[str]) -> Any:
+        """Return the tokens of a prompt and of what may follow it."""
+        ...
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text."""
+        ...
+
+
+class OptionTokens:
+    """Texts of observations and actions to token ids, which a rollout keeps for its update.
+
+    Args:
+        settings: The act role.
+        tune: How the model is trained.
+        count: Number of actions ``K``.
+        model: The language model, around or without a memory.
+
+    Attributes:
+        spaces: What a call returns for each observation.
+        shortened: Number of prompts that were shortened to fit.
+
+    Raises:
+        ConfigError: The model computes elsewhere, so that it cannot be trained.
+    """
+
+    def __init__(self, settings: Act, tune: Tune, count: int, model: Any) -> None:
+        inner = getattr(model, "model", model)
+        if not hasattr(inner, "continuations"):
+            raise ConfigError(
+                f"act.tune is set, but {getattr(model, 'name', model)!r} is no model of "
+                "Transformers in this process",
+                cure="name a model that is loaded here, or leave act.tune out",
+            )
+        self._cutter: Cutter = inner
+        self._model = model
+        self.settings = settings
+        self.tune = tune
+        self._count = count
+        self.shortened = 0
+        ids = (PAD, LARGEST)
+        self.spaces: dict[str, gym.Space[Any]] = {
+            "prompt": gym.spaces.Box(*ids, (tune.max_prompt,), np.int32)
+        }
+        if settings.policy == "score" or settings.reads_texts:
+            self.spaces["candidates"] = gym.spaces.Box(*ids, (count, tune.max_action), np.int32)
+        if settings.policy == "score":
+            self.spaces["divisor"] = gym.spaces.Box(1, np.inf, (count,), np.float32)
+            if settings.domain is not None:
+                self.spaces["domain"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
+
+    def __call__(
+        self,
+        texts: Sequence[str],
+        options: Sequence[Mapping[int, str]],
+        shorter: Callable[[int, int], str | None],
+    ) -> dict[str, NDArray[Any]]:
+        """Return token ids of ``B`` observations and of their admissible actions.
+
+        Args:
+            texts: What describes each observation.
+            options: The admissible actions of each, with their texts.
+            shorter: Number of an observation and of remembered steps to leave out, to the text
+                that is left, or to nothing where there are no more steps.
+
+        Raises:
+            ConfigError: A text has more tokens than the settings allow.
+        """
+        seen: dict[str, NDArray[Any]] = {
+            name: np.full((len(texts), *(space.shape or ())), PAD, space.dtype)
+            for name, space in self.spaces.items()
+        }
+        for i, own in enumerate(options):
+            fitting, forgotten = texts[i], 0
+            while True:
+                prompt, candidates = self._cut(fitting, own)
+                left = shorter(i, forgotten + 1) if len(prompt) > self.tune.max_prompt else None
+                if left is None or self.tune.too_long == "error":
+                    break
+                fitting, forgotten = left, forgotten + 1
+            self.shortened += forgotten > 0
+            self._fill(seen["prompt"][i], prompt, fitting, "max_prompt")
+            for (action, name), ids in zip(own.items(), candidates, strict=bool(candidates)):
+                self._fill(seen["candidates"][i, action], ids, name, "max_action")
+            if "divisor" in seen:
+                self._weigh(seen, i, own, candidates)
+        return seen
+
+    def _cut(
+        self, text: str, options: Mapping[int, str]
+    ) -> tuple[list[int], Sequence[Sequence[int]]]:
+        """Return the tokens of a prompt, and of the action texts where the policy reads them."""
+        if self.settings.policy == "score":
+            question = question_of(self.settings, text, self._model)
+            answers = [answer_of(self.settings, name) for name in options.values()]
+            found = self._cutter.continuations(question, answers)
+            return found.prompt, found.candidates
+        (prompt,) = self._cutter.token_ids([text])
+        if not (self.settings.reads_texts and options):
+            return prompt, ()
+        names = [self.settings.template.replace("{action}", name) for name in options.values()]
+        return prompt, self._cutter.token_ids(names)
+
+    def _weigh(
+        self,
+        seen: dict[str, NDArray[Any]],
+        i: int,
+        options: Mapping[int, str],
+        candidates: Sequence[Sequence[int]],
+    ) -> None:
+        """Fill in what sums of log-probs are divided by, and what is subtracted after that."""
+        seen["divisor"][i] = 1.0
+        if "domain" in seen:
+            seen["domain"][i] = 0.0
+        if not options:
+            return
+        places, how = list(options), self.settings.normalisation
+        if how == "token":
+            seen["divisor"][i, places] = [len(ids) for ids in candidates]
+        if how == "word":
+            seen["divisor"][i, places] = [len(name.split()) for name in options.values()]
+        if self.settings.domain is not None:
+            answers = [answer_of(self.settings, name) for name in options.values()]
+            (scores,) = score(self._model, [self.settings.domain], [answers], normalisation=how)
+            seen["domain"][i, places] = scores
+
+    def _fill(self, row: NDArray[Any], ids: Sequence[int], text: str, setting: str) -> None:
+        if len(ids) > len(row):
+            raise ConfigError(
+                f"a text has {len(ids)} tokens, but act.tune.{setting} is {len(row)}: "
+                f"{text[:60]!r}...",
+                cure=f"raise act.tune.{setting}, or describe less",
+            )
+        row[: len(ids)] = ids
+
+
+def question_of(settings: Act, text: str, model: Any) -> str:
+    """Return what an action's text is scored after.
+
+    Args:
+        settings: The act role.
+        text: What describes the moment.
+        model: The language model, around or without a memory.
+    """
+    question = f"{text}\n{settings.question}"
+    if not settings.chat:
+        return question
+    chat = getattr(getattr(model, "model", model), "chat", None)
+    if chat is None:
+        raise ConfigError(
+            f"act.chat is on, but {model.name!r} says nothing of how it chats",
+            cure="set act.chat to false, or name a model that is loaded here",
+        )
+    said: str = chat(question)  # which knows what in it is the template's own
+    return said
+
+
+def answer_of(settings: Act, text: str) -> str:
+    """Return an action's text as what may follow the question."""
+    # Tokenizers of our time cut a word together with the space before it; an answer in a chat
+    # starts a line.
+    return text if settings.chat else f" {text}"

@@ -1,0 +1,100 @@
+"""The observe role: s_t = f(o_t), the language model as the agent's observation model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.errors import SpaceError
+from dragoman.maths.moments import Moments
+from dragoman.roles.observe.raw import RawState
+from dragoman.roles.observe.settings import Observe
+from dragoman.types import Describer, FloatArray, Info, LanguageModel
+
+CLIP = 10.0
+"""Standardised features are clipped to plus or minus this many standard deviations."""
+
+
+def describe_all(
+    describer: Describer, observations: Sequence[Any], infos: Sequence[Info]
+) -> list[str]:
+    """Return the text of each observation."""
+    return [
+        describer.observation(observation, info)
+        for observation, info in zip(observations, infos, strict=True)
+    ]
+
+
+class Observer:
+    """Observations and infos in, feature vectors out; one forward for the whole batch.
+
+    Args:
+        model: The language model f.
+        describer: Turns one observation into the text that f reads.
+        settings: What of the model becomes the state.
+        space: The (unbatched) observation space.
+
+    Attributes:
+        feature_space: Box ``(D,)`` of what a call returns for each observation.
+        learning: Whether calls update the running statistics.
+        moments: The running statistics of the features before standardisation.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        describer: Describer,
+        settings: Observe,
+        space: gym.Space[Any],
+    ) -> None:
+        self._raw = RawState(space) if settings.raw else None
+        self.model = model
+        self.describer = describer
+        self.settings = settings
+        self.space = space
+        size = len(settings.pooling) * model.hidden_size + (self._raw.size if self._raw else 0)
+        bound = CLIP if settings.standardise else np.inf
+        self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
+        self.learning = True
+        self.moments = Moments.empty(size)
+
+    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
+        """Return what the model reads of each observation."""
+        return describe_all(self.describer, observations, infos)
+
+    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
+        """Return the features of ``B`` observations, float32 ``(B, D)``."""
+        features = self.model.encode(
+            self.texts(observations, infos),
+            layer=self.settings.layer,
+            pooling=self.settings.pooling,
+        )
+        if self._raw is not None:
+            features = np.concatenate([features, self._raw(observations, infos)], axis=1)
+        if not self.settings.standardise:
+            return features
+        limit = self.settings.freeze_after
+        if self.learning and (limit is None or self.moments.count < limit):
+            self.moments = self.moments.merge(features)
+        return self.moments.standardise(features, clip=CLIP)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same features again."""
+        return self.moments.arrays()
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            SpaceError: The saved statistics belong to features of another size.
+        """
+        if state["mean"].shape != self.moments.mean.shape:
+            raise SpaceError(
+                f"the saved statistics have shape {state['mean'].shape}, "
+                f"these features have {self.moments.mean.shape}",
+                cure="use the model, layer, pooling and raw setting that the run was trained with",
+            )
+        self.moments = Moments.of_arrays(state)

@@ -1,0 +1,144 @@
+"""A program that a language model wrote, as a term of the reward, run in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.errors import ConfigError, ProgramError
+from dragoman.programs.program import LARGEST, Program, Row
+from dragoman.programs.sandbox import Sandbox
+from dragoman.programs.schema import schema_of
+
+Function: TypeAlias = Literal["potential", "reward"]
+
+TAKES: dict[Function, frozenset[str]] = {
+    "potential": frozenset({"observations"}),
+    "reward": frozenset({"observations", "raw_actions", "previous_observations"}),
+}
+"""What the functions of a program are called with."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One function of a program in a file, such as the ``program.py`` of a search.
+
+    Attributes:
+        program: The file, from the current folder.
+        function: ``potential(state)``, or ``reward(state, action, next_state)``, which is no
+            function of the state and so a bonus. Named terms are added up.
+        largest: Largest absolute value of one term; a larger one is an error, as NaN is.
+    """
+
+    program: str
+    function: Function = "potential"
+    largest: float = LARGEST
+
+    def __post_init__(self) -> None:
+        if not self.largest > 0:
+            raise ConfigError(f"largest is {self.largest}, but must be above 0", cure="raise it")
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """What the function is called with."""
+        return TAKES[self.function]
+
+    def fitted(self, env: Any) -> WrittenFunction:
+        """Return the function, loaded for the numbers of an environment; close it in the end.
+
+        Raises:
+            ConfigError: There is no such file, or its program cannot be used.
+            MissingExtraError: The extra ``written`` is not installed.
+        """
+        try:
+            source = Path(self.program).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"the program {self.program} cannot be read: {error.strerror}",
+                cure="name a file, as seen from the current folder",
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"the program {self.program} is no text in UTF-8", cure="name a file of Python"
+            ) from error
+        schema = schema_of(env)
+        with ExitStack() as stack:
+            sandbox = stack.enter_context(Sandbox())
+            try:
+                loaded = Program.load(
+                    source, schema, [self.function], sandbox=sandbox, largest=self.largest
+                )
+            except ProgramError as error:
+                raise ConfigError(f"{self.program}: {error.problem}", cure=error.cure) from error
+            stack.pop_all()
+        return WrittenFunction(loaded, self.function, self.program, sandbox)
+
+
+@dataclass(frozen=True)
+class WrittenFunction:
+    """A function of a program, called as any other reward.
+
+    Attributes:
+        program: The program.
+        function: Which function of it.
+        name: What errors call the program.
+        sandbox: What it runs in, if it ends with the function.
+    """
+
+    program: Program
+    function: Function
+    name: str = "the program"
+    sandbox: Sandbox | None = None
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """What the function is called with."""
+        return TAKES[self.function]
+
+    def __call__(
+        self,
+        observations: Sequence[Any],
+        *,
+        raw_actions: Sequence[Any] = (),
+        previous_observations: Sequence[Any] = (),
+    ) -> NDArray[np.float64]:
+        """Return ``(B,)`` sums of the terms.
+
+        Raises:
+            ProgramError: The program fails, or a term is not finite or too large; with the state.
+        """
+        rows = self.rows(observations, raw_actions, previous_observations)
+        try:
+            summed: NDArray[np.float64] = self.program.values(self.function, rows).sum(axis=1)
+        except ProgramError as error:
+            raise ProgramError(f"{self.name}: {error.problem}", cure=error.cure) from None
+        return summed
+
+    def rows(
+        self,
+        observations: Sequence[Any],
+        raw_actions: Sequence[Any],
+        previous_observations: Sequence[Any],
+    ) -> list[Row]:
+        """Return the arguments of the function, once a state or transition."""
+        schema = self.program.schema
+        states = [schema.read_state(one) for one in observations]
+        if self.function == "potential":
+            return [(state,) for state in states]
+        before = [schema.read_state(one) for one in previous_observations]
+        acted: list[Any] = [schema.read_action(action) for action in raw_actions]
+        if not schema.action:
+            acted = [numbers[0] for numbers in acted]
+        return list(zip(before, acted, states, strict=True))
+
+    def close(self) -> None:
+        """Give back the sandbox."""
+        self.program.close()
+        if self.sandbox is not None:
+            self.sandbox.close()

@@ -1,0 +1,121 @@
+"""The reward role on a vector environment, in all three autoreset modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import iterate
+from numpy.typing import NDArray
+
+from dragoman.roles.reward.rewarder import Rewarder
+from dragoman.types import BoolArray
+from dragoman.vector import Step, autoreset_mode, split_infos
+
+
+class RewardVector(VectorWrapper):
+    """Adds the terms of a reward role to the environment's own reward.
+
+    Put it above the `dragoman.vector.EpisodeRecorder`, so that records, evaluation and reports
+    keep to the environment's own returns. ``infos["reward/env"]`` and ``infos["reward/NAME"]``
+    hold the environment's own reward and each weighted term of the step.
+
+    Args:
+        env: The vector environment, with raw observations.
+        rewarder: The role at work.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], rewarder: Rewarder) -> None:
+        super().__init__(env)
+        self.rewarder = rewarder
+        self._mode = autoreset_mode(env)
+        self._ended = np.zeros(self.num_envs, dtype=np.bool_)
+        self._sums = {name: np.zeros(self.num_envs) for name in ("env", *rewarder.terms)}
+        self._finished: list[dict[str, float]] = []
+
+    def drain(self) -> Iterator[dict[str, float]]:
+        """Yield the sum of each term over each episode that finished since the last call."""
+        finished, self._finished = self._finished, []
+        yield from finished
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset (the masked) sub-environments, in which episodes begin."""
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
+        which = np.flatnonzero(mask)
+        observations, infos = self.env.reset(seed=seed, options=options)
+        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
+        self._clear(mask)
+        self.rewarder.begin(which, [rows[i] for i in which], [row_infos[i] for i in which])
+        return observations, infos
+
+    def step(self, actions: Any) -> Step:
+        """Step all sub-environments; the rewards hold all terms."""
+        observations, rewards, terminations, truncations, infos = self.env.step(actions)
+        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
+        done = list(iterate(self.env.action_space, actions))
+        ended = terminations | truncations
+        reached, reached_infos = list(rows), list(row_infos)
+        if self._mode == AutoresetMode.SAME_STEP:
+            begun = np.flatnonzero(ended)
+            for i in begun:
+                reached[i], reached_infos[i] = infos["final_obs"][i], row_infos[i]["final_info"]
+        else:
+            # Under NEXT_STEP the step after an end is the reset, in which nothing was done.
+            begun = np.flatnonzero(self._ended & (self._mode == AutoresetMode.NEXT_STEP))
+        has_acted = np.ones(self.num_envs, dtype=np.bool_)
+        if self._mode == AutoresetMode.NEXT_STEP:
+            has_acted = ~self._ended
+        acted = np.flatnonzero(has_acted)
+        steps = self.rewarder.steps(
+            acted,
+            [reached[i] for i in acted],
+            [reached_infos[i] for i in acted],
+            [done[i] for i in acted],
+            terminations[acted],
+        )
+        found = self.rewarder.advance(
+            steps, begun, [rows[i] for i in begun], [row_infos[i] for i in begun]
+        )
+        self._clear(self._ended.copy())
+        own = np.where(has_acted, rewards, 0.0)
+        total = self.rewarder.env_weight * own
+        terms = {"env": own}
+        for name, values in found.items():
+            terms[name] = np.zeros(self.num_envs)
+            terms[name][acted] = values
+            total = total + terms[name]
+        infos = {**infos, **self._noted(terms, has_acted)}
+        self._keep(terms, ended)
+        return observations, total, terminations, truncations, infos
+
+    def close(self, **settings: Any) -> None:
+        """Close the environment, and what the terms run in."""
+        self.rewarder.close()
+        self.env.close(**settings)
+
+    def _noted(
+        self, terms: dict[str, NDArray[np.float64]], has_acted: BoolArray
+    ) -> dict[str, NDArray[Any]]:
+        noted: dict[str, NDArray[Any]] = {}
+        for name, values in terms.items():
+            noted[f"reward/{name}"], noted[f"_reward/{name}"] = values, has_acted
+        return noted
+
+    def _keep(self, terms: dict[str, NDArray[np.float64]], ended: BoolArray) -> None:
+        for name, values in terms.items():
+            self._sums[name] += values
+        for i in np.flatnonzero(ended):
+            self._finished.append({name: float(sums[i]) for name, sums in self._sums.items()})
+        self._ended = ended
+
+    def _clear(self, which: BoolArray) -> None:
+        for sums in self._sums.values():
+            sums[which] = 0.0
+        self._ended[which] = False
+
+    def _rows(self, observations: Any) -> list[Any]:
+        return list(iterate(self.env.observation_space, observations))

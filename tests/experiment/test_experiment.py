@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from dragoman.comparison.comparison import Comparison
+from dragoman.errors import ConfigError
+from dragoman.experiment import Algorithm, Describe, Experiment, Model
+from dragoman.roles.observe.settings import Observe
+from dragoman.yaml12 import YesNo, load
+
+FULL = Experiment(
+    env="CartPole-v1",
+    env_settings={"sutton_barto_reward": True},
+    max_episode_steps=100,
+    num_envs=3,
+    steps=5,
+    algorithm=Algorithm("dqn", {"learning_rate": 0.1}, (8,)),
+    model=Model("gpt2", "bfloat16", weights="random", seed=3),
+    describe=Describe(2, False, "x {cart_position}", ("left", "right"), exact=True),
+    observe=Observe(4, ("mean",), True, False, 10, "embedding", 8, 32),
+)
+
+
+@pytest.mark.parametrize(
+    "experiment", [FULL, Experiment(env="CartPole-v1"), Experiment(env="Ant-v5", observe=None)]
+)
+def test_yaml_in_and_out(experiment: Experiment, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(experiment.to_yaml())
+    assert Experiment.from_yaml(file) == experiment
+
+
+def test_overrides_reach_into_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text("env: CartPole-v1\n")
+    got = Experiment.from_yaml(file, {"steps": 7, "algorithm.settings.gamma": 0.5})
+    assert (got.steps, got.algorithm.settings) == (7, {"gamma": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"env": "X", "stesp": 3}, r"unknown key 'stesp' \(did you mean 'steps'\?\)"),
+        (
+            {"env": "X", "observe": {"poolng": ["last"]}},
+            r"unknown key 'observe.poolng' \(did you mean 'pooling'\?\)",
+        ),
+        (
+            {"env": "X", "observe": {"pooling": ["lst"]}},
+            r"observe.pooling.0 is 'lst' \(did you mean 'last'\?\)",
+        ),
+        (
+            {"env": "X", "algorithm": {"name": "PPO2"}},
+            r"algorithm.name is 'PPO2' \(did you mean 'ppo'\?\)",
+        ),
+        ({"env": "X", "steps": "many"}, "steps is 'many'"),
+        ({"env": "X", "steps": 0}, "steps is 0, but must be at least 1"),
+        ({"env": "X", "num_envs": -1}, "num_envs is -1"),
+        ({"env": "X", "observe": {"max_tokens": 0}}, r"observe.max_tokens is 0"),
+        ({"env": "X", "observe": {"width": 0}}, r"observe.width is 0"),
+        ({"steps": 3}, "the key 'env' is required"),
+        ({"env": "X", "env_settings": {"a": YesNo("no")}}, "env_settings.a is no"),
+        (
+            {"env": "X", "algorithm": {"settings": {"a": YesNo("on")}}},
+            r"algorithm.settings.a is on",
+        ),
+    ],
+)
+def test_bad_data_names_value_and_rule(data, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        Experiment.from_dict(data)
+    assert error.value.cure
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a\n- b\n", "holds list"), ("env: [", "not valid YAML")],
+)
+def test_bad_files_are_named(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as error:
+        Experiment.from_yaml(file)
+    assert str(file) in error.value.problem
+
+
+def test_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"no experiment file nowhere.yaml"):
+        Experiment.from_yaml("nowhere.yaml")
+
+
+def test_an_override_below_a_value_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text("env: CartPole-v1\nsteps: 4\n")
+    with pytest.raises(ConfigError, match="'steps' is 4"):
+        Experiment.from_yaml(file, {"steps.more": 1})
+
+
+def test_replaced_values_leave_the_experiment_as_it_was() -> None:
+    other = FULL.replaced({"observe.layer": 8, "algorithm.settings.gamma": 0.5, "model": {}})
+    assert (other.observe.layer, other.model) == (8, Model())
+    assert other.algorithm.settings == {"learning_rate": 0.1, "gamma": 0.5}
+    assert FULL.algorithm.settings == {"learning_rate": 0.1}
+    assert FULL.uses_model is False
+    assert FULL.replaced({"observe.encoder": "model"}).uses_model
+    with pytest.raises(ConfigError, match=r"unknown key 'observe.layr'"):
+        FULL.replaced({"observe.layr": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("steps: 1e5", "steps", 100_000),
+        ("steps: 1.0e5", "steps", 100_000),
+        ("steps: 100_000", "steps", 100_000),
+        ("algorithm: {settings: {ent_coef: 1e-2}}", "algorithm.settings.ent_coef", 0.01),
+        ("collapse: {gradient: 1e1}", "collapse.gradient", 10.0),
+        ("observe: {pooling: mean}", "observe.pooling", ["mean"]),
+        ("act: {policy: match, pooling: last}", "act.pooling", ["last"]),
+        ("algorithm: {network: 64}", "algorithm.network", [64]),
+        ("describe: {actions: [yes, no]}", "describe.actions", ["yes", "no"]),
+        ("describe: {actions: [off, on]}", "describe.actions", ["off", "on"]),
+        ("describe: {goal: yes}", "describe.goal", "yes"),
+        ("env_settings: {day: 2024-01-01}", "env_settings.day", "2024-01-01"),
+        ("model: {disk_cache: yes}", "model.disk_cache", True),
+        ("model: {disk_cache: off}", "model.disk_cache", False),
+        ("observe: None", "observe", None),
+        ("observe: off", "observe", None),
+        ("observe: false", "observe", None),
+        ("observe: on", "observe.layer", None),
+        ("act: true", "act.policy", "head"),
+        (
+            "reward: {use: judge, question: 'Good?', answers: [no, yes]}",
+            "reward.answers",
+            ["no", "yes"],
+        ),
+        (
+            "reward: {use: goal-similarity, goal: up, weight: {start: 1e0, end: 0, steps: 1e4}}",
+            "reward.weight.steps",
+            10_000,
+        ),
+    ],
+)
+def test_what_is_meant_is_read(text: str, key: str, value: object, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(f"env: CartPole-v1\n{text}\n")
+    experiment = Experiment.from_yaml(file)
+    found = experiment.to_dict()
+    for part in key.split("."):
+        found = found[part]
+    assert found == value
+    assert type(found) is type(value)
+    # And it stays so in the run folder.
+    file.write_text(experiment.to_yaml())
+    assert Experiment.from_yaml(file) == experiment
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("describe: {actions: [0, 1]}", 'put the text in quotation marks: "0"'),
+        ("describe: {goal: true}", 'put the text in quotation marks: "true"'),
+        ("describe: {observation: {pole_angle}}", "put the text in quotation marks"),
+        ("describe: {actions: left}", r"write a list: \[left\]"),
+    ],
+)
+def test_values_of_another_kind_have_a_cure(text: str, cure: str) -> None:
+    with pytest.raises(ConfigError, match=cure):
+        Experiment.from_dict({"env": "X", **load(text, "here")})
+
+
+def test_infinity_and_nan_reach_the_run_folder(tmp_path: Path) -> None:
+    settings = {"far": math.inf, "near": [-math.inf, {"not": math.nan}]}
+    experiment = Experiment.from_dict(
+        {
+            "env": "X",
+            "env_settings": settings,
+            "algorithm": {"settings": settings},
+            "reward": {"use": "a:b", **settings},
+        }
+    )
+    file = tmp_path / "experiment.yaml"
+    file.write_text(experiment.to_yaml())
+    again = Experiment.from_yaml(file)
+    wanted = repr(settings)
+    assert repr(again.env_settings) == repr(again.algorithm.settings) == wanted
+    assert repr(again.reward.terms["b"].settings) == wanted
+    # What a comparison hands to its processes.
+    comparison = Comparison.from_dict(
+        {
+            "name": "c",
+            "base": experiment.to_dict(),
+            "arms": {"a": {"overrides": {"env_settings": settings}}, "b": {"kind": "baseline"}},
+            "seeds": [0],
+            "evaluation": {"env_settings": settings},
+        }
+    )
+    file.write_text(comparison.to_yaml())
+    read = Comparison.from_yaml(file)
+    assert repr(read.experiment("a").to_dict()["env_settings"]) == wanted
+    assert repr(read.experiment("b").env_settings) == wanted
+    assert repr(read.evaluation.env_settings) == wanted
+
+
+def test_settings_that_no_file_can_hold_are_refused() -> None:
+    with pytest.raises(ConfigError, match="what no file can hold"):
+        Experiment("X", {"it": object()}).to_yaml()

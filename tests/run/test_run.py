@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dragoman.errors import RunError
+from dragoman.experiment import Experiment
+from dragoman.run import Run, RunWriter, describe_machine
+
+EXPERIMENT = Experiment(env="CartPole-v1", steps=9)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    weights = {"policy.w": np.arange(6.0).reshape(2, 3).T, "observer.count": np.array(4)}
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=3, compute={"device": "cpu"}) as writer:
+        writer.metric({"step": 1, "loss": np.float32(0.5)})
+        writer.episode({"return": 2.0})
+        writer.save_weights(weights, steps=9)
+        assert Run(writer.path).status == "running"
+    run = Run(tmp_path / "run")
+    assert run.experiment == EXPERIMENT
+    assert (run.status, run.steps, run.seed) == ("finished", 9, 3)
+    assert run.metrics() == [{"step": 1, "loss": 0.5}]
+    assert run.episodes() == [{"return": 2.0}]
+    for name, tensor in run.weights().items():
+        np.testing.assert_array_equal(tensor, weights[name])
+    assert run.environment["versions"]["gymnasium"]
+    assert not [file for file in run.path.iterdir() if file.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")]
+)
+def test_status_says_how_it_ended(error: type[BaseException], status: str, tmp_path: Path) -> None:
+    def crash() -> None:
+        with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}):
+            raise error
+
+    with pytest.raises(error):
+        crash()
+    assert Run(tmp_path / "run").status == status
+
+
+def test_not_a_number_is_written_as_null(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}) as writer:
+        writer.metric({"step": 1, "variance": float("nan"), "other": np.float64("inf")})
+    assert Run(tmp_path / "run").metrics() == [{"step": 1, "variance": None, "other": None}]
+
+
+def test_a_row_cut_by_a_kill_is_not_a_row(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}) as writer:
+        writer.metric({"step": 1})
+        writer.metric({"step": 2})
+    file = tmp_path / "run" / "metrics.jsonl"
+    file.write_text(file.read_text()[:-5])
+    assert Run(tmp_path / "run").metrics() == [{"step": 1}]
+
+
+def test_a_run_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        RunWriter(tmp_path, EXPERIMENT, seed=0, compute={"device": "cpu"})
+
+
+def test_missing_and_half_written_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run folder"):
+        Run(tmp_path / "nowhere")
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={"device": "cpu"}):
+        pass
+    with pytest.raises(RunError, match="holds no weights"):
+        Run(tmp_path / "run").weights()
+    (tmp_path / "run" / "weights.safetensors").write_bytes(b"half")
+    with pytest.raises(RunError, match=r"weights.safetensors is damaged"):
+        Run(tmp_path / "run").weights()
+    (tmp_path / "run" / "status.json").write_text("{")
+    with pytest.raises(RunError, match=r"status.json cannot be read"):
+        _ = Run(tmp_path / "run").status
+    (tmp_path / "run" / "env.json").unlink()
+    with pytest.raises(RunError, match=r"has no env.json"):
+        Run(tmp_path / "run")
+
+
+def test_machine_outside_a_checkout_has_no_git_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert describe_machine()["git"] is None
+
+
+def test_the_last_row_and_the_curve_are_read_while_rows_are_written(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={}) as writer:
+        run = Run(writer.path)
+        assert run.last_metrics() == {}
+        assert [len(part) for part in run.curve()] == [0, 0]
+        for step in range(2000):
+            writer.metric({"step": step, "some/column": 1.0, "some/other": 2.0})
+        for step, value in ((1, 0.0), (2, 2.0), (9, 4.0), (10, 6.0)):
+            writer.episode({"step": step, "return": value})
+    with (run.path / "metrics.jsonl").open("a") as rows:
+        rows.write('{"step": 2000, "so')
+    assert (run.path / "metrics.jsonl").stat().st_size > 64 * 1024
+    assert run.last_metrics()["step"] == 1999
+    steps, returns = run.curve(bins=2)
+    assert steps.tolist() == [5.0, 10.0]
+    assert returns.tolist() == [1.0, 5.0]

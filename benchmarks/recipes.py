@@ -15,6 +15,7 @@ again. The machine should do nothing else: the load before each training stands 
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import os
 import platform
@@ -87,7 +88,12 @@ def measured(name: str, overrides: Mapping[str, Any], seconds: float = math.inf)
         started = time.perf_counter()
         with Path(folder, "errors").open("w+") as errors:
             training = subprocess.Popen(
-                command, cwd=RECIPES.parent, stdout=subprocess.DEVNULL, stderr=errors
+                command,
+                cwd=RECIPES.parent,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                # A shell's background jobs ignore Ctrl-C, and so would their children.
+                preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             )
             is_whole = wait(training, out, seconds)
             errors.seek(0)

@@ -4,12 +4,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from dragoman.describe.moment import MomentMaker
+from dragoman.describe.vector import MomentVector
 from dragoman.errors import ConfigError
 from dragoman.roles.observe.observer import Observer
 from dragoman.roles.observe.settings import Observe
-from dragoman.roles.observe.vector import ObserveEnv, ObserveVector, observe
+from dragoman.roles.observe.vector import ObserveVector, observe
 from dragoman.testing import ScriptedModel
 from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
 from tests.counting import Counting
@@ -36,10 +38,18 @@ def make_envs(mode: AutoresetMode) -> SyncVectorEnv:
     )
 
 
+def described(envs: VectorEnv, describe=CountDescriber) -> MomentVector:
+    return MomentVector(envs, MomentMaker(describe, envs.single_action_space))
+
+
+def make_moments(mode: AutoresetMode) -> MomentVector:
+    return described(make_envs(mode))
+
+
 def make_observer() -> Observer:
     settings = Observe(pooling=("last",), standardise=False)
     space = Counting().observation_space
-    return Observer(ScriptedModel(two_numbers, hidden_size=2), CountDescriber(), settings, space)
+    return Observer(ScriptedModel(two_numbers, hidden_size=2), settings, space)
 
 
 def expected_episodes(env: int, steps: int) -> list[tuple[float, int, bool, bool]]:
@@ -94,7 +104,7 @@ def mine_ended_last(env: int, steps: int, episodes: int) -> int:
 
 @pytest.mark.parametrize("mode", AutoresetMode)
 def test_observe_reads_observation_and_info_of_the_same_moment(mode: AutoresetMode) -> None:
-    raw, features = make_envs(mode), ObserveVector(make_envs(mode), make_observer())
+    raw, features = make_envs(mode), ObserveVector(make_moments(mode), make_observer())
     ended = 0
     for (plain, done, infos), (seen, _, seen_infos) in zip(
         play(raw, mode, 40), play(features, mode, 40), strict=True
@@ -114,8 +124,8 @@ def test_observe_reads_observation_and_info_of_the_same_moment(mode: AutoresetMo
 
 def test_one_forward_a_step_even_when_episodes_end() -> None:
     model = ScriptedModel(two_numbers, hidden_size=2)
-    observer = Observer(model, CountDescriber(), Observe(), Counting().observation_space)
-    env = ObserveVector(make_envs(AutoresetMode.SAME_STEP), observer)
+    observer = Observer(model, Observe(), Counting().observation_space)
+    env = ObserveVector(make_moments(AutoresetMode.SAME_STEP), observer)
     calls = [len(model.calls)]
     for _ in play(env, AutoresetMode.SAME_STEP, 20):
         calls.append(len(model.calls))
@@ -123,8 +133,9 @@ def test_one_forward_a_step_even_when_episodes_end() -> None:
 
 
 def test_single_environment_equals_a_batch_of_one() -> None:
-    single = ObserveEnv(gym.make("CartPole-v1"), cartpole_observer())
-    vector = ObserveVector(SyncVectorEnv([lambda: gym.make("CartPole-v1")]), cartpole_observer())
+    model = ScriptedModel(lambda text: [len(text), text.count("-")])
+    single = observe(gym.make("CartPole-v1"), model)
+    vector = observe(SyncVectorEnv([lambda: gym.make("CartPole-v1")]), model)
     one, _ = single.reset(seed=3)
     many, _ = vector.reset(seed=[3])
     np.testing.assert_array_equal(one, many[0])
@@ -133,11 +144,6 @@ def test_single_environment_equals_a_batch_of_one() -> None:
         many, *many_rest = vector.step(np.array([action]))
         np.testing.assert_array_equal(one, many[0])
         assert rest[0] == many_rest[0][0]
-
-
-def cartpole_observer() -> Observer:
-    env = gym.make("CartPole-v1")
-    return observe(env, ScriptedModel(lambda text: [len(text), text.count("-")])).observer
 
 
 # The checker warns of every wrapper; that is what it is given here.

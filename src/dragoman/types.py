@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,42 +59,6 @@ class Describer(Protocol):
 
     def action(self, action: Any) -> str:
         """Return one (unbatched) action in words."""
-        ...
-
-
-class AnyObserver(Protocol):
-    """Observations and infos in, what a policy reads out: one array, or a dictionary of arrays.
-
-    Attributes:
-        learning: Whether calls update what is learnt from features alone, such as their mean.
-    """
-
-    learning: bool
-
-    @property
-    def feature_space(self) -> gym.Space[Any]:
-        """Space of what a call returns for each observation."""
-        ...
-
-    @property
-    def model(self) -> LanguageModel | None:
-        """The language model that reads the observations, if one does."""
-        ...
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> Any:
-        """Return what the policy reads of ``B`` observations."""
-        ...
-
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return what the model reads of each observation."""
-        ...
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return what must be saved to see the same features again."""
-        ...
-
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore what `state` returned."""
         ...
 
 

@@ -261,7 +261,7 @@ def test_a_learned_embedding_reads_the_text_too(tmp_path: Path, tiny_gpt2_path: 
 def test_mujoco_is_drawn_without_a_screen(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", "Reacher-v5", observe=None, max_episode_steps=2)
     script = (
-        "import sys; from dragoman.engines.train import record; from dragoman.run import Run; "
+        "import sys; from dragoman.agents.record import record; from dragoman.run import Run; "
         "made = record(Run(sys.argv[1])); "
         "print(made.note, type(made.episodes[0].steps[0].frame).__name__)"
     )

@@ -26,6 +26,7 @@ from dragoman.roles.observe.raw import WORDS, RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
 from tests.comparison.making import InProcess
+from tests.moments import moments
 from tests.observations import READABLE, UNREADABLE
 
 ENV = "tests.observations:Sampled"
@@ -135,7 +136,7 @@ def test_every_family_of_minigrid_is_read_without_a_model(env_id: str) -> None:
     observation, info = env.reset(seed=0)
     assert not sb3.reads(env.observation_space)
     state = RawState(env.observation_space, pictures=True)
-    seen = state([observation], [info])
+    seen = state(moments([observation], [info]))
     assert seen.shape == (1, observation["image"].size + 4 + WORDS)
     assert seen[0, -WORDS:].any() == bool(observation["mission"])
     env.close()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dragoman.engines.assembly import observer_of, spec_of
+from dragoman.describe.vector import MomentVector
+from dragoman.engines.assembly import moments_of, observer_of, spec_of
 from dragoman.engines.sb3.algorithms import build
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.cache import CachedModel
@@ -47,7 +48,9 @@ def log_softmax_by_hand(scores: list[float], mask: list[int], temperature: float
 def test_the_loss_of_ragged_sets() -> None:
     model = CachedModel(ScriptedModel(bag_of_words, log_probs=says_the_colour))
     env = make_vector(spec_of(EXPERIMENT), 2, EXPERIMENT.env_settings)
-    algorithm = build(EXPERIMENT, ObserveVector(env, observer_of(EXPERIMENT, env, model)), 0)
+    described = MomentVector(env, moments_of(EXPERIMENT, env))
+    observer = observer_of(EXPERIMENT, env, model)
+    algorithm = build(EXPERIMENT, ObserveVector(described, observer), 0)
     _, callback = algorithm._setup_learn(12)
     buffer = algorithm.rollout_buffer
     algorithm.collect_rollouts(algorithm.env, callback, buffer, 6)

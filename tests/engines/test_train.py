@@ -7,17 +7,20 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dragoman.agents.evaluate import CutWarning, evaluate, evaluate_random
+from dragoman.describe.environment import EnvDescriber
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
+from tests.lamps import bag_of_words, says_the_colour
 from tests.reading import read_numbers
 
 COUNTING = "tests.counting:Counting"
@@ -276,3 +279,42 @@ def test_ctrl_c_leaves_a_run_that_loads(tmp_path: Path) -> None:
     assert run.status == "interrupted"
     assert run.steps > 0
     assert len(evaluate(run, 2).episodes) == 2
+
+
+def length(texts: list[str]) -> list[float]:
+    return [float(len(text)) for text in texts]
+
+
+@pytest.mark.parametrize("history", [0, 2])
+@pytest.mark.parametrize("roles", [("observe",), ("reward",), ("observe", "act", "reward")])
+def test_a_step_is_described_once_whatever_roles_are_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roles: tuple[str, ...], history: int
+) -> None:
+    described = []
+    observation = EnvDescriber.observation
+
+    def counted(self: EnvDescriber, *given: Any) -> str:
+        described.append(given)
+        return observation(self, *given)
+
+    monkeypatch.setattr(EnvDescriber, "observation", counted)
+    all_roles = {
+        "observe": {"standardise": False},
+        "act": {"policy": "score"},
+        "reward": {"use": "tests.engines.test_train:length"},
+    }
+    experiment = Experiment.from_dict(
+        {
+            "env": "tests.lamps:Lamps",
+            "env_settings": {"length": 3},
+            "steps": 64,
+            "num_envs": 2,
+            "algorithm": {"name": "ppo", "settings": SMALL},
+            "describe": {"history": history},
+            **{name: all_roles[name] if name in roles else None for name in all_roles},
+        }
+    )
+    asked = ScriptedModel(bag_of_words, log_probs=says_the_colour)
+    run = train(experiment, out=tmp_path / "run", model=asked)
+    # The last state of each episode, and the first of the next.
+    assert len(described) == run.steps + len(run.episodes()) + experiment.num_envs

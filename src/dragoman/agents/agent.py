@@ -10,14 +10,16 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.policies import BasePolicy
 
-from dragoman.engines.assembly import observer_of, reader_of, spec_of
+from dragoman.describe.moment import moment_of
+from dragoman.engines.assembly import moments_of, observer_of, reader_of, spec_of
 from dragoman.engines.masks import obeying
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.engines.weights import restore
 from dragoman.environments.indices import Indices
 from dragoman.maths.seeds import derive_seed
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.run import Run
-from dragoman.types import AnyObserver, LanguageModel, Tokenizer
+from dragoman.types import LanguageModel, Tokenizer
 from dragoman.vector import make_vector
 
 
@@ -39,6 +41,8 @@ class Agent:
         spec: The environment.
         policy: The policy, which reads what `read` returns and chooses by indices.
         indices: What these indices stand for.
+        moments: Makes the moments that the policy reads.
+        reads_texts: Whether it reads their texts.
         observer: The observe role, or nothing where the policy reads raw observations.
     """
 
@@ -60,6 +64,9 @@ class Agent:
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)
         self.observer: AnyObserver | None = observer_of(experiment, env, model, run.seed)
+        self.moments = moments_of(experiment, env)
+        act = experiment.act
+        self.reads_texts = experiment.observe is not None or (act is not None and act.uses_model)
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
         self.indices = Indices(env.single_action_space)
@@ -73,7 +80,8 @@ class Agent:
     def read(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Any:
         """Return raw observations as the batch that the policy takes."""
         if self.observer is not None:
-            return self.observer(observations, infos)
+            pairs = zip(observations, infos, strict=True)
+            return self.observer([moment_of(*pair, self.moments) for pair in pairs])
         return sb3.stack(self._raw_space, observations)
 
     def act(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:

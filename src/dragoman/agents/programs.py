@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from dragoman.agents.evaluate import play
 from dragoman.describe.environment import describe_env
+from dragoman.describe.moment import MomentMaker
+from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.engines.sb3.rollouts import whole_steps
@@ -131,14 +134,14 @@ class WrittenTerms:
             warnings.simplefilter("ignore", BonusWarning)
             rewarder = Rewarder(
                 Reward(terms),
-                describe_env(env),
                 None,
                 num_envs=env.num_envs,
                 gamma=gamma,
                 seed=0,
                 made=self.made,
             )
-        return RewardVector(env, rewarder)
+        make = MomentMaker(partial(describe_env, env), env.single_action_space)
+        return RewardVector(MomentVector(env, make), rewarder)
 
 
 class _Remembered:

@@ -25,16 +25,17 @@ from dragoman.agents.recording import (
     critiques_of,
     reward_terms,
 )
-from dragoman.describe.rollout import action_text
-from dragoman.engines.assembly import describer_of, reader_of, rewarder_of, spec_of
+from dragoman.describe.moment import Moment, MomentMaker, moment_of
+from dragoman.engines.assembly import moments_of, reader_of, rewarder_of, spec_of
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.engines.weights import below
 from dragoman.environments import make_environment, render_without_display
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
+from dragoman.roles.reward.term import Steps
 from dragoman.run import Run
-from dragoman.types import Describer, LanguageModel, Tokenizer
+from dragoman.types import LanguageModel, Tokenizer
 from dragoman.vector import make_vector
 
 T = TypeVar("T")
@@ -84,19 +85,19 @@ def record(
     if run.experiment.reward is not None and model is None:
         model = reader_of(run.experiment, run.seed)
     with _rendered(agent.spec, run.experiment) as stage:
-        describer = describer_of(run.experiment, stage.env)
+        moments = moments_of(run.experiment, stage.env)
         played, taken = [], 0
         terms = _Terms(_rewarder_of(run, model))
         with closing(terms):
             for number in episode_seeds(episodes, seed):
-                played.append(_play(agent, stage, describer, terms, number, most_steps))
+                played.append(_play(agent, stage, moments, terms, number, most_steps))
                 taken += played[-1].length
                 on_step(taken)
         return Recording(
             name=name if name is not None else str(run.path),
             env=agent.spec.id,
             about=_about(run, sampled),
-            parts=parts_of(stage.env.action_space, describer.action),
+            parts=parts_of(stage.env.action_space, moments.describer.action),
             weighing=weighing_of(agent.policy),
             episodes=tuple(played),
             note=" ".join(filter(None, (stage.note, terms.note))),
@@ -132,21 +133,19 @@ class _Terms:
     rewarder: Rewarder | None
     note: str = ""
 
-    def begin(self, observation: Any, info: dict[str, Any]) -> None:
-        self._tried(lambda rewarder: rewarder.begin(np.zeros(1, np.int64), [observation], [info]))
+    def begin(self, moment: Moment) -> None:
+        self._tried(lambda rewarder: rewarder.begin(np.zeros(1, np.int64), [moment]))
 
     def step(
-        self, observation: Any, info: dict[str, Any], action: Any, *, is_terminal: bool
+        self, moment: Moment, action: Any, *, is_terminal: bool
     ) -> tuple[dict[str, float], tuple[str, ...]]:
         """Return the terms of a step, and what was said of the state it led to."""
 
         def advanced(rewarder: Rewarder) -> tuple[dict[str, float], tuple[str, ...]]:
-            steps = rewarder.steps(
-                np.zeros(1, np.int64), [observation], [info], [action], np.array([is_terminal])
-            )
-            found = rewarder.advance(steps, np.zeros(0, np.int64), [], [])
+            steps = Steps(np.zeros(1, np.int64), [moment], [action], np.array([is_terminal]))
+            found = rewarder.advance(steps, np.zeros(0, np.int64), [])
             terms = {name: float(values[0]) for name, values in found.items()}
-            return terms, rewarder.critiques(steps.reached.texts[0])
+            return terms, rewarder.critiques(moment.state)
 
         return self._tried(advanced) or ({}, ())
 
@@ -203,26 +202,22 @@ def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
 
 
 def _play(
-    agent: Agent,
-    stage: _Stage,
-    describer: Describer,
-    terms: _Terms,
-    seed: int,
-    most_steps: int,
+    agent: Agent, stage: _Stage, moments: MomentMaker, terms: _Terms, seed: int, most_steps: int
 ) -> RecordedEpisode:
-    observation, info = stage.env.reset(seed=seed)
-    terms.begin(observation, info)
+    moment = moment_of(*stage.env.reset(seed=seed), moments)
+    terms.begin(moment)
     steps: list[Step] = []
     ending: Ending = "cut"
     while len(steps) < most_steps and ending == "cut":
-        seen = _seen(agent, stage, observation, info)
-        batch = agent.read([observation], [info])
+        seen = _seen(agent, stage, moment)
+        batch = agent.read([moment.observation], [moment.info])
         indices, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
         action = agent.indices.actions(indices)[0]
-        command = action_text(describer, action, info)
+        command = moment.action_text(action)
         weighed, value = weigh(agent.policy, batch, indices[0])
         observation, reward, terminated, truncated, info = stage.env.step(action)
-        added, critiques = terms.step(observation, info, action, is_terminal=bool(terminated))
+        moment = moment_of(observation, info, moments)
+        added, critiques = terms.step(moment, action, is_terminal=bool(terminated))
         steps.append(
             Step(
                 *seen,
@@ -236,16 +231,14 @@ def _play(
         )
         if terminated or truncated:
             ending = "terminated" if terminated else "truncated"
-    steps.append(Step(*_seen(agent, stage, observation, info)))
+    steps.append(Step(*_seen(agent, stage, moment)))
     return RecordedEpisode(seed, tuple(steps), ending)
 
 
-def _seen(
-    agent: Agent, stage: _Stage, observation: Any, info: dict[str, Any]
-) -> tuple[Frame, str, str | None]:
+def _seen(agent: Agent, stage: _Stage, moment: Moment) -> tuple[Frame, str, str | None]:
     """Return the frame, the numbers and the text of a state."""
-    text = "" if agent.observer is None else agent.observer.texts([observation], [info])[0]
-    return stage.frame(), _numbers(observation), text or None
+    text = moment.text if agent.reads_texts else None
+    return stage.frame(), _numbers(moment.observation), text
 
 
 def _numbers(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from typing import Any
 
@@ -9,14 +10,11 @@ import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
 from dragoman.describe.environment import describe_env
-from dragoman.types import Info
-
-HISTORY = "history"
-"""Key of the infos: pairs of texts, an observation and the action taken then, oldest first."""
+from dragoman.describe.moment import MOMENT, MomentMaker
 
 
 class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Tells in ``info["history"]`` what was seen and done in the last steps of this episode.
+    """Puts into ``info["moment"]`` what was seen and done in the last steps of this episode.
 
     It stands around one environment, beneath whatever resets it, so a reset forgets everything
     in every autoreset mode, and copies side by side never see each other's past.
@@ -24,22 +22,25 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     >>> lake = gym.make("FrozenLake-v1", is_slippery=False)
     >>> env = Remember(lake, steps=1, observation="row {row}, column {column}")
     >>> _ = env.reset(seed=0)
-    >>> env.step(2)[-1]["history"]
+    >>> env.step(2)[-1]["moment"].past
     (('row 0, column 0', 'move right'),)
 
     Args:
         env: The environment.
         steps: How many steps are remembered.
+        goal: What the agent should do, if that is to be said.
         describe: Keyword arguments of `describe_env`.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], steps: int, **describe: Any) -> None:
-        RecordConstructorArgs.__init__(self, steps=steps, **describe)
+    def __init__(
+        self, env: gym.Env[Any, Any], steps: int, goal: str | None = None, **describe: Any
+    ) -> None:
+        RecordConstructorArgs.__init__(self, steps=steps, goal=goal, **describe)
         gym.Wrapper.__init__(self, env)
-        self._describer = describe_env(env, **describe)
+        make = functools.partial(describe_env, env, **describe)
+        self._make = MomentMaker(make, env.action_space, goal=goal, history=steps)
         self._past: deque[tuple[str, str]] = deque(maxlen=steps)
-        self._now = ""
-        self._info: Info = {}
+        self._now = self._make(None, {})
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -47,14 +48,14 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Reset, and forget."""
         self._past.clear()
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, self._told(observation, info)
+        return observation, self._remembered(observation, info)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and remember what was seen before and what was done."""
-        self._past.append((self._now, self._describer.action_in(self._info, action)))
+        self._past.append((self._now.state, self._now.action_text(action)))
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, self._told(observation, info)
+        return observation, reward, terminated, truncated, self._remembered(observation, info)
 
-    def _told(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
-        self._now, self._info = self._describer.observation(observation, info), info
-        return {**info, HISTORY: tuple(self._past)}
+    def _remembered(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+        self._now = self._make(observation, info, tuple(self._past))
+        return {**info, MOMENT: self._now}

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.environment import EnvDescriber
+from dragoman.describe.moment import MomentMaker, moment_of
 from dragoman.maths.seeds import derive_seed
 from dragoman.types import Describer, Info
 
@@ -21,18 +21,20 @@ def rollout(
     Actions are drawn where ``info["action_mask"]`` is 1 and written as in
     ``info["action_texts"]``, where the environment reports these.
     """
+    make = MomentMaker(lambda: describer, env.action_space)
     env.action_space.seed(seed)
-    observation, info = env.reset(seed=seed)
-    yield f"0: {describer.observation(observation, info)}"
+    moment = make(*env.reset(seed=seed))
+    yield f"0: {moment.state}"
     for step in range(1, steps + 1):
-        action = random_action(env.action_space, info)
-        yield f"   > {action_text(describer, action, info)}"
+        action = random_action(env.action_space, moment.info)
+        yield f"   > {moment.action_text(action)}"
         observation, reward, terminated, truncated, info = env.step(action)
+        moment = make(observation, info)
         ending = " (terminated)" if terminated else " (truncated)" if truncated else ""
-        yield f"{step}: {describer.observation(observation, info)} [reward {reward:g}]{ending}"
+        yield f"{step}: {moment.state} [reward {reward:g}]{ending}"
         if terminated or truncated:
-            observation, info = env.reset()
-            yield f"   reset: {describer.observation(observation, info)}"
+            moment = make(*env.reset())
+            yield f"   reset: {moment.state}"
 
 
 def random_action(space: gym.Space[Any], info: Info) -> Any:
@@ -51,33 +53,23 @@ def random_actions(
     return lambda observations, infos: [random_action(space, info) for info in infos]
 
 
-def sample_texts(
-    make: Callable[[], gym.Env[Any, Any]], describer: Describer, seed: int, steps: int
-) -> list[str]:
+def sample_texts(env: gym.Env[Any, Any], make: MomentMaker, seed: int, steps: int) -> list[str]:
     """Return the texts of the states that uniformly random play goes through, in their order.
 
     Args:
-        make: Makes the environment to play.
-        describer: Puts its states into words.
+        env: The environment to play, which is closed then.
+        make: Makes its moments.
         seed: Names the play.
         steps: Steps to take.
     """
-    env = make()
     act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))
     observation, info = env.reset(seed=derive_seed("sampled start", seed))
-    texts = [describer.observation(observation, info)]
+    texts = [moment_of(observation, info, make).state]
     for _ in range(steps):
         observation, _, ended, cut, info = env.step(act([observation], [info])[0])
-        texts.append(describer.observation(observation, info))
+        texts.append(moment_of(observation, info, make).state)
         if ended or cut:
             observation, info = env.reset()
-            texts.append(describer.observation(observation, info))
+            texts.append(moment_of(observation, info, make).state)
     env.close()
     return texts
-
-
-def action_text(describer: Describer, action: Any, info: Info) -> str:
-    """Return what an action is called at this moment: by the environment, else the describer."""
-    if isinstance(describer, EnvDescriber):
-        return describer.action_in(info, action)
-    return describer.action(action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import gymnasium as gym
@@ -10,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
-from dragoman.describe.prompt import PromptDescriber
+from dragoman.describe.moment import MomentMaker
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
@@ -21,11 +22,11 @@ from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.act.observer import OptionsObserver
 from dragoman.roles.observe.embedding import TokenObserver
-from dragoman.roles.observe.observer import Observer
+from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.rewarder import Rewarder
-from dragoman.types import AnyObserver, Describer, LanguageModel, Tokenizer
+from dragoman.types import Describer, LanguageModel, Tokenizer
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
@@ -37,7 +38,7 @@ def spec_of(experiment: Experiment) -> EnvSpec:
     )
     steps = experiment.describe.history
     if steps:
-        told = {"steps": steps, **_description(experiment)}
+        told = {"steps": steps, "goal": experiment.describe.goal, **_description(experiment)}
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", told)
         spec.additional_wrappers += (memory,)
     return spec
@@ -106,12 +107,12 @@ def _description(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def prompter_of(experiment: Experiment, env: Any) -> Describer:
-    """Return what writes the texts that observe and act read: with goal and history, if any."""
-    describer = describe_env(env, **_description(experiment))
-    if experiment.describe.goal is None and not experiment.describe.history:
-        return describer
-    return PromptDescriber(describer, experiment.describe.goal)
+def moments_of(experiment: Experiment, env: Any) -> MomentMaker:
+    """Return what makes the moments of the experiment's environments, vectors of them or not."""
+    space = env.single_action_space if isinstance(env, VectorEnv) else env.action_space
+    goal, history = experiment.describe.goal, experiment.describe.history
+    describe = partial(describer_of, experiment, env)
+    return MomentMaker(describe, space, goal=goal, history=history)
 
 
 def observer_of(
@@ -139,7 +140,6 @@ def observer_of(
         act,
         experiment.observe or Observe(),
         RawState(env.single_observation_space) if state is None else state,
-        prompter_of(experiment, env),
         env.single_action_space,
         model=model if isinstance(model, LanguageModel) and experiment.uses_model else None,
         tokenizer=_tokenizer_of(experiment, model) if by_table else None,
@@ -153,13 +153,12 @@ def _state_of(
     settings, space = experiment.observe, env.single_observation_space
     if settings is None:
         return raw_state_of(experiment, space)
-    describer = prompter_of(experiment, env)
     if settings.encoder == "embedding":
         tokenizer = _tokenizer_of(experiment, model)
-        return TokenObserver(tokenizer, describer, settings, space)
+        return TokenObserver(tokenizer, settings, space)
     if not isinstance(model, LanguageModel):
         return None
-    return Observer(model, describer, settings, space)
+    return Observer(model, settings, space)
 
 
 def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | None:
@@ -220,7 +219,6 @@ def rewarder_of(
         return None
     return Rewarder(
         experiment.reward,
-        describer_of(experiment, env),
         # By name, since before Python 3.12 isinstance would ask a server for its properties.
         cast(LanguageModel, model) if hasattr(model, "encode") else None,
         num_envs=env.num_envs,

@@ -9,29 +9,32 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import iterate
 
+from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.describe.rollout import random_action
-from dragoman.engines.assembly import describer_of, prompter_of, raw_state_of, spec_of
+from dragoman.engines.assembly import moments_of, raw_state_of, spec_of
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.experiment import Experiment
-from dragoman.roles.act.action_set import Offers
+from dragoman.roles.act.action_set import check_choice
 from dragoman.roles.observe.raw import RawState
-from dragoman.types import Info
 from dragoman.vector import make_vector, split_infos
 
 
-def check_spaces(experiment: Experiment, env: VectorEnv[Any, Any, Any]) -> None:
+def check_spaces(
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker
+) -> None:
     """Refuse an environment whose spaces the experiment's algorithm or roles cannot serve.
 
     Args:
         experiment: What is to be trained.
         env: The vector environment, before any role.
+        moments: Makes its moments.
 
     Raises:
         ConfigError: The algorithm or the act role cannot choose its actions, or raw observations
             hold nothing that can be read.
         SpaceError: Observations hold nothing that can be described, where a role reads texts.
     """
-    _readers(experiment, env)
+    _readers(experiment, env, moments)
 
 
 def check(experiment: Experiment) -> None:
@@ -50,13 +53,15 @@ def check(experiment: Experiment) -> None:
     sb3.settings_of(experiment)
     env = make_vector(spec_of(experiment), 1, experiment.env_settings)
     try:
-        readers = _readers(experiment, env)
+        make = moments_of(experiment, env)
+        readers = _readers(experiment, env, make)
         observations, infos = env.reset(seed=0)
         for _ in range(2):
             (observation,) = iterate(env.observation_space, observations)
             (info,) = split_infos(infos, 1)
+            moment = moment_of(observation, info, make)
             for read in readers:
-                read(observation, info)
+                read(moment)
             action = random_action(env.single_action_space, info)
             observations, _, _, _, infos = env.step(np.stack([action]))
     finally:
@@ -64,23 +69,21 @@ def check(experiment: Experiment) -> None:
 
 
 def _readers(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any]
-) -> list[Callable[[Any, Info], Any]]:
-    """Return what reads an observation in this experiment, besides a model."""
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker
+) -> list[Callable[[Moment], Any]]:
+    """Return what reads a moment in this experiment, besides a model."""
     observations, actions = env.single_observation_space, env.single_action_space
     sb3.check_actions(experiment.algorithm.name, actions)
-    readers: list[Callable[[Any, Info], Any]] = []
+    readers: list[Callable[[Moment], Any]] = []
     observe, act = experiment.observe, experiment.act
     raw = raw_state_of(experiment, observations) if observe is None else None
     if observe is not None and observe.raw:
         raw = RawState(observations)
     if raw is not None:
-        readers.append(lambda observation, info: raw([observation], [info]))
-    if observe is not None or act is not None:
-        describer = prompter_of(experiment, env)
-        readers.append(describer.observation)
-        if act is not None:
-            Offers(act, describer, actions)
-    elif experiment.reward is not None:
-        readers.append(describer_of(experiment, env).observation)
+        readers.append(lambda moment: raw([moment]))
+    if act is not None:
+        check_choice(act, actions)
+    if observe is not None or act is not None or experiment.reward is not None:
+        moments.describer  # noqa: B018  refuses what cannot be described
+        readers.append(lambda moment: moment.text)
     return readers

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from gymnasium.vector import VectorEnv
 
 from dragoman.describe.rollout import sample_texts
+from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import (
     compute_of,
+    moments_of,
     observer_of,
     reader_of,
     remembering,
@@ -72,19 +75,29 @@ def train(
     recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
     rewards: RewardVector | None = None
     try:
-        check_spaces(experiment, recorder)
+        moments = moments_of(experiment, recorder)
+        check_spaces(experiment, recorder, moments)
         model = model if model is not None else reader_of(experiment, seed)
         if experiment.reward is not None:
             model = remembering(experiment, model)
         observer = observer_of(replace(acting, reward=None), recorder, model, seed)
-        rewards = _rewards(experiment, recorder, model, seed)
-        rewarded = rewards if rewards is not None else recorder
-        env = ObserveVector(rewarded, observer) if observer is not None else rewarded
+        env: VectorEnv[Any, Any, Any] = recorder
+        if observer is not None or experiment.reward is not None:
+            env = MomentVector(env, moments)
+        gamma = sb3.gamma_of(experiment)
+        rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
+        if rewarder is not None:
+            env = rewards = RewardVector(env, rewarder)
+        if observer is not None:
+            env = ObserveVector(env, observer)
         algorithm = sb3.build(acting, env, derive_seed("train", seed), model)
         with RunWriter(folder, experiment, seed, {**compute_of(model), **made}) as writer:
             if rewards is not None:
-                make = partial(make_environment, spec, experiment.env_settings)
-                sampled = partial(sample_texts, make, rewards.rewarder.describer, seed)
+
+                def sampled(steps: int) -> list[str]:
+                    env = make_environment(spec, experiment.env_settings)
+                    return sample_texts(env, moments, seed, steps)
+
                 rewards.rewarder.prepare(sampled, folder)
                 writer.rewards(rewards.rewarder.found)
                 rewards.rewarder.keep_critiques(writer.critique)
@@ -92,14 +105,3 @@ def train(
     finally:
         (recorder if rewards is None else rewards).close()
     return Run(folder)
-
-
-def _rewards(
-    experiment: Experiment,
-    recorder: EpisodeRecorder,
-    model: LanguageModel | Tokenizer | None,
-    seed: int,
-) -> RewardVector | None:
-    gamma = sb3.gamma_of(experiment)
-    rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
-    return None if rewarder is None else RewardVector(recorder, rewarder)

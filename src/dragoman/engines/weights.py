@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.errors import RunError
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.run import Tensors
-from dragoman.types import AnyObserver
 
 
 def tensors_of(

@@ -11,7 +11,8 @@ import torch
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.evaluate import evaluate
-from dragoman.engines.assembly import observer_of, spec_of
+from dragoman.describe.vector import MomentVector
+from dragoman.engines.assembly import moments_of, observer_of, spec_of
 from dragoman.engines.sb3.algorithms import build
 from dragoman.engines.sb3.optimizer import Masters
 from dragoman.engines.sb3.tuned import RatioError
@@ -107,11 +108,7 @@ def test_one_policy_evaluates_alike_alone_and_in_any_company(
     agent = Agent(run, model=loaded)
     envs = make_vector(spec_of(short), 32, short.env_settings)
     observations, infos = envs.reset(seed=3)
-    rows = [
-        {"action_texts": infos["action_texts"][i], "history": infos["history"][i]}
-        for i in range(32)
-    ]
-    together = agent.read(list(observations), rows)
+    together = agent.read(list(observations), [{"moment": moment} for moment in infos["moment"]])
     whole = agent.policy.obs_to_tensor(together)[0]
     with torch.no_grad():
         inputs, values = agent.policy.policy(whole)
@@ -139,7 +136,8 @@ def built(experiment: Experiment, model=None):
     model = CachedModel(tiny.make("llama")) if model is None else model
     env = make_vector(spec_of(experiment), experiment.num_envs, experiment.env_settings)
     observer = observer_of(experiment, env, model)
-    return build(experiment, ObserveVector(env, observer), 0, model)
+    described = MomentVector(env, moments_of(experiment, env))
+    return build(experiment, ObserveVector(described, observer), 0, model)
 
 
 def test_parts_have_rates_of_their_own(llama: Model) -> None:

@@ -9,6 +9,7 @@ from dragoman.roles.observe import embedding
 from dragoman.roles.observe.embedding import PAD, TokenObserver
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import Tokenizer
+from tests.moments import moments
 
 
 class Words:
@@ -26,25 +27,17 @@ class Words:
         ]
 
 
-class Echo:
-    def observation(self, observation, info):
-        return info["text"]
-
-    def action(self, action):
-        return str(action)
-
-
 SPACE = gym.spaces.Box(-1, 1, (2,), np.float32)
 
 
 def make(**settings) -> TokenObserver:
     observe = Observe(encoder="embedding", **{"max_tokens": 4, **settings})
-    return TokenObserver(Words(), Echo(), observe, SPACE)
+    return TokenObserver(Words(), observe, SPACE)
 
 
 def read(observer: TokenObserver, *texts: str) -> np.ndarray:
     rows = [np.full(2, i, np.float32) for i, _ in enumerate(texts)]
-    return observer(rows, [{"text": text} for text in texts])
+    return observer(moments(rows, [{"text": text} for text in texts]))
 
 
 def test_tokens_take_rows_in_the_order_they_are_met() -> None:
@@ -93,4 +86,4 @@ def test_too_long_a_text_names_the_setting() -> None:
 def test_raw_needs_what_can_be_read() -> None:
     raw = Observe(encoder="embedding", raw=True)
     with pytest.raises(ConfigError, match=r"reads raw observations, but .* holds neither"):
-        TokenObserver(Words(), Echo(), raw, gym.spaces.Space())
+        TokenObserver(Words(), raw, gym.spaces.Space())

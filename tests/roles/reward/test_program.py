@@ -11,7 +11,8 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dragoman.agents.record import record
-from dragoman.engines.assembly import rewarder_of
+from dragoman.describe.vector import MomentVector
+from dragoman.engines.assembly import moments_of, rewarder_of
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RewardError
 from dragoman.experiment import Experiment
@@ -20,8 +21,10 @@ from dragoman.programs import Sandbox
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.program import Written
 from dragoman.roles.reward.rewarder import BonusWarning
+from dragoman.roles.reward.term import Steps
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import Run
+from tests.moments import moments
 
 PROGRAMS = {
     "CartPole-v1": (
@@ -66,7 +69,7 @@ def rewarded(name: str, limit: int, mode: AutoresetMode, **reward: Any) -> Rewar
     experiment = Experiment.from_dict({"env": name, "reward": {"use": "written", **reward}})
     rewarder = rewarder_of(experiment, inner, None, seed=0, gamma=0.9)
     assert rewarder is not None
-    return RewardVector(inner, rewarder)
+    return RewardVector(MomentVector(inner, moments_of(experiment, inner)), rewarder)
 
 
 def played(env: RewardVector, steps: int = 40) -> Any:
@@ -123,10 +126,10 @@ def test_a_state_is_kept_though_the_environment_writes_into_its_array(tmp_path: 
     with pytest.warns(BonusWarning):
         env = rewarded("CartPole-v1", 9, AutoresetMode.SAME_STEP, program=file, **settings)
     rewarder, array, first = env.rewarder, np.full(4, 0.5), np.zeros(1, np.int64)
-    rewarder.begin(first, [array], [{}])
+    rewarder.begin(first, moments([array]))
     array[:] = 2.0
-    steps = rewarder.steps(first, [array], [{}], [1], np.zeros(1, np.bool_))
-    found = rewarder.advance(steps, np.zeros(0, np.int64), [], [])
+    steps = Steps(first, moments([array]), [1], np.zeros(1, np.bool_))
+    found = rewarder.advance(steps, np.zeros(0, np.int64), [])
     assert found["written"].tolist() == [1 + 2.0 - 2 * 0.5]
 
 

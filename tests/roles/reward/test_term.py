@@ -5,20 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dragoman.describe.moment import Moment
 from dragoman.errors import ModelError, RewardError
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.settings import Term
-from dragoman.roles.reward.term import RunningTerm, States, Steps
+from dragoman.roles.reward.term import RunningTerm, Steps
+from tests.moments import moments
 
 GAMMA = 0.9
-
-
-class Words:
-    def observation(self, observation, info):
-        return str(observation)
-
-    def action(self, action):
-        return str(action)
 
 
 class Unsteady:
@@ -43,8 +37,8 @@ def make(reward: Unsteady, **settings) -> RunningTerm:
     return RunningTerm("own", term, Caller.of("own", reward), None, 1, GAMMA)
 
 
-def states(*observations: int) -> States:
-    return States(observations, [{}] * len(observations), Words())
+def states(*observations: int) -> list[Moment]:
+    return moments(observations)
 
 
 def begin(term: RunningTerm, first: int) -> None:

@@ -18,7 +18,15 @@ from dragoman.roles.reward.vector import RewardVector
 from dragoman.testing import ScriptedModel
 from dragoman.vector import EpisodeRecorder
 from tests.counting import Counting
-from tests.test_vector import FIRST, CountDescriber, expected_episodes, make_envs, two_numbers
+from tests.test_vector import (
+    FIRST,
+    CountDescriber,
+    described,
+    expected_episodes,
+    make_envs,
+    make_moments,
+    two_numbers,
+)
 
 GAMMA = 0.9
 STEPS = 60
@@ -47,9 +55,7 @@ def rewarder(reward: Reward, functions: dict[str, Callable[..., Any]], **setting
     with patch(
         "dragoman.roles.reward.settings.make_reward", lambda use, settings, **_: functions[use]
     ):
-        return Rewarder(
-            reward, CountDescriber(), None, num_envs=len(FIRST), gamma=GAMMA, seed=0, **settings
-        )
+        return Rewarder(reward, None, num_envs=len(FIRST), gamma=GAMMA, seed=0, **settings)
 
 
 def play(env, mode: AutoresetMode, steps: int):
@@ -80,7 +86,7 @@ def moments(env: int):
 def test_every_term_belongs_to_its_step(mode: AutoresetMode) -> None:
     reward = Reward({"near": Term("near", weight=2.0)}, env_weight=3.0)
     recorder = EpisodeRecorder(make_envs(mode))
-    env = RewardVector(recorder, rewarder(reward, {"near": phi}))
+    env = RewardVector(described(recorder), rewarder(reward, {"near": phi}))
     steps = [moments(i) for i in range(len(FIRST))]
     sums = [{"env": 0.0, "near": 0.0} for _ in FIRST]
     finished = []
@@ -117,7 +123,7 @@ def test_memory_and_previous_text_belong_to_the_episode(mode: AutoresetMode) -> 
     reward = Reward({"memory": Term("memory", shaping="bonus")})
     with pytest.warns(BonusWarning, match="'memory' is a plain bonus"):
         made = rewarder(reward, {"memory": seen_so_far})
-    env = RewardVector(make_envs(mode), made)
+    env = RewardVector(make_moments(mode), made)
     steps = [moments(i) for i in range(len(FIRST))]
     for _, has_acted, _, infos in play(env, mode, STEPS):
         for i in np.flatnonzero(has_acted):
@@ -128,8 +134,12 @@ def test_counts_divide_a_bonus_within_an_episode() -> None:
     reward = Reward({"same": Term("same", shaping="bonus", count_power=2.0)})
     with pytest.warns(BonusWarning):
         made = rewarder(reward, {"same": lambda texts: np.ones(len(texts))})
-    made.describer.observation = lambda observation, info: "one and the same"
-    env = RewardVector(make_envs(AutoresetMode.SAME_STEP), made)
+
+    class Same(CountDescriber):
+        def observation(self, observation, info):
+            return "one and the same"
+
+    env = RewardVector(described(make_envs(AutoresetMode.SAME_STEP), Same), made)
     steps = [moments(i) for i in range(len(FIRST))]
     for _, _, _, infos in play(env, AutoresetMode.SAME_STEP, 20):
         for i in range(len(FIRST)):
@@ -139,7 +149,7 @@ def test_counts_divide_a_bonus_within_an_episode() -> None:
 
 def test_a_moving_weight_keeps_the_sum_telescoping() -> None:
     reward = Reward({"near": Term("near", weight=Schedule(1.0, 0.0, 40))})
-    env = RewardVector(make_envs(AutoresetMode.SAME_STEP), rewarder(reward, {"near": phi}))
+    env = RewardVector(make_moments(AutoresetMode.SAME_STEP), rewarder(reward, {"near": phi}))
     rewards = [
         (infos["reward/near"][2], ended[2])
         for _, _, ended, infos in play(env, AutoresetMode.SAME_STEP, 5)
@@ -159,7 +169,7 @@ def test_texts_are_asked_for_once() -> None:
         return phi(texts)
 
     env = RewardVector(
-        make_envs(AutoresetMode.SAME_STEP),
+        make_moments(AutoresetMode.SAME_STEP),
         rewarder(Reward({"near": Term("near")}), {"near": listening}),
     )
     for _ in play(env, AutoresetMode.SAME_STEP, 40):
@@ -171,8 +181,11 @@ def test_nothing_is_described_for_a_reward_of_observations() -> None:
     made = rewarder(
         Reward({"raw": Term("raw")}), {"raw": lambda observations: [o[0] for o in observations]}
     )
-    made.describer.observation = None  # whoever calls it fails
-    env = RewardVector(make_envs(AutoresetMode.SAME_STEP), made)
+
+    def nobody():
+        raise AssertionError("a describer is made")
+
+    env = RewardVector(described(make_envs(AutoresetMode.SAME_STEP), nobody), made)
     for rewards, _, _, infos in play(env, AutoresetMode.SAME_STEP, 1):
         np.testing.assert_allclose(infos["reward/raw"], GAMMA)
         np.testing.assert_allclose(rewards, 1 + GAMMA)
@@ -181,12 +194,12 @@ def test_nothing_is_described_for_a_reward_of_observations() -> None:
 def test_observing_stands_above_and_changes_no_reward() -> None:
     def rewarded():
         made = rewarder(Reward({"near": Term("near")}), {"near": phi})
-        return RewardVector(make_envs(AutoresetMode.SAME_STEP), made)
+        return RewardVector(make_moments(AutoresetMode.SAME_STEP), made)
 
     settings = Observe(pooling=("last",), standardise=False)
     model = ScriptedModel(two_numbers, hidden_size=2)
     space = Counting().observation_space
-    seen = ObserveVector(rewarded(), Observer(model, CountDescriber(), settings, space))
+    seen = ObserveVector(rewarded(), Observer(model, settings, space))
     pairs = zip(
         play(rewarded(), AutoresetMode.SAME_STEP, 30),
         play(seen, AutoresetMode.SAME_STEP, 30),

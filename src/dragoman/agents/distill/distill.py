@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dragoman.agents.distill.dataset import Admissible
 from dragoman.agents.distill.onnx_file import require_onnx, write_onnx
 from dragoman.agents.distill.student import save_student, shape_of
 from dragoman.agents.folders import whole_folder
+from dragoman.describe.moment import valid_actions
 from dragoman.engines.assembly import reader_of, spec_of
 from dragoman.environments import make_environment
 from dragoman.roles.act.observer import OptionsObserver
@@ -99,13 +101,13 @@ def distill(
 def _admissible_of(agent: Agent, env_settings: Mapping[str, Any]) -> Admissible | None:
     """Return what tells the admissible actions, where policy and environment know of them."""
     observer = agent.observer
-    if not isinstance(observer, OptionsObserver) or not observer.offers.count:
+    if not isinstance(observer, OptionsObserver) or not observer.actions.count:
         return None
     env = make_environment(agent.spec, env_settings)
     _, info = env.reset(seed=0)
     env.close()
     says = "action_mask" in info or not all(info.get("action_texts", ()))
-    return observer.offers.admissible if says else None
+    return partial(valid_actions, count=observer.actions.count) if says else None
 
 
 def _weights_of(model: Any) -> int | None:

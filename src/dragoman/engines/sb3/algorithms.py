@@ -50,11 +50,11 @@ from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.roles.act.embedding import TokenEmbedding
 from dragoman.roles.act.policy import ActionPolicy, make_policy
 from dragoman.roles.observe.embedding import TokenSpace
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.raw import is_picture
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import RunWriter, diverged
-from dragoman.types import AnyObserver
 from dragoman.vector import EpisodeRecorder
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {

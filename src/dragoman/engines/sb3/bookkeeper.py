@@ -12,10 +12,11 @@ from stable_baselines3.common.logger import KVWriter
 
 from dragoman.engines.sb3.budget import total_cost
 from dragoman.engines.weights import is_finite, tensors_of
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import RunWriter, diverged
-from dragoman.types import AnyObserver, LanguageModel
+from dragoman.types import LanguageModel
 from dragoman.vector import EpisodeRecorder
 
 RETURN_WINDOW = 100

@@ -8,20 +8,20 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.history import HISTORY
+from dragoman.describe.moment import Moment
 from dragoman.models.score import score
-from dragoman.roles.act.action_set import Offers
+from dragoman.roles.act.action_set import ActionSet
 from dragoman.roles.act.features import ModelFeatures, StateReader, TableRows
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tokens import OptionTokens, answer_of, question_of
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import Describer, FloatArray, Info, LanguageModel, Tokenizer
+from dragoman.types import FloatArray, LanguageModel, Tokenizer
 
 Seen: TypeAlias = dict[str, np.ndarray]
 
 
 class OptionsObserver:
-    """Observations and infos in, a dictionary out: the state and what is known of each action.
+    """Moments in, a dictionary out: the state and what is known of each action.
 
     ==========  =======================  =================================================
     state       float32 ``(B, D)``       what the observe role makes of the observation
@@ -46,7 +46,6 @@ class OptionsObserver:
         settings: The act role.
         observe: The observe role, for depth and standardisation of features.
         state: Makes the state.
-        describer: Puts observations and actions into words.
         space: The (unbatched) action space.
         model: The language model, where the settings use it.
         tokenizer: Its tokenizer, where action texts are read through a learned table.
@@ -61,7 +60,6 @@ class OptionsObserver:
         settings: Act,
         observe: Observe,
         state: StateReader,
-        describer: Describer,
         space: gym.Space[Any],
         *,
         model: LanguageModel | None = None,
@@ -69,10 +67,9 @@ class OptionsObserver:
         seed: int = 0,
     ) -> None:
         self.settings = settings
-        self.describer = describer
         self.model = model
-        self.offers = Offers(settings, describer, space, seed)
-        count = self.offers.count
+        self.actions = ActionSet(settings, space, seed)
+        count = self.actions.count
         self._state = state
         self._features: ModelFeatures | TableRows | None = None
         if settings.reads_texts and settings.encoder == "embedding":
@@ -97,44 +94,26 @@ class OptionsObserver:
         if self._features is not None:
             self._features.learning = on
 
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return what the model or the table reads of each observation, if anything."""
-        if not self.settings.uses_model:
-            return self._state.texts(observations, infos)
-        pairs = zip(observations, infos, strict=True)
-        return [self.describer.observation(observation, info) for observation, info in pairs]
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> Seen:
-        """Return what the policy sees of ``B`` observations.
+    def __call__(self, moments: Sequence[Moment]) -> Seen:
+        """Return what the policy sees of ``B`` moments.
 
         Raises:
             SpaceError: A mask or the action texts do not fit the action space.
         """
         seen: Seen = {}
         if "state" in self.feature_space.spaces:
-            seen["state"] = self._state(observations, infos)
-        options: list[dict[int, str]] = [{} for _ in infos]
-        if self.offers.count:
-            mask = np.stack([self.offers.admissible(info) for info in infos])
-            seen["mask"] = mask.astype(np.int8)
+            seen["state"] = self._state(moments)
+        options: list[dict[int, str]] = [{} for _ in moments]
+        if self.actions.count:
+            seen["mask"] = np.stack([moment.valid for moment in moments]).astype(np.int8)
             if self.settings.policy != "head":
-                rows = zip(infos, mask, strict=True)
-                options = [self.offers.options(info, one) for info, one in rows]
+                options = [self.actions.texts(moment) for moment in moments]
         if self._features is not None:
             seen["actions"] = self._features(options)
         if "scores" in self.feature_space.spaces:
-            seen["scores"] = self._scores(observations, infos, options)
+            seen["scores"] = self._scores(moments, options)
         if self._tokens is not None:
-            texts = self.texts(observations, infos)
-
-            def shorter(i: int, forgotten: int) -> str | None:
-                past = infos[i].get(HISTORY, ())
-                if forgotten > len(past):
-                    return None
-                info = {**infos[i], HISTORY: past[forgotten:]}
-                return self.describer.observation(observations[i], info)
-
-            seen |= self._tokens(texts, options, shorter)
+            seen |= self._tokens(moments, options)
         return seen
 
     @property
@@ -164,7 +143,7 @@ class OptionsObserver:
             spaces["state"] = self._state.feature_space
         if self._tokens is not None:
             spaces |= self._tokens.spaces
-        count = self.offers.count
+        count = self.actions.count
         if count:
             spaces["mask"] = gym.spaces.Box(0, 1, (count,), np.int8)
         if self._features is not None:
@@ -178,21 +157,17 @@ class OptionsObserver:
         return gym.spaces.Dict(spaces)
 
     def _scores(
-        self,
-        observations: Sequence[Any],
-        infos: Sequence[Info],
-        options: Sequence[Mapping[int, str]],
+        self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
     ) -> FloatArray:
         """Return scores of action texts, float32 ``(B, K)``; zero where not admissible."""
-        found = np.zeros((len(options), self.offers.count), np.float32)
+        found = np.zeros((len(options), self.actions.count), np.float32)
         asked = [i for i, own in enumerate(options) if own]
         if self.settings.scores == "uniform" or not asked:
             return found
-        texts = self.texts([observations[i] for i in asked], [infos[i] for i in asked])
         model: Any = self.model
         scores = score(
             model,
-            [question_of(self.settings, text, model) for text in texts],
+            [question_of(self.settings, moments[i].text, model) for i in asked],
             [[answer_of(self.settings, text) for text in options[i].values()] for i in asked],
             normalisation=self.settings.normalisation,
             domain=self.settings.domain,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError
 from dragoman.models.score import score
 from dragoman.roles.act.settings import Act
@@ -73,36 +74,34 @@ class OptionTokens:
                 self.spaces["domain"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
 
     def __call__(
-        self,
-        texts: Sequence[str],
-        options: Sequence[Mapping[int, str]],
-        shorter: Callable[[int, int], str | None],
+        self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
     ) -> dict[str, NDArray[Any]]:
-        """Return token ids of ``B`` observations and of their admissible actions.
+        """Return token ids of ``B`` moments and of their valid actions.
+
+        A prompt that is too long is cut by the oldest steps of its past, if the settings allow.
 
         Args:
-            texts: What describes each observation.
-            options: The admissible actions of each, with their texts.
-            shorter: Number of an observation and of remembered steps to leave out, to the text
-                that is left, or to nothing where there are no more steps.
+            moments: What is read.
+            options: The valid actions of each, with their texts.
 
         Raises:
             ConfigError: A text has more tokens than the settings allow.
         """
         seen: dict[str, NDArray[Any]] = {
-            name: np.full((len(texts), *(space.shape or ())), PAD, space.dtype)
+            name: np.full((len(moments), *(space.shape or ())), PAD, space.dtype)
             for name, space in self.spaces.items()
         }
         for i, own in enumerate(options):
-            fitting, forgotten = texts[i], 0
+            text, forgotten, past = moments[i].text, 0, moments[i].past
             while True:
-                prompt, candidates = self._cut(fitting, own)
-                left = shorter(i, forgotten + 1) if len(prompt) > self.tune.max_prompt else None
-                if left is None or self.tune.too_long == "error":
+                prompt, candidates = self._cut(text, own)
+                fits = len(prompt) <= self.tune.max_prompt or self.tune.too_long == "error"
+                if fits or forgotten == len(past):
                     break
-                fitting, forgotten = left, forgotten + 1
+                forgotten += 1
+                text = moments[i].prompt(past[forgotten:])
             self.shortened += forgotten > 0
-            self._fill(seen["prompt"][i], prompt, fitting, "max_prompt")
+            self._fill(seen["prompt"][i], prompt, text, "max_prompt")
             for (action, name), ids in zip(own.items(), candidates, strict=bool(candidates)):
                 self._fill(seen["candidates"][i, action], ids, name, "max_action")
             if "divisor" in seen:

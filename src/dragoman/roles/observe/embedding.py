@@ -13,11 +13,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError
-from dragoman.roles.observe.observer import describe_all
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import Describer, FloatArray, Info, Pooling, Tokenizer
+from dragoman.types import FloatArray, Pooling, Tokenizer
 
 ROWS = 1024
 """Rows of the table: different tokens that a run may meet, of which the first is for all others.
@@ -121,7 +121,6 @@ class TokenObserver:
 
     Args:
         tokenizer: Cuts texts as the language model would.
-        describer: Turns one observation into text.
         settings: Pooling, raw values, width and length.
         space: The (unbatched) observation space.
 
@@ -136,13 +135,11 @@ class TokenObserver:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        describer: Describer,
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
         self._raw = RawState(space) if settings.raw else None
         self.rows = TokenRows(tokenizer)
-        self.describer = describer
         self.settings = settings
         self.space = space
         self.feature_space = TokenSpace(
@@ -161,22 +158,18 @@ class TokenObserver:
     def learning(self, on: bool) -> None:
         self.rows.learning = on
 
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return the text of each observation."""
-        return describe_all(self.describer, observations, infos)
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
-        """Return rows of the table for ``B`` observations, float32 ``(B, T + raw values)``.
+    def __call__(self, moments: Sequence[Moment]) -> FloatArray:
+        """Return rows of the table for ``B`` moments, float32 ``(B, T + raw values)``.
 
         Raises:
             ConfigError: A text has more tokens than ``observe.max_tokens``.
         """
-        texts = self.texts(observations, infos)
+        texts = [moment.text for moment in moments]
         length = self.feature_space.length
         features = np.full((len(texts), *self.feature_space.shape), PAD, np.float32)
         features[:, :length] = self.rows.padded(texts, length, "observe.max_tokens")
         if self._raw is not None:
-            features[:, length:] = self._raw(observations, infos)
+            features[:, length:] = self._raw(moments)
         return features
 
     def state(self) -> dict[str, np.ndarray]:

@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.moment import Moment
 from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import Describer, FloatArray, Info, LanguageModel
+from dragoman.types import FloatArray, LanguageModel
 
 CLIP = 10.0
 """Standardised features are clipped to plus or minus this many standard deviations."""
 
 
-def describe_all(
-    describer: Describer, observations: Sequence[Any], infos: Sequence[Info]
-) -> list[str]:
-    """Return the text of each observation."""
-    return [
-        describer.observation(observation, info)
-        for observation, info in zip(observations, infos, strict=True)
-    ]
+class AnyObserver(Protocol):
+    """Moments in, what a policy reads out: one array, or a dictionary of arrays.
+
+    Attributes:
+        learning: Whether calls update what is learnt from features alone, such as their mean.
+    """
+
+    learning: bool
+
+    @property
+    def feature_space(self) -> gym.Space[Any]:
+        """Space of what a call returns for each observation."""
+        ...
+
+    @property
+    def model(self) -> LanguageModel | None:
+        """The language model that reads the observations, if one does."""
+        ...
+
+    def __call__(self, moments: Sequence[Moment]) -> Any:
+        """Return what the policy reads of ``B`` moments."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same features again."""
+        ...
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned."""
+        ...
 
 
 class Observer:
-    """Observations and infos in, feature vectors out; one forward for the whole batch.
+    """Moments in, feature vectors out; one forward for the whole batch.
 
     Args:
         model: The language model f.
-        describer: Turns one observation into the text that f reads.
         settings: What of the model becomes the state.
         space: The (unbatched) observation space.
 
@@ -46,13 +68,11 @@ class Observer:
     def __init__(
         self,
         model: LanguageModel,
-        describer: Describer,
         settings: Observe,
         space: gym.Space[Any],
     ) -> None:
         self._raw = RawState(space) if settings.raw else None
         self.model = model
-        self.describer = describer
         self.settings = settings
         self.space = space
         size = len(settings.pooling) * model.hidden_size + (self._raw.size if self._raw else 0)
@@ -61,19 +81,15 @@ class Observer:
         self.learning = True
         self.moments = Moments.empty(size)
 
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return what the model reads of each observation."""
-        return describe_all(self.describer, observations, infos)
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> FloatArray:
-        """Return the features of ``B`` observations, float32 ``(B, D)``."""
+    def __call__(self, moments: Sequence[Moment]) -> FloatArray:
+        """Return the features of ``B`` moments, float32 ``(B, D)``."""
         features = self.model.encode(
-            self.texts(observations, infos),
+            [moment.text for moment in moments],
             layer=self.settings.layer,
             pooling=self.settings.pooling,
         )
         if self._raw is not None:
-            features = np.concatenate([features, self._raw(observations, infos)], axis=1)
+            features = np.concatenate([features, self._raw(moments)], axis=1)
         if not self.settings.standardise:
             return features
         limit = self.settings.freeze_after

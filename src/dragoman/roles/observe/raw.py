@@ -25,11 +25,12 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces.utils import flatdim, flatten
 
+from dragoman.describe.moment import Moment
 from dragoman.describe.numbers import shown
 from dragoman.describe.spaces import holds_texts, known_space, outside
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.roles.reward.preferences.words import word_features
-from dragoman.types import FloatArray, Info
+from dragoman.types import FloatArray
 
 log = logging.getLogger(__name__)
 
@@ -152,16 +153,13 @@ class RawState:
         """How many numbers an observation becomes, besides its pictures."""
         return self._numbers.size
 
-    def texts(self, observations: Sequence[Any], infos: Sequence[Info]) -> list[str]:
-        """Return empty texts: nothing is read."""
-        return ["" for _ in observations]
-
-    def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> Any:
-        """Return ``B`` observations as float32 ``(B, D)``, beside pictures in a dictionary.
+    def __call__(self, moments: Sequence[Moment]) -> Any:
+        """Return ``B`` raw observations as float32 ``(B, D)``, beside pictures in a dictionary.
 
         Raises:
             SpaceError: An observation does not lie in its space.
         """
+        observations = [moment.observation for moment in moments]
         numbers = np.stack([self._numbers.read(one) for one in observations])
         if not self._pictures:
             return numbers

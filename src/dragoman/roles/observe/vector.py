@@ -7,18 +7,20 @@ from typing import Any, overload
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space, create_empty_array, iterate
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space, create_empty_array
 from numpy.typing import NDArray
 
 from dragoman.describe import describe_env
+from dragoman.describe.moment import MOMENT, MomentMaker, moment_of
+from dragoman.describe.vector import MomentVector, now_and_reached
 from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import load_model
-from dragoman.roles.observe.observer import Observer
+from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import AnyObserver, Describer, FloatArray, LanguageModel
-from dragoman.vector import Step, autoreset_mode, split_infos
+from dragoman.types import Describer, FloatArray, LanguageModel
+from dragoman.vector import Step, autoreset_mode
 
 
 class ObserveVector(VectorWrapper):
@@ -31,8 +33,8 @@ class ObserveVector(VectorWrapper):
     ``infos["final_obs"]``.
 
     Args:
-        env: The vector environment to read.
-        observer: Observations to features.
+        env: The vector environment to read, above a `dragoman.describe.vector.MomentVector`.
+        observer: Moments to features.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], observer: AnyObserver) -> None:
@@ -50,35 +52,26 @@ class ObserveVector(VectorWrapper):
         which = np.arange(self.num_envs)
         if options is not None and "reset_mask" in options:
             which = np.flatnonzero(options["reset_mask"])
-        observations, infos = self.env.reset(seed=seed, options=options)
-        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
-        # The others were described when they stepped, and report no info now.
-        features = self.observer([rows[i] for i in which], [row_infos[i] for i in which])
+        _, infos = self.env.reset(seed=seed, options=options)
+        # The others were read when they stepped, and report no info now.
+        features = self.observer([infos[MOMENT][i] for i in which])
         self._features = _replaced(self._features, which, features)
         return self._features, infos
 
     def step(self, actions: Any) -> Step:
         """Step all sub-environments; the first item is features ``(N, D)``."""
-        observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        rows = self._rows(observations)
-        row_infos = split_infos(infos, self.num_envs)
-        ended = np.flatnonzero(terminations | truncations)
-        if self._mode != AutoresetMode.SAME_STEP or not len(ended):
-            self._features = self.observer(rows, row_infos)
-            return self._features, rewards, terminations, truncations, infos
-
-        rows += [infos["final_obs"][i] for i in ended]
-        row_infos += [row_infos[i]["final_info"] for i in ended]
-        features = self.observer(rows, row_infos)
-        final = np.full(self.num_envs, None, dtype=object)
-        for row, i in enumerate(ended, start=self.num_envs):
-            final[i] = _rows_of(features, row)
-        infos = {**infos, "final_obs": final}
-        self._features = _rows_of(features, slice(self.num_envs))
-        return self._features, rewards, terminations, truncations, infos
-
-    def _rows(self, observations: Any) -> list[Any]:
-        return list(iterate(self.env.observation_space, observations))
+        _, rewards, terminations, truncations, infos = self.env.step(actions)
+        moments, reached = now_and_reached(infos, terminations | truncations, self._mode)
+        ended = [i for i in range(self.num_envs) if reached[i] is not moments[i]]
+        features = self.observer([*moments, *(reached[i] for i in ended)])
+        if ended:
+            final = np.full(self.num_envs, None, dtype=object)
+            for row, i in enumerate(ended, start=self.num_envs):
+                final[i] = _rows_of(features, row)
+            infos = {**infos, "final_obs": final}
+            features = _rows_of(features, slice(self.num_envs))
+        self._features = features
+        return features, rewards, terminations, truncations, infos
 
 
 def _rows_of(features: Any, which: int | slice) -> Any:
@@ -100,11 +93,12 @@ def _replaced(features: Any, which: NDArray[np.int64], rows: Any) -> Any:
 class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):
     """The twin of `ObserveVector` for a single environment: a batch of one."""
 
-    def __init__(self, env: gym.Env[Any, Any], observer: Observer) -> None:
+    def __init__(self, env: gym.Env[Any, Any], observer: Observer, make: MomentMaker) -> None:
         # Recorded so that Gymnasium can rebuild the wrapper; a model is shared, never copied.
-        RecordConstructorArgs.__init__(self, observer=observer, _disable_deepcopy=True)
+        RecordConstructorArgs.__init__(self, observer=observer, make=make, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
         self.observer = observer
+        self.make = make
         self.observation_space = observer.feature_space
 
     def reset(
@@ -112,12 +106,13 @@ class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):
     ) -> tuple[FloatArray, dict[str, Any]]:
         """Reset and return features ``(D,)``."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return self.observer([observation], [info])[0], info
+        return self.observer([moment_of(observation, info, self.make)])[0], info
 
     def step(self, action: Any) -> tuple[FloatArray, Any, bool, bool, dict[str, Any]]:
         """Step; the first item is features ``(D,)``."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return self.observer([observation], [info])[0], reward, terminated, truncated, info
+        features = self.observer([moment_of(observation, info, self.make)])[0]
+        return features, reward, terminated, truncated, info
 
 
 @overload
@@ -164,8 +159,13 @@ def observe(
         )
     if not isinstance(model, CachedModel):
         model = CachedModel(load_model(model) if isinstance(model, str) else model)
-    describer = describer or describe_env(env)
+
+    def describe() -> Describer:
+        return describer or describe_env(env)
+
     if isinstance(env, VectorEnv):
-        space = env.single_observation_space
-        return ObserveVector(env, Observer(model, describer, settings, space))
-    return ObserveEnv(env, Observer(model, describer, settings, env.observation_space))
+        observer = Observer(model, settings, env.single_observation_space)
+        make = MomentMaker(describe, env.single_action_space)
+        return ObserveVector(MomentVector(env, make), observer)
+    observer = Observer(model, settings, env.observation_space)
+    return ObserveEnv(env, observer, MomentMaker(describe, env.action_space))

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.describe.rollout import action_text
+from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, RunError
 from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.protocols import Fits, Preparation, Prepares
 from dragoman.roles.reward.settings import Reward, Term
-from dragoman.roles.reward.term import RunningTerm, States, Steps, weight_at
-from dragoman.types import BoolArray, Describer, Info, LanguageModel, RewardFunction
+from dragoman.roles.reward.term import RunningTerm, Steps, weight_at
+from dragoman.types import LanguageModel, RewardFunction
 
 SAMPLED_STEPS = 512
 """Steps of random play over whose texts a reward is rescaled."""
@@ -35,7 +35,6 @@ class Rewarder:
 
     Args:
         settings: The role.
-        describer: Puts states and actions into words.
         model: The experiment's language model, for the terms that ask it.
         num_envs: ``N``.
         gamma: The learner's own discount.
@@ -54,7 +53,6 @@ class Rewarder:
     def __init__(
         self,
         settings: Reward,
-        describer: Describer,
         model: LanguageModel | None,
         *,
         num_envs: int,
@@ -70,7 +68,6 @@ class Rewarder:
                 cure="leave reward.gamma out, or set algorithm.settings.gamma to the same number",
             )
         self.settings = settings
-        self.describer = describer
         self.seed = seed
         self.env = env
         self.made = made
@@ -80,7 +77,8 @@ class Rewarder:
             for name, term in settings.terms.items()
         }
         self._step = 0
-        self._infos: list[Info] = [{}] * num_envs
+        # The moments in which the next actions are taken; there are some after `begin`.
+        self._now: list[Any] = [None] * num_envs
 
     @property
     def models(self) -> list[LanguageModel]:
@@ -113,55 +111,37 @@ class Rewarder:
                 measured = {"low": term.low, "high": term.low + term.span}
                 self.found[name] = {**self.found.get(name, {}), **measured}
 
-    def begin(self, envs: NDArray[np.int64], observations: Sequence[Any], infos: Any) -> None:
+    def begin(self, envs: NDArray[np.int64], moments: Sequence[Moment]) -> None:
         """Begin an episode in each of some environments."""
-        nobody = Steps(np.zeros(0, np.int64), self._states([], []), [], np.zeros(0, np.bool_))
-        self.advance(nobody, envs, observations, infos)
-
-    def steps(
-        self,
-        envs: NDArray[np.int64],
-        observations: Sequence[Any],
-        infos: Sequence[Info],
-        actions: Sequence[Any],
-        is_terminal: BoolArray,
-    ) -> Steps:
-        """Return what some environments have done, for `advance`."""
-        reached = self._states(observations, infos)
-        return Steps(envs, reached, actions, is_terminal, self._step)
+        nothing = Steps(np.zeros(0, np.int64), [], [], np.zeros(0, np.bool_))
+        self.advance(nothing, envs, moments)
 
     def advance(
-        self,
-        steps: Steps,
-        begun: NDArray[np.int64],
-        observations: Sequence[Any],
-        infos: Sequence[Info],
+        self, steps: Steps, begun: NDArray[np.int64], fresh: Sequence[Moment]
     ) -> dict[str, NDArray[np.float64]]:
         """Return the weighted reward of each term and step ``(n,)``, and begin new episodes.
 
         Args:
             steps: What was done.
             begun: Numbers of the environments in which an episode begins now.
-            observations: The states in which they begin.
-            infos: Their infos.
+            fresh: The moments in which they begin.
         """
         self._step += len(steps.envs)
         steps.step = self._step
-        fresh = self._states(observations, infos)
-        left = [self._infos[i] for i in steps.envs]
+        left = [self._now[i] for i in steps.envs]
         action_texts = functools.cache(
             lambda: [
-                action_text(self.describer, action, info)
-                for action, info in zip(steps.actions, left, strict=True)
+                moment.action_text(action)
+                for action, moment in zip(steps.actions, left, strict=True)
             ]
         )
         found = {
             name: term.advance(steps, begun, fresh, action_texts)
             for name, term in self.terms.items()
         }
-        for envs, states in ((steps.envs, steps.reached), (begun, fresh)):
-            for i, info in zip(envs, states.infos, strict=True):
-                self._infos[i] = info
+        for envs, moments in ((steps.envs, steps.reached), (begun, fresh)):
+            for i, moment in zip(envs, moments, strict=True):
+                self._now[i] = moment
         return found
 
     def close(self) -> None:
@@ -261,6 +241,3 @@ class Rewarder:
             return np.array(drawn) / 2.0**32
 
         return Caller.of(name, constant if placebo == "constant" else noise)
-
-    def _states(self, observations: Sequence[Any], infos: Sequence[Info]) -> States:
-        return States(observations, infos, self.describer)

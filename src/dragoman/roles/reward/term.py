@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,49 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, RewardError
 from dragoman.maths.shaping import Schedule, shaping
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.settings import Term
-from dragoman.types import BoolArray, Describer, Info, LanguageModel
+from dragoman.types import BoolArray, LanguageModel
 
 QUANTILES = (0.05, 0.95)
 
 REMEMBERED = 200_000
 """Most texts whose potential is remembered."""
-
-
-@dataclass(frozen=True)
-class States:
-    """States of some of the environments.
-
-    Attributes:
-        observations: Unbatched, as the environment gave them.
-        infos: One a state.
-        describer: Puts them into words when they are asked for.
-    """
-
-    observations: Sequence[Any]
-    infos: Sequence[Info]
-    describer: Describer
-
-    def __len__(self) -> int:
-        return len(self.observations)
-
-    def __add__(self, other: States) -> States:
-        return States(
-            [*self.observations, *other.observations],
-            [*self.infos, *other.infos],
-            self.describer,
-        )
-
-    @functools.cached_property
-    def texts(self) -> list[str]:
-        """Text of each state."""
-        return [
-            self.describer.observation(observation, info)
-            for observation, info in zip(self.observations, self.infos, strict=True)
-        ]
 
 
 @dataclass
@@ -64,14 +31,14 @@ class Steps:
 
     Attributes:
         envs: Their numbers, ``(n,)``.
-        reached: The states they are in now; of an ended episode its last one.
+        reached: The moments they are in now; of an ended episode its last one.
         actions: What they did.
         is_terminal: Whether their episodes have terminated, ``(n,)``.
         step: Environment steps taken before, over all copies, for schedules.
     """
 
     envs: NDArray[np.int64]
-    reached: States
+    reached: Sequence[Moment]
     actions: Sequence[Any]
     is_terminal: BoolArray
     step: int = 0
@@ -166,14 +133,18 @@ class RunningTerm:
         self._known[text], self.said[text] = value, said
 
     def advance(
-        self, steps: Steps, begun: NDArray[np.int64], fresh: States, action_texts: Callable[[], Any]
+        self,
+        steps: Steps,
+        begun: NDArray[np.int64],
+        fresh: Sequence[Moment],
+        action_texts: Callable[[], Any],
     ) -> NDArray[np.float64]:
         """Return the weighted reward of each step ``(n,)``, and begin new episodes.
 
         Args:
             steps: What was done.
             begun: Numbers of the environments in which an episode begins.
-            fresh: The states in which they begin.
+            fresh: The moments in which they begin.
             action_texts: Gives the actions in words.
         """
         if self.term.shaping == "potential":
@@ -184,23 +155,23 @@ class RunningTerm:
         return values * self.weight
 
     def _potential_step(
-        self, steps: Steps, begun: NDArray[np.int64], fresh: States
+        self, steps: Steps, begun: NDArray[np.int64], fresh: Sequence[Moment]
     ) -> NDArray[np.float64]:
         before = self._here[steps.envs]
         count = len(steps.reached)
         # Together, so that one forward of the model serves the whole step.
-        potentials = self._of_states(steps.reached + fresh if len(fresh) else steps.reached)
+        potentials = self._of_states([*steps.reached, *fresh])
         self.step = steps.step
         potentials = potentials * self.weight
         self._here[steps.envs] = potentials[:count]
         self._here[begun] = potentials[count:]
         return shaping(before, potentials[:count], steps.is_terminal, self.gamma)
 
-    def _of_states(self, states: States) -> NDArray[np.float64]:
+    def _of_states(self, states: Sequence[Moment]) -> NDArray[np.float64]:
         """Return the number of each state by itself, asking for each text once."""
         if "observations" in self.caller.takes:
             return self._called(self._given(states), len(states))[0]
-        texts = states.texts
+        texts = [state.state for state in states]
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         known = {text: self._known[text] for text in texts if text in self._known}
         if new:
@@ -228,9 +199,10 @@ class RunningTerm:
                     self.on_said({**row, "critique": said})
         return values, is_failed
 
-    def _given(self, states: States) -> dict[str, Any]:
-        given: dict[str, Any] = {"model": self.model, "observations": list(states.observations)}
-        return given | ({"texts": states.texts} if self.needs_texts else {})
+    def _given(self, moments: Sequence[Moment]) -> dict[str, Any]:
+        observations = [moment.observation for moment in moments]
+        given: dict[str, Any] = {"model": self.model, "observations": observations}
+        return given | ({"texts": [moment.state for moment in moments]} if self.needs_texts else {})
 
     def _bonus(self, steps: Steps, action_texts: Callable[[], Any]) -> NDArray[np.float64]:
         if not len(steps.envs):
@@ -257,27 +229,25 @@ class RunningTerm:
     def _visits(self, steps: Steps) -> NDArray[np.float64]:
         """Count the texts that were reached, and return how often each was in its episode."""
         found = []
-        for i, text in zip(steps.envs, steps.reached.texts, strict=True):
-            self._counts[i][text] += 1
-            found.append(self._counts[i][text])
+        for i, moment in zip(steps.envs, steps.reached, strict=True):
+            self._counts[i][moment.state] += 1
+            found.append(self._counts[i][moment.state])
         return np.array(found, dtype=np.float64)
 
-    def _begin(self, begun: NDArray[np.int64], fresh: States) -> None:
-        texts = fresh.texts if self.needs_texts else [""] * len(begun)
-        for i, text in zip(begun, texts, strict=True):
+    def _begin(self, begun: NDArray[np.int64], fresh: Sequence[Moment]) -> None:
+        for i, moment in zip(begun, fresh, strict=True):
             self._memory[i] = {}
-            self._counts[i] = Counter([text])
+            self._counts[i] = Counter([moment.state] if self.needs_texts else [])
         self._remember(begun, fresh)
 
-    def _remember(self, envs: NDArray[np.int64], states: States) -> None:
+    def _remember(self, envs: NDArray[np.int64], moments: Sequence[Moment]) -> None:
         """Keep the states that the next actions are taken in."""
-        if self.needs_texts:
-            for i, text in zip(envs, states.texts, strict=True):
-                self._previous[i] = text
-        if "previous_observations" in self.caller.takes:
-            for i, observation in zip(envs, states.observations, strict=True):
+        for i, moment in zip(envs, moments, strict=True):
+            if self.needs_texts:
+                self._previous[i] = moment.state
+            if "previous_observations" in self.caller.takes:
                 # Some environments write into the array that they have given.
-                self._previous_observations[i] = copy.deepcopy(observation)
+                self._previous_observations[i] = copy.deepcopy(moment.observation)
 
 
 def weight_at(weight: float | Schedule, step: int) -> float:

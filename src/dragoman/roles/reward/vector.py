@@ -10,9 +10,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 
+from dragoman.describe.moment import MOMENT
+from dragoman.describe.vector import now_and_reached
 from dragoman.roles.reward.rewarder import Rewarder
+from dragoman.roles.reward.term import Steps
 from dragoman.types import BoolArray
-from dragoman.vector import Step, autoreset_mode, split_infos
+from dragoman.vector import Step, autoreset_mode
 
 
 class RewardVector(VectorWrapper):
@@ -23,7 +26,7 @@ class RewardVector(VectorWrapper):
     hold the environment's own reward and each weighted term of the step.
 
     Args:
-        env: The vector environment, with raw observations.
+        env: The vector environment, above a `dragoman.describe.vector.MomentVector`.
         rewarder: The role at work.
     """
 
@@ -47,39 +50,26 @@ class RewardVector(VectorWrapper):
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=np.bool_))
         which = np.flatnonzero(mask)
         observations, infos = self.env.reset(seed=seed, options=options)
-        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
         self._clear(mask)
-        self.rewarder.begin(which, [rows[i] for i in which], [row_infos[i] for i in which])
+        self.rewarder.begin(which, [infos[MOMENT][i] for i in which])
         return observations, infos
 
     def step(self, actions: Any) -> Step:
         """Step all sub-environments; the rewards hold all terms."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        rows, row_infos = self._rows(observations), split_infos(infos, self.num_envs)
-        done = list(iterate(self.env.action_space, actions))
         ended = terminations | truncations
-        reached, reached_infos = list(rows), list(row_infos)
-        if self._mode == AutoresetMode.SAME_STEP:
-            begun = np.flatnonzero(ended)
-            for i in begun:
-                reached[i], reached_infos[i] = infos["final_obs"][i], row_infos[i]["final_info"]
-        else:
-            # Under NEXT_STEP the step after an end is the reset, in which nothing was done.
-            begun = np.flatnonzero(self._ended & (self._mode == AutoresetMode.NEXT_STEP))
+        now, reached = now_and_reached(infos, ended, self._mode)
         has_acted = np.ones(self.num_envs, dtype=np.bool_)
+        begun = np.flatnonzero(ended & (self._mode == AutoresetMode.SAME_STEP))
         if self._mode == AutoresetMode.NEXT_STEP:
-            has_acted = ~self._ended
+            # The step after an end is the reset, in which nothing was done.
+            has_acted, begun = ~self._ended, np.flatnonzero(self._ended)
         acted = np.flatnonzero(has_acted)
-        steps = self.rewarder.steps(
-            acted,
-            [reached[i] for i in acted],
-            [reached_infos[i] for i in acted],
-            [done[i] for i in acted],
-            terminations[acted],
+        done = list(iterate(self.env.action_space, actions))
+        steps = Steps(
+            acted, [reached[i] for i in acted], [done[i] for i in acted], terminations[acted]
         )
-        found = self.rewarder.advance(
-            steps, begun, [rows[i] for i in begun], [row_infos[i] for i in begun]
-        )
+        found = self.rewarder.advance(steps, begun, [now[i] for i in begun])
         self._clear(self._ended.copy())
         own = np.where(has_acted, rewards, 0.0)
         total = self.rewarder.env_weight * own
@@ -116,6 +106,3 @@ class RewardVector(VectorWrapper):
         for sums in self._sums.values():
             sums[which] = 0.0
         self._ended[which] = False
-
-    def _rows(self, observations: Any) -> list[Any]:
-        return list(iterate(self.env.observation_space, observations))

@@ -1,0 +1,187 @@
+"""What an environment says at one step, in words: made once, beneath every role.
+
+Roles, replays and students read a `Moment`, never a describer: its texts are written when they are
+first read, and kept, so that a step is described once whatever roles are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.describe.environment import EnvDescriber
+from dragoman.errors import SpaceError
+from dragoman.types import BoolArray, Describer, Info
+
+MOMENT = "moment"
+"""Key of an info under which its moment stands."""
+
+Past = tuple[tuple[str, str], ...]
+"""The last steps of an episode, oldest first: the text of an observation, and of the action."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One step of one environment.
+
+    Attributes:
+        observation: Unbatched, as the environment gave it.
+        info: Of the same step.
+        maker: How it is put into words.
+        past: What was seen and done in the steps before, where that is remembered.
+    """
+
+    observation: Any
+    info: Info
+    maker: MomentMaker
+    past: Past = ()
+
+    @cached_property
+    def state(self) -> str:
+        """The observation in words, by itself: what rewards read."""
+        return self.maker.describer.observation(self.observation, self.info)
+
+    @cached_property
+    def text(self) -> str:
+        """Goal, past and observation, one a line: what a policy's language model reads."""
+        return self.prompt(self.past)
+
+    def prompt(self, past: Past) -> str:
+        """Return the text with another past, such as a shorter one."""
+        if not self.maker.is_prompt:
+            return self.state
+        lines = [] if self.maker.goal is None else [f"Goal: {self.maker.goal}"]
+        for seen, done in past:
+            lines += [f"Observation: {seen}", f"Action: {done}"]
+        return "\n".join([*lines, f"Observation: {self.state}"])
+
+    @cached_property
+    def key(self) -> bytes:
+        """Bytes that two observations share only if they are equal, number for number."""
+        return self.maker.key(self.observation)
+
+    @cached_property
+    def valid(self) -> BoolArray:
+        """Which of the ``K`` actions of a Discrete space are valid now, bool ``(K,)``.
+
+        Raises:
+            SpaceError: The mask does not fit the action space.
+        """
+        return valid_actions(self.info, self.maker.count)
+
+    @cached_property
+    def action_texts(self) -> Sequence[str]:
+        """What the ``K`` actions of a Discrete space are called now.
+
+        Raises:
+            SpaceError: The environment's own texts do not fit the action space.
+        """
+        texts: Sequence[str] | None = self.info.get("action_texts")
+        if texts is None:
+            return self.maker.action_names
+        if len(texts) != self.maker.count:
+            raise SpaceError(
+                f"info['action_texts'] has {len(texts)} texts for {self.maker.count} actions",
+                cure="give one text for each action, empty where it is not admissible",
+            )
+        describer = self.maker.describer
+        # A describer may use other words than those of the environment.
+        return describer.actions(self.info) if isinstance(describer, EnvDescriber) else texts
+
+    def action_text(self, action: Any) -> str:
+        """Return what an action of any space is called if it is taken now."""
+        describer = self.maker.describer
+        if isinstance(describer, EnvDescriber):
+            return describer.action_in(self.info, action)
+        return describer.action(action)
+
+
+class MomentMaker:
+    r"""Makes the moments of one kind of environment.
+
+    >>> from dragoman.describe import describe_env
+    >>> env = gym.make("FrozenLake-v1")
+    >>> describer = describe_env(env, observation="row {row}, column {column}")
+    >>> make = MomentMaker(lambda: describer, env.action_space, goal="reach the gift")
+    >>> print(make(1, {}, past=(("row 0, column 0", "move right"),)).text)
+    Goal: reach the gift
+    Observation: row 0, column 0
+    Action: move right
+    Observation: row 0, column 1
+
+    Args:
+        describe: Makes what puts observations and actions into words, when a text is first read.
+        actions: The (unbatched) action space.
+        goal: What the agent should do, if that is to be said.
+        history: Number of steps that are remembered, by `dragoman.describe.history.Remember`.
+
+    Attributes:
+        count: Number of actions ``K`` of a Discrete space, else 0.
+        is_prompt: Whether texts have lines for goal and past.
+    """
+
+    def __init__(
+        self,
+        describe: Callable[[], Describer],
+        actions: gym.Space[Any],
+        *,
+        goal: str | None = None,
+        history: int = 0,
+    ) -> None:
+        self._describe = describe
+        self.goal = goal
+        self.is_prompt = goal is not None or history > 0
+        self.count = int(actions.n) if isinstance(actions, gym.spaces.Discrete) else 0
+        self._first = int(getattr(actions, "start", 0)) if self.count else 0
+
+    def __call__(self, observation: Any, info: Info, past: Past = ()) -> Moment:
+        """Return the moment of one step."""
+        return Moment(observation, info, self, past)
+
+    @cached_property
+    def describer(self) -> Describer:
+        """What puts observations and actions into words."""
+        return self._describe()
+
+    @cached_property
+    def action_names(self) -> tuple[str, ...]:
+        """What the describer calls the actions, where the environment does not name them."""
+        return tuple(self.describer.action(self._first + i) for i in range(self.count))
+
+    def key(self, observation: Any) -> bytes:
+        """Return the exact key of an observation, see `EnvDescriber.state_key`."""
+        if not isinstance(self.describer, EnvDescriber):
+            raise SpaceError(
+                f"{type(self.describer).__name__} makes no exact keys of observations",
+                cure="use the describer of describe_env",
+            )
+        return self.describer.state_key(observation)
+
+
+def moment_of(observation: Any, info: Mapping[str, Any], make: MomentMaker) -> Moment:
+    """Return the moment that an info holds, or a new one where it holds none."""
+    found: Moment | None = info.get(MOMENT)
+    return make(observation, info) if found is None else found
+
+
+def valid_actions(info: Info, count: int) -> BoolArray:
+    """Return which of ``count`` actions an info says are valid, bool ``(K,)``: all, if nothing.
+
+    Raises:
+        SpaceError: The mask does not fit the actions.
+    """
+    mask, texts = info.get("action_mask"), info.get("action_texts")
+    if mask is None:
+        mask = np.ones(count) if texts is None else [bool(text) for text in texts]
+    found = np.asarray(mask).astype(np.bool_)
+    if found.shape != (count,):
+        raise SpaceError(
+            f"info['action_mask'] has shape {found.shape}, but there are {count} actions",
+            cure="give one entry for each action of the space",
+        )
+    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -221,3 +223,30 @@ def test_the_founding_sketch_learns() -> None:
     # The random policy earns 22 on average.
     assert sum(finished[:100]) / 100 < 40
     assert sum(finished[-50:]) / 50 > 70
+
+
+def test_the_plan_names_files_and_modules_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    files = re.findall(r"`(src/dragoman/[\w/]+\.py)`", text)
+    assert len(files) >= 12
+    for file in files:
+        assert (ROOT / file).is_file(), file
+    for name in re.findall(r"`((?:\w+\.)+\w+)`", text):
+        package, *_ = name.split(".")
+        if (ROOT / "src/dragoman" / package).is_dir():
+            found = dragoman
+            for part in name.split("."):
+                if not hasattr(found, part):
+                    importlib.import_module(f"{found.__name__}.{part}")
+                found = getattr(found, part)
+
+
+def test_the_plan_shows_every_layer() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = settings["contracts"][0]["layers"]
+    names = [name for layer in layers for name in re.findall(r"\w+", layer)]
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = text[text.index("| layer | packages |") : text.index("\nTransformers")]
+    shown = re.findall(r"`(\w+)`", table)
+    assert shown == [name for name in names if name in shown]  # in their order
+    assert set(shown) == set(names)

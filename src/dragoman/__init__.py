@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dragoman.comparison.runner import compare
     from dragoman.describe import describe_env
     from dragoman.engines.train import train
+    from dragoman.engines.watcher import Watcher
     from dragoman.errors import ConfigError, DragomanError, ModelError, RunError, SpaceError
     from dragoman.experiment import Algorithm, Experiment
     from dragoman.generation import ChatPrompt, Choice, Generation, Integer, Json, Sampling
@@ -61,6 +62,7 @@ _HOME = {
     "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
     "Tune": "dragoman.roles.act.tune",
+    "Watcher": "dragoman.engines.watcher",
     "compare": "dragoman.comparison.runner",
     "describe_env": "dragoman.describe",
     "distill": "dragoman.agents.distill.distill",
@@ -101,6 +103,7 @@ __all__ = [
     "Sampling",
     "SpaceError",
     "Tune",
+    "Watcher",
     "compare",
     "describe_env",
     "distill",

@@ -31,11 +31,13 @@ def make_vector(
     spec: EnvSpec,
     num_envs: int,
     settings: Mapping[str, Any] | None = None,
+    *,
+    autoreset: AutoresetMode = AutoresetMode.SAME_STEP,
 ) -> SyncVectorEnv:
-    """Return ``num_envs`` copies of an environment that reset in the step that ends them."""
+    """Return ``num_envs`` copies of an environment, which reset by themselves in this mode."""
     return SyncVectorEnv(
         [functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)],
-        autoreset_mode=AutoresetMode.SAME_STEP,
+        autoreset_mode=autoreset,
     )
 
 

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dragoman.agents.evaluate import evaluate
 from dragoman.agents.record import record
-from dragoman.engines.sb3.algorithms import gamma_of
+from dragoman.engines.sb3 import SB3
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RewardError
 from dragoman.experiment import Experiment
@@ -164,10 +164,10 @@ def test_a_reward_that_fails_is_skipped_and_counted(how: str, tmp_path: Path) ->
 
 def test_the_discount_is_the_learners_own(tmp_path: Path) -> None:
     reward = {"use": f"{__name__}:near_the_goal"}
-    assert gamma_of(short(reward)) == 0.99
-    assert gamma_of(short(reward, algorithm={"name": "dqn"})) == 0.99
+    assert SB3().gamma(short(reward)) == 0.99
+    assert SB3().gamma(short(reward, algorithm={"name": "dqn"})) == 0.99
     own = {**SMALL, "settings": {**SMALL["settings"], "gamma": 0.9}}
-    assert gamma_of(short(reward, algorithm=own)) == 0.9
+    assert SB3().gamma(short(reward, algorithm=own)) == 0.9
     run = train(short({**reward, "gamma": 0.9}, algorithm=own), out=tmp_path / "run")
     assert run.status == "finished"
     with pytest.raises(

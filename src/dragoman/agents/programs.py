@@ -19,8 +19,9 @@ from dragoman.describe.environment import describe_env
 from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
+from dragoman.engines.engine import whole_steps
 from dragoman.engines.sb3 import algorithms as sb3
-from dragoman.engines.sb3.rollouts import whole_steps
+from dragoman.engines.sb3.settings import gamma_of
 from dragoman.errors import ConfigError, ProgramError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
@@ -219,7 +220,7 @@ def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1
     if not weight:
         raise ConfigError("weight is 0, so no program would change a training", cure="raise it")
     spec, plain = spec_of(experiment), replace(experiment, observe=None, reward=None)
-    gamma = sb3.gamma_of(experiment)
+    gamma = gamma_of(experiment)
 
     def train(program: Program, seed: int) -> ProgramResult:
         inner = make_vector(spec, experiment.num_envs, experiment.env_settings)

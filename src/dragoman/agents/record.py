@@ -27,7 +27,7 @@ from dragoman.agents.recording import (
 )
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.engines.assembly import moments_of, reader_of, rewarder_of, spec_of
-from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.engine import default_engine
 from dragoman.engines.weights import below
 from dragoman.environments import make_environment, render_without_display
 from dragoman.errors import ConfigError, DragomanError
@@ -170,7 +170,7 @@ class _Terms:
 def _rewarder_of(run: Run, model: LanguageModel | Tokenizer | None) -> Rewarder | None:
     """Return the run's reward role with what it had learnt and said in the training."""
     env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
-    gamma = sb3.gamma_of(run.experiment)
+    gamma = default_engine().gamma(run.experiment)
     with warnings.catch_warnings():
         # The training has told the user.
         warnings.simplefilter("ignore", BonusWarning)

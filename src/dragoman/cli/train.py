@@ -25,11 +25,11 @@ def train(
     """Train an agent. Ctrl-C leaves a run folder that loads."""
     experiment = Experiment.from_yaml(file, parse_overrides(overrides or []))
     # Only now, so that --help and a bad file answer at once.
-    from dragoman.engines import train as engine
-    from dragoman.engines.sb3.progress import ProgressBar
+    from dragoman.engines import train as training
+    from dragoman.engines.progress import ProgressBar
 
     try:
-        run = engine.train(experiment, seed, out=out, callbacks=[ProgressBar(experiment.steps)])
+        run = training.train(experiment, seed, out=out, watchers=[ProgressBar(experiment.steps)])
     except KeyboardInterrupt:
         typer.echo("stopped; what was learnt so far is saved", err=True)
         raise typer.Exit(130) from None

@@ -6,18 +6,17 @@ This module is imported by every new process before it knows its task, so it loa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dragoman.comparison.comparison import Evaluated
+from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import Budget
 from dragoman.run import Run, write_json
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.callbacks import BaseCallback
+from dragoman.types import Info
 
 EVALUATION_SEED = 0
 """Names the set of episodes that every arm, seed and the random policy are evaluated on."""
@@ -88,7 +87,7 @@ class TrainJob:
                 out=self.folder,
                 model=model,
                 budget=self.budget,
-                callbacks=[_telling(tell)],
+                watchers=[_StepReport(tell)],
             )
 
         def play(sampled: bool) -> Evaluation:
@@ -145,18 +144,15 @@ class RandomJob:
         write_json(self.folder / "random.json", {"episodes": episodes, "returns": played.returns})
 
 
-def _telling(tell: Tell) -> BaseCallback:
-    """Return a callback that tells steps a few times a second."""
-    from stable_baselines3.common.callbacks import BaseCallback
+class _StepReport(Watcher):
+    """Reports the steps taken a few times a second."""
 
-    class Telling(BaseCallback):
-        def _on_training_start(self) -> None:
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._told = time.monotonic()
+
+    def step(self, training: Training, infos: Sequence[Info]) -> Stop:
+        if time.monotonic() - self._told > TELL_SECONDS:
+            self._tell(training.steps)
             self._told = time.monotonic()
-
-        def _on_step(self) -> bool:
-            if time.monotonic() - self._told > TELL_SECONDS:
-                tell(self.num_timesteps)
-                self._told = time.monotonic()
-            return True
-
-    return Telling()
+        return None

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import iterate
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.describe.rollout import random_action
 from dragoman.engines.assembly import moments_of, raw_state_of, spec_of
-from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.engine import Engine, default_engine
 from dragoman.experiment import Experiment
 from dragoman.roles.act.action_set import check_choice
 from dragoman.roles.observe.raw import RawState
@@ -20,7 +20,7 @@ from dragoman.vector import make_vector, split_infos
 
 
 def check_spaces(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker, engine: Engine
 ) -> None:
     """Refuse an environment whose spaces the experiment's algorithm or roles cannot serve.
 
@@ -28,33 +28,34 @@ def check_spaces(
         experiment: What is to be trained.
         env: The vector environment, before any role.
         moments: Makes its moments.
+        engine: What is to train it.
 
     Raises:
         ConfigError: The algorithm or the act role cannot choose its actions, or raw observations
             hold nothing that can be read.
         SpaceError: Observations hold nothing that can be described, where a role reads texts.
     """
-    _readers(experiment, env, moments)
+    _readers(experiment, env, moments, engine)
 
 
-def check(experiment: Experiment) -> None:
+def check(experiment: Experiment, engine: Engine | None = None) -> None:
     """Refuse an experiment that could not train, by its spaces and two observations.
 
     It makes an environment, and takes two steps. No model is loaded.
 
     Args:
         experiment: What is to be trained.
+        engine: What is to train it; Stable-Baselines3 unless given.
 
     Raises:
         ConfigError: As in `check_spaces`, or the environment cannot be made, or a setting of the
             algorithm does not fit.
         SpaceError: As in `check_spaces`, or an observation does not lie in its space.
     """
-    sb3.settings_of(experiment)
     env = make_vector(spec_of(experiment), 1, experiment.env_settings)
     try:
         make = moments_of(experiment, env)
-        readers = _readers(experiment, env, make)
+        readers = _readers(experiment, env, make, engine or default_engine())
         observations, infos = env.reset(seed=0)
         for _ in range(2):
             (observation,) = iterate(env.observation_space, observations)
@@ -69,11 +70,11 @@ def check(experiment: Experiment) -> None:
 
 
 def _readers(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], moments: MomentMaker, engine: Engine
 ) -> list[Callable[[Moment], Any]]:
     """Return what reads a moment in this experiment, besides a model."""
     observations, actions = env.single_observation_space, env.single_action_space
-    sb3.check_actions(experiment.algorithm.name, actions)
+    engine.check(experiment, observations, actions)
     readers: list[Callable[[Moment], Any]] = []
     observe, act = experiment.observe, experiment.act
     raw = raw_state_of(experiment, observations) if observe is None else None

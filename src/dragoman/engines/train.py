@@ -1,11 +1,12 @@
-"""Training: the experiment meets a training library."""
+"""Training: an experiment meets an engine, and becomes a run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gymnasium.vector import VectorEnv
 
@@ -20,21 +21,24 @@ from dragoman.engines.assembly import (
     rewarder_of,
     spec_of,
 )
+from dragoman.engines.bookkeeper import Bookkeeper, models_of
+from dragoman.engines.budget import BudgetWatch
 from dragoman.engines.check import check_spaces
+from dragoman.engines.collapse import CollapseWatch
+from dragoman.engines.engine import Engine, default_engine, whole_steps
 from dragoman.engines.masks import masks_of, obeying, warn_of
-from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
-from dragoman.experiment import Experiment
-from dragoman.experiment.budget import Budget
+from dragoman.errors import ModelError
+from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.maths.seeds import derive_seed
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.reward.vector import RewardVector
-from dragoman.run import Run, RunWriter
+from dragoman.run import Run, RunWriter, diverged
 from dragoman.types import LanguageModel, Tokenizer
 from dragoman.vector import EpisodeRecorder, make_vector
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.callbacks import BaseCallback
 
 
 def train(
@@ -44,7 +48,8 @@ def train(
     out: str | Path | None = None,
     model: LanguageModel | Tokenizer | None = None,
     budget: Budget | None = None,
-    callbacks: Sequence[BaseCallback] = (),
+    engine: Engine | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> Run:
     """Train an agent and return its run folder.
 
@@ -56,27 +61,29 @@ def train(
         out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
         model: Language model to use instead of loading the experiment's.
         budget: Train until this is used up, instead of for the experiment's steps.
-        callbacks: Callbacks of Stable-Baselines3.
+        engine: What trains; Stable-Baselines3 unless given.
+        watchers: What sees the training, and may stop it.
 
     Raises:
         ConfigError: The experiment cannot work.
         RunError: The run folder is taken.
     """
+    engine = default_engine() if engine is None else engine
     spec = spec_of(experiment)
     refuse_endless(spec)
-    sb3.settings_of(experiment)  # which refuses what does not fit, before a model is loaded
     masks = masks_of(experiment, spec)
     warn_of(masks, experiment)
-    made = {} if masks is None else {"masks": masks}
-    acting = obeying(experiment, made)
+    record = {"engine": engine.name, **({} if masks is None else {"masks": masks})}
+    acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
     folder = Path(out) if out else Path("runs", name)
-    recorder = EpisodeRecorder(make_vector(spec, experiment.num_envs, experiment.env_settings))
+    copies, settings = experiment.num_envs, experiment.env_settings
+    recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
     rewards: RewardVector | None = None
     try:
         moments = moments_of(experiment, recorder)
-        check_spaces(experiment, recorder, moments)
+        check_spaces(experiment, recorder, moments, engine)
         model = model if model is not None else reader_of(experiment, seed)
         if experiment.reward is not None:
             model = remembering(experiment, model)
@@ -84,24 +91,64 @@ def train(
         env: VectorEnv[Any, Any, Any] = recorder
         if observer is not None or experiment.reward is not None:
             env = MomentVector(env, moments)
-        gamma = sb3.gamma_of(experiment)
+        gamma = engine.gamma(experiment)
         rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
         if rewarder is not None:
             env = rewards = RewardVector(env, rewarder)
         if observer is not None:
             env = ObserveVector(env, observer)
-        algorithm = sb3.build(acting, env, derive_seed("train", seed), model)
-        with RunWriter(folder, experiment, seed, {**compute_of(model), **made}) as writer:
+        training = engine.build(acting, env, derive_seed("train", seed), model)
+        with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
             if rewards is not None:
 
                 def sampled(steps: int) -> list[str]:
-                    env = make_environment(spec, experiment.env_settings)
+                    env = make_environment(spec, settings)
                     return sample_texts(env, moments, seed, steps)
 
                 rewards.rewarder.prepare(sampled, folder)
                 writer.rewards(rewards.rewarder.found)
                 rewards.rewarder.keep_critiques(writer.critique)
-            sb3.learn(algorithm, experiment, writer, recorder, observer, callbacks, budget, rewards)
+            seeing = _watchers(experiment, writer, observer, rewards, watchers, budget)
+            told = Watchers(seeing, recorder, rewards)
+            steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
+            with _explained(experiment, training):
+                try:
+                    training.learn(told, steps, writer)
+                finally:
+                    told.end(training)
     finally:
         (recorder if rewards is None else rewards).close()
     return Run(folder)
+
+
+def _watchers(
+    experiment: Experiment,
+    writer: RunWriter,
+    observer: AnyObserver | None,
+    rewards: RewardVector | None,
+    others: Sequence[Watcher],
+    budget: Budget | None,
+) -> list[Watcher]:
+    """Return all that see a training, in the order in which they are told."""
+    found: list[Watcher] = [Bookkeeper(writer, observer, rewards)]
+    if experiment.algorithm.name in POLICY_GRADIENT:
+        found.append(CollapseWatch(experiment.collapse))
+    found += others
+    if budget is not None:
+        found.append(BudgetWatch(budget, models_of(observer, rewards)))
+    return found
+
+
+@contextmanager
+def _explained(experiment: Experiment, training: Training) -> Iterator[None]:
+    """Say where in a training an error came, and what PyTorch's own means."""
+    try:
+        yield
+    except ModelError as error:
+        error.add_note(f"at step {training.steps} of a training on {experiment.env}")
+        raise
+    except ValueError as error:
+        # So PyTorch's distributions refuse to draw by NaN, which finite weights too can lead to.
+        if "found invalid values" in str(error):
+            raise diverged("outputs", training.steps) from error
+        raise

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.policies import BasePolicy
+from torch import nn
 
 from dragoman.errors import RunError
 from dragoman.roles.observe.observer import AnyObserver
@@ -16,7 +16,7 @@ from dragoman.run import Tensors
 
 
 def tensors_of(
-    policy: BasePolicy, observer: AnyObserver | None, rewarder: Rewarder | None = None
+    policy: nn.Module, observer: AnyObserver | None, rewarder: Rewarder | None = None
 ) -> Tensors:
     """Return everything trained, by name, without the frozen language model."""
     tensors = {
@@ -30,7 +30,7 @@ def tensors_of(
     return tensors
 
 
-def is_finite(policy: BasePolicy) -> bool:
+def is_finite(policy: nn.Module) -> bool:
     """Return whether everything that a policy trains is finite."""
     return all(bool(one.isfinite().all()) for one in policy.parameters() if one.requires_grad)
 
@@ -40,7 +40,7 @@ def _exact(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
-def restore(policy: BasePolicy, observer: AnyObserver | None, tensors: Tensors) -> None:
+def restore(policy: nn.Module, observer: AnyObserver | None, tensors: Tensors) -> None:
     """Load what `tensors_of` returned.
 
     Raises:

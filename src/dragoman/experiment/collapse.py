@@ -9,7 +9,7 @@ from dragoman.errors import ConfigError
 
 @dataclass(frozen=True)
 class Collapse:
-    """Limits of the signs that `dragoman.engines.sb3.collapse` measures; ``None`` never trips.
+    """Limits of the signs that `dragoman.engines.collapse` measures; ``None`` never trips.
 
     Attributes:
         entropy: Least entropy of the policy, over that of a uniform choice. A policy that has

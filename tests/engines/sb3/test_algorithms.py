@@ -9,7 +9,8 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines.sb3.algorithms import build, build_policy, settings_of, stack
+from dragoman.engines.sb3.algorithms import build, build_policy, stack
+from dragoman.engines.sb3.settings import settings_of
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment

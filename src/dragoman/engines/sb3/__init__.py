@@ -1,1 +1,57 @@
-"""The engine on Stable-Baselines3."""
+"""The Stable-Baselines3 engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from dragoman.experiment import Experiment
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from dragoman.engines.sb3.training import SB3Training
+
+
+@dataclass(frozen=True)
+class SB3:
+    """Stable-Baselines3, in this process.
+
+    Attributes:
+        callbacks: Its own callbacks, called after all watchers.
+    """
+
+    callbacks: Sequence[BaseCallback] = ()
+
+    name: ClassVar[str] = "sb3"
+    algorithms: ClassVar[tuple[str, ...]] = ("a2c", "dqn", "ppo", "sac", "td3")
+    autoreset: ClassVar[AutoresetMode] = AutoresetMode.SAME_STEP
+
+    # The library is imported where it is used, so that naming the engine costs nothing.
+
+    def check(
+        self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    ) -> None:
+        """Refuse settings that the algorithm's constructor would refuse, and spaces too."""
+        from dragoman.engines.sb3 import settings
+
+        settings.check(experiment, observations, actions)
+
+    def gamma(self, experiment: Experiment) -> float:
+        """Return the discount, by default that of the algorithm's constructor."""
+        from dragoman.engines.sb3.settings import gamma_of
+
+        return gamma_of(experiment)
+
+    def build(
+        self, experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+    ) -> SB3Training:
+        """Prepare a training."""
+        from dragoman.engines.sb3.algorithms import build
+        from dragoman.engines.sb3.training import SB3Training
+
+        return SB3Training(build(experiment, env, seed, model), self.callbacks)

@@ -14,7 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
-from dragoman.errors import ConfigError
+from dragoman.engines.engine import whole_steps
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 
 UPDATES = 20
@@ -92,21 +92,6 @@ class WholeTD3(WholeSteps, TD3):
     """TD3."""
 
 
-def whole_steps(experiment: Experiment) -> int:
-    """Return the steps of a training: those that are asked for, as far as all copies take them.
-
-    Raises:
-        ConfigError: There are fewer than one of each copy.
-    """
-    if experiment.steps < experiment.num_envs:
-        raise ConfigError(
-            f"steps is {experiment.steps}, but {experiment.num_envs} copies of the environment "
-            f"take {experiment.num_envs} steps at once",
-            cure="raise steps, or lower num_envs",
-        )
-    return experiment.steps - experiment.steps % experiment.num_envs
-
-
 def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
     """Return the algorithm's settings, with defaults that fit the number of steps.
 
@@ -182,4 +167,4 @@ def _left(algorithm: Any, env: VecEnv) -> int:
 
 
 def _warn(problem: str) -> None:
-    warnings.warn(problem, StepsWarning, stacklevel=5)
+    warnings.warn(problem, StepsWarning, stacklevel=6)

@@ -99,7 +99,7 @@ class TunedA2C(Tuning, WholeA2C):
     """A2C that trains the model too."""
 
 
-TUNED = {"ppo": TunedPPO, "a2c": TunedA2C}
+TUNED: dict[str, type[Tuning]] = {"ppo": TunedPPO, "a2c": TunedA2C}
 
 
 def _first(values: Any, steps: int) -> Tensor:

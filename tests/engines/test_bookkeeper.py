@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
 
-from dragoman.engines.sb3 import bookkeeper as bookkeeping
+from dragoman.engines import bookkeeper as bookkeeping
 from dragoman.engines.train import train
+from dragoman.engines.watcher import Watcher
 from dragoman.errors import DivergenceError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import Run, RunWriter
@@ -33,18 +33,16 @@ def experiment(name: str, **settings: object) -> Experiment:
     )
 
 
-class Break(BaseCallback):
+class Break(Watcher):
     """Puts NaN into a weight, as an update that diverges does."""
 
     def __init__(self, at: int) -> None:
-        super().__init__()
         self.at = at
 
-    def _on_step(self) -> bool:
-        if self.num_timesteps >= self.at:
+    def step(self, training, infos) -> None:
+        if training.steps >= self.at:
             with torch.no_grad():
-                next(self.model.policy.parameters()).view(-1)[0] = torch.nan
-        return True
+                next(training.policy.parameters()).view(-1)[0] = torch.nan
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -54,7 +52,7 @@ def test_weights_that_are_no_numbers_fail_and_the_last_good_stay(
     monkeypatch.setattr(bookkeeping, "CHECKPOINT_SECONDS", 0.0)
     out = tmp_path / "run"
     with pytest.raises(DivergenceError, match="NaN or infinite by step") as error:
-        train(experiment(name), out=out, callbacks=[Break(104)])
+        train(experiment(name), out=out, watchers=[Break(104)])
     assert "learning_rate" in error.value.cure
     run = Run(out)
     assert run.status == "failed"
@@ -65,7 +63,7 @@ def test_weights_that_are_no_numbers_fail_and_the_last_good_stay(
 @pytest.mark.parametrize("name", ["ppo", "dqn"])
 def test_a_last_update_that_diverges_does_not_finish(name: str, tmp_path: Path) -> None:
     with pytest.raises(DivergenceError):
-        train(experiment(name), out=tmp_path / "run", callbacks=[Break(400)])
+        train(experiment(name), out=tmp_path / "run", watchers=[Break(400)])
     run = Run(tmp_path / "run")
     assert run.status == "failed"
     assert not (run.path / "weights.safetensors").exists()

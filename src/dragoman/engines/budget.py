@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
 
-from stable_baselines3.common.callbacks import BaseCallback
-
+from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment.budget import Budget
-from dragoman.types import Cost, LanguageModel
+from dragoman.types import Cost, Info, LanguageModel
 
 
-class BudgetStop(BaseCallback):
+class BudgetWatch(Watcher):
     """Stops when seconds or tokens are used up, and lets schedules end there too.
+
+    Learning rates fall with the share of steps taken, whose number nobody knows here.
 
     Args:
         budget: What may be used.
@@ -22,9 +22,9 @@ class BudgetStop(BaseCallback):
     """
 
     def __init__(self, budget: Budget, models: Sequence[LanguageModel]) -> None:
-        super().__init__()
         self.budget = budget
         self.models = models
+        self._begin = 0.0
 
     @property
     def used(self) -> float:
@@ -36,19 +36,18 @@ class BudgetStop(BaseCallback):
             return time.monotonic()
         return float(total_cost(self.models).tokens)
 
-    def _on_training_start(self) -> None:
+    def begin(self, training: Training) -> Stop:
+        """Start to count."""
         self._begin = self._total()
-        # Learning rates fall with the share of steps taken, whose number nobody knows here.
-        # Stable-Baselines3 reckons it between a rollout and its update, where no callback is.
-        algorithm: Any = self.model
-        algorithm._update_current_progress_remaining = self._update_progress
+        return None
 
-    def _update_progress(self, steps: int, most: int) -> None:
-        share = max(self.used / self.budget.amount, steps / most)
-        self.model._current_progress_remaining = 1.0 - min(share, 1.0)
+    def step(self, training: Training, infos: Sequence[Info]) -> Stop:
+        """Stop once it is used up."""
+        return self.used >= self.budget.amount
 
-    def _on_step(self) -> bool:
-        return self.used < self.budget.amount
+    def progress(self) -> float:
+        """Return the share that is used."""
+        return self.used / self.budget.amount
 
 
 def total_cost(models: Sequence[LanguageModel]) -> Cost:

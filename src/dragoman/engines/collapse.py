@@ -12,7 +12,7 @@ collapse/invalid     share of steps whose text was no valid action, where the en
                      so (``info["invalid_text"]``)
 ===================  =============================================================================
 
-They tell of the update before the row, as the columns ``train/`` do.
+They describe the update before the row, as the columns ``train/`` do.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ import logging
 import math
 import statistics
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Discrete
-from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
+from dragoman.engines.watcher import Rollout, Stop, Training, Watcher
 from dragoman.experiment.collapse import Collapse
+from dragoman.types import Info
 
 log = logging.getLogger(__name__)
 
@@ -82,24 +83,24 @@ class GradientLengths:
             self._squares = {}
 
 
-class CollapseWatch(BaseCallback):
+class CollapseWatch(Watcher):
     """Measures the signs, warns once of each that trips, and may stop the training.
 
     For on-policy algorithms.
 
     Args:
         limits: From where on a sign trips.
-        warn: Told what happened and what helps.
+        warn: Called with what happened and what helps.
 
     Attributes:
         tripped: Signs that have tripped.
     """
 
     def __init__(self, limits: Collapse, warn: Callable[[str], None] = log.warning) -> None:
-        super().__init__()
         self.limits = limits
         self.warn = warn
         self.tripped: list[str] = []
+        self._gradients = GradientLengths([])
         self._beyond: Counter[str] = Counter()
         self._before: deque[float] = deque(maxlen=WINDOW)
         self._invalid: list[bool] = []
@@ -107,44 +108,37 @@ class CollapseWatch(BaseCallback):
         self._top: float | None = None
         self._has_explained = False
 
-    def _init_callback(self) -> None:
-        weights = [weight for weight in self.model.policy.parameters() if weight.requires_grad]
+    def begin(self, training: Training) -> Stop:
+        """Follow the gradients from here on."""
+        weights = [weight for weight in training.policy.parameters() if weight.requires_grad]
         self._gradients = GradientLengths(weights)
+        return None
 
-    def _on_step(self) -> bool:
-        for told in self.locals.get("infos", ()):
-            # What the step that ended an episode said stands beneath what the new one says.
-            info = told.get("final_info", told)
+    def step(self, training: Training, infos: Sequence[Info]) -> Stop:
+        """Note which texts were no valid actions."""
+        for info in infos:
+            # What the step that ended an episode said lies within the new one's info.
+            info = info.get("final_info", info)
             if "invalid_text" in info:
                 self._invalid.append(bool(info["invalid_text"]))
-        return not (self.limits.stop and self.tripped)
+        return None
 
-    def _on_rollout_start(self) -> None:
-        # The algorithm has just updated, and its columns wait to be written.
-        if "train/entropy_loss" in self.logger.name_to_value:
-            self._look()
-
-    def _on_training_end(self) -> None:
-        if "train/entropy_loss" in self.logger.name_to_value:
-            self._look()
-
-    def _on_rollout_end(self) -> None:
-        space = self.model.action_space
-        if not isinstance(space, Discrete):
-            return
-        buffer: Any = self.locals["rollout_buffer"]
-        actions = buffer.actions.astype(np.int64).ravel()
+    def rollout(self, training: Training, rollout: Rollout | None) -> Stop:
+        """Note what was chosen, and how much there was to choose from."""
+        if rollout is None or not isinstance(training.actions, Discrete):
+            return None
+        actions = rollout.actions.astype(np.int64).ravel()
         self._top = float(np.bincount(actions).max() / len(actions))
-        seen = buffer.observations
-        counts = np.full(1, space.n)
-        if isinstance(seen, dict) and "mask" in seen:
-            counts = np.maximum(seen["mask"].sum(axis=-1), 1)
+        counts = np.full(1, training.actions.n)
+        if isinstance(rollout.observations, dict) and "mask" in rollout.observations:
+            counts = np.maximum(rollout.observations["mask"].sum(axis=-1), 1)
         self._uniform = float(np.log(counts).mean())
+        return None
 
-    def _look(self) -> None:
-        """Record the signs of the last update, and see which of them trip."""
-        for name, value in self._signs().items():
-            self.logger.record(f"collapse/{name}", value)
+    def update(self, training: Training) -> Stop:
+        """Record the signs of the update, and see which of them trip."""
+        for name, value in self._signs(training.row).items():
+            training.record(f"collapse/{name}", value)
             limit = getattr(self.limits, name)
             if name == "gradient":
                 usual = statistics.median(self._before) if len(self._before) >= 5 else math.inf
@@ -161,18 +155,19 @@ class CollapseWatch(BaseCallback):
             if self._beyond[name] >= self.limits.patience and name not in self.tripped:
                 self.tripped.append(name)
                 self.warn(
-                    f"after {self.num_timesteps} steps, {name} has been {value:.3g}, beyond "
+                    f"after {training.steps} steps, {name} has been {value:.3g}, beyond "
                     f"{limit:.3g}, for {self.limits.patience} updates\n  Cure: {CURES[name]}"
                 )
+        return self.limits.stop and bool(self.tripped)
 
-    def _signs(self) -> dict[str, float]:
-        row = self.logger.name_to_value
+    def _signs(self, row: Mapping[str, Any]) -> dict[str, float]:
         found: dict[str, float] = {}
-        if self._uniform > 0:
+        if self._uniform > 0 and "train/entropy_loss" in row:
             found["entropy"] = -float(row["train/entropy_loss"]) / self._uniform
         if self._top is not None:
             found["top_action"] = self._top
-        found["value"] = float(row["train/explained_variance"])
+        if "train/explained_variance" in row:
+            found["value"] = float(row["train/explained_variance"])
         lengths = self._gradients.drain()
         if lengths:
             found["gradient"] = statistics.fmean(lengths)

@@ -3,15 +3,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 
-from dragoman.engines.sb3.collapse import CURES, CollapseWatch, GradientLengths
+from dragoman.engines.collapse import CURES, CollapseWatch, GradientLengths
 from dragoman.engines.train import train
+from dragoman.engines.watcher import Rollout
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.experiment.collapse import Collapse
@@ -29,35 +29,43 @@ EXPERIMENT = Experiment(
 NEVER = dict.fromkeys(CURES)
 
 
-def watch(limits: Collapse, rows: list[dict]) -> CollapseWatch:
-    """A watch that has seen these rows of the logger, one an update."""
-    said: list[str] = []
-    watching = CollapseWatch(limits, said.append)
-    watching.said = said
+class Scripted:
+    """A training of one weight that shows watchers these rows, one an update."""
 
-    recorded: dict = {}
-    logger = SimpleNamespace(record=recorded.__setitem__, name_to_value={})
-    model = SimpleNamespace(logger=logger)
-    watching.model = model
-    watching._gradients = GradientLengths([])
+    def __init__(self) -> None:
+        self.policy = torch.nn.Linear(1, 1, bias=False)
+        self.actions = gym.spaces.Discrete(2)
+        self.steps = 0
+        self.row: dict = {}
+        self.recorded: dict = {}
+        self.record = self.recorded.__setitem__
+
+
+def watch(limits: Collapse, rows: list[dict]) -> tuple[CollapseWatch, list[str], dict]:
+    """Return a watch that has seen these rows, what it said, and what it recorded."""
+    said: list[str] = []
+    watching, training = CollapseWatch(limits, said.append), Scripted()
+    watching.begin(training)
     for row in rows:
         row = dict(row)
-        watching._uniform = row.pop("uniform", 1.0)
-        watching._top = row.pop("top", None)
-        lengths = row.pop("gradients", [])
-        watching._gradients._lengths = list(lengths)
-        watching._invalid = list(row.pop("invalid", []))
-        logger.name_to_value = {"train/entropy_loss": -0.5, "train/explained_variance": 0.5, **row}
-        watching._look()
-    watching.recorded = recorded
-    return watching
+        rare = row.pop("rare", 50)  # of a hundred actions
+        for length in row.pop("gradients", []):
+            training.policy.weight.grad = None
+            (length * training.policy.weight.sum()).backward()
+        watching.step(training, [{"invalid_text": bad} for bad in row.pop("invalid", [])])
+        actions = np.arange(100).reshape(50, 2) < rare
+        watching.rollout(training, Rollout(actions, np.zeros((50, 2, 1))))
+        training.row = {"train/entropy_loss": -0.5, "train/explained_variance": 0.5, **row}
+        stop = watching.update(training)
+        assert stop == (limits.stop and bool(watching.tripped))
+    return watching, said, training.recorded
 
 
 @pytest.mark.parametrize(
     ("name", "fine", "bad"),
     [
-        ("entropy", {"train/entropy_loss": -0.02, "uniform": 1.0}, {"train/entropy_loss": -0.009}),
-        ("top_action", {"top": 0.98}, {"top": 0.995}),
+        ("entropy", {"train/entropy_loss": -0.02}, {"train/entropy_loss": -0.005}),
+        ("top_action", {"rare": 2}, {"rare": 0}),
         ("value", {"train/explained_variance": 0.1}, {"train/explained_variance": -0.6}),
         ("drift", {"train/approx_kl": 0.19}, {"train/approx_kl": 0.21}),
         ("gradient", {"gradients": [1.0, 3.0]}, {"gradients": [2.0, 99.0]}),
@@ -66,23 +74,23 @@ def watch(limits: Collapse, rows: list[dict]) -> CollapseWatch:
 )
 def test_each_sign_trips_after_its_patience_and_once(name: str, fine: dict, bad: dict) -> None:
     limits = Collapse(patience=2)
-    assert watch(limits, [fine] * 9).tripped == []
+    assert watch(limits, [fine] * 9)[0].tripped == []
     # Once is no sign, nor are two with a good one between.
-    assert watch(limits, [*[fine] * 6, bad, fine, bad]).tripped == []
-    watching = watch(limits, [*[fine] * 6, bad, bad, bad])
+    assert watch(limits, [*[fine] * 6, bad, fine, bad])[0].tripped == []
+    watching, said, recorded = watch(replace(limits, stop=True), [*[fine] * 6, bad, bad, bad])
     assert watching.tripped == [name]
-    assert len(watching.said) == 1
-    assert name in watching.said[0]
-    assert CURES[name] in watching.said[0]
-    assert f"collapse/{name}" in watching.recorded
-    assert watch(Collapse(**NEVER, patience=1), [*[fine] * 6, bad]).tripped == []
+    assert len(said) == 1
+    assert name in said[0]
+    assert CURES[name] in said[0]
+    assert f"collapse/{name}" in recorded
+    assert watch(Collapse(**NEVER, patience=1), [*[fine] * 6, bad])[0].tripped == []
 
 
 def test_a_critic_that_has_not_explained_anything_yet_has_not_collapsed() -> None:
     limits = Collapse(patience=2)
-    assert watch(limits, [{"train/explained_variance": -3.0}] * 9).tripped == []
+    assert watch(limits, [{"train/explained_variance": -3.0}] * 9)[0].tripped == []
     barely = [{"train/explained_variance": 0.1}, *[{"train/explained_variance": -0.4}] * 5]
-    assert watch(limits, barely).tripped == []
+    assert watch(limits, barely)[0].tripped == []
 
 
 def test_the_length_of_a_gradient_before_it_is_clipped() -> None:
@@ -129,7 +137,7 @@ class Stubborn(gym.Env[np.ndarray, int]):
 def test_a_training_can_be_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     limits = Collapse(**{**NEVER, "top_action": 0.9}, patience=2, stop=True)
     stubborn = Experiment(
-        env="tests.engines.sb3.test_collapse:Stubborn",
+        env="tests.engines.test_collapse:Stubborn",
         steps=20_000,
         num_envs=4,
         observe=None,

@@ -1,0 +1,109 @@
+"""What a training library must do to be an engine of Dragoman.
+
+An engine writes no rows, no checkpoints and no episodes: it tells `Watchers` what happens. It
+trains with whatever networks it likes, and gives the weights under the names of the neutral
+policies, so that a finished run is played without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from dragoman.engines.watcher import Training, Watchers
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.run import RunWriter
+
+
+class Learner(Training, Protocol):
+    """A training that an engine has prepared."""
+
+    def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
+        """Train, and tell the watchers.
+
+        Args:
+            watchers: Told of everything. Where they have stopped, training ends with that step.
+            steps: Environment steps to take, over all copies.
+            writer: Where the rows of the metrics go.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """A training library: what it can train, and how."""
+
+    @property
+    def name(self) -> str:
+        """What a run's record calls it."""
+        ...
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Names of the algorithms that it has."""
+        ...
+
+    @property
+    def autoreset(self) -> AutoresetMode:
+        """When vector environments that it trains on must reset what has ended."""
+        ...
+
+    def check(
+        self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    ) -> None:
+        """Refuse what cannot be trained. No model is loaded yet.
+
+        Args:
+            experiment: What is to be trained. The names of its algorithm's settings are those of
+                Stable-Baselines3 for every engine.
+            observations: The environment's own (unbatched) observations.
+            actions: Its (unbatched) actions.
+
+        Raises:
+            ConfigError: There is no such algorithm or setting, or it does not fit the spaces.
+        """
+        ...
+
+    def gamma(self, experiment: Experiment) -> float:
+        """Return the discount that the experiment's algorithm learns with."""
+        ...
+
+    def build(
+        self, experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+    ) -> Learner:
+        """Prepare a training.
+
+        Args:
+            experiment: What to train.
+            env: What to train on, with its roles around it.
+            seed: Seed of weights and exploration.
+            model: The language model, where the act role trains it.
+
+        Raises:
+            ConfigError: The algorithm refuses its settings.
+        """
+        ...
+
+
+def default_engine() -> Engine:
+    """Return the engine that trains unless another one is named."""
+    from dragoman.engines.sb3 import SB3
+
+    return SB3()
+
+
+def whole_steps(experiment: Experiment) -> int:
+    """Return the steps of a training: those that are wanted, as far as all copies take them.
+
+    Raises:
+        ConfigError: There are fewer than one of each copy.
+    """
+    if experiment.steps < experiment.num_envs:
+        raise ConfigError(
+            f"steps is {experiment.steps}, but {experiment.num_envs} copies of the environment "
+            f"take {experiment.num_envs} steps at once",
+            cure="raise steps, or lower num_envs",
+        )
+    return experiment.steps - experiment.steps % experiment.num_envs

@@ -1,0 +1,144 @@
+"""Settings of an algorithm of Stable-Baselines3, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pydantic
+from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.utils import LinearSchedule
+
+from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC, WholeTD3, fitted
+from dragoman.engines.sb3.vec_env import VecAdapter
+from dragoman.errors import ConfigError, did_you_mean
+from dragoman.experiment import Experiment
+
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
+    "a2c": WholeA2C,
+    "dqn": WholeDQN,
+    "ppo": WholePPO,
+    "sac": WholeSAC,
+    "td3": WholeTD3,
+}
+ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
+    "a2c": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "dqn": (gym.spaces.Discrete,),
+    "ppo": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "sac": (gym.spaces.Box,),
+    "td3": (gym.spaces.Box,),
+}
+PARTS = ("policy", "env", "seed", "_init_setup_model")
+"""Arguments of their constructors that are made from the rest of an experiment."""
+POLICY_PARTS = ("observation_space", "action_space", "lr_schedule")
+"""The same of their policies."""
+_ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+
+def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
+    """Refuse what the algorithm's constructor would refuse, without making its networks.
+
+    Raises:
+        ConfigError: There is no such setting, or it fits neither the spaces nor the steps.
+    """
+    name = experiment.algorithm.name
+    settings = settings_of(experiment)
+    check_actions(name, actions)
+    given = settings.get("policy_kwargs") or {}
+    known = inspect.signature(ALGORITHMS[name].policy_aliases["MlpPolicy"]).parameters
+    for key in given:
+        if key not in known or key in POLICY_PARTS:
+            meant = did_you_mean(key, [one for one in known if one not in POLICY_PARTS])
+            raise _refused(experiment, f"there is no policy_kwargs.{key!r}{meant}")
+    env: VectorEnv[Any, Any, Any] = VectorEnv()
+    env.num_envs = experiment.num_envs
+    env.single_observation_space = gym.spaces.Box(0, 1, (1,), np.float32)
+    env.single_action_space = actions
+    env.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    with warnings.catch_warnings():
+        # It warns again when the training is built.
+        warnings.simplefilter("ignore")
+        made(experiment, ALGORITHMS[name], "MlpPolicy", VecAdapter(env), _init_setup_model=False)
+
+
+def made(
+    experiment: Experiment,
+    kind: type[BaseAlgorithm],
+    policy: str | type[BasePolicy],
+    env: VecAdapter,
+    **more: Any,
+) -> BaseAlgorithm:
+    """Return an algorithm with the settings of an experiment, and others that replace them.
+
+    Raises:
+        ConfigError: The algorithm refuses its settings.
+    """
+    try:
+        settings = fitted(experiment, settings_of(experiment))
+        rate = settings.get("learning_rate")
+        if isinstance(rate, Mapping):
+            settings["learning_rate"] = LinearSchedule(**{"end_fraction": 1.0, **rate})
+        algorithm: BaseAlgorithm = kind(policy, env, **{"device": "cpu", **settings, **more})
+    except (TypeError, ValueError, AssertionError) as error:
+        raise _refused(experiment, str(error)) from error
+    return algorithm
+
+
+def settings_of(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings of the experiment's algorithm as its constructor declares them.
+
+    Whole numbers written as ``1e4`` become whole, and numbers in quotation marks become numbers.
+
+    Raises:
+        ConfigError: There is no such setting, or its value is of another kind.
+    """
+    name, given = experiment.algorithm.name, dict(experiment.algorithm.settings)
+    kind = ALGORITHMS[name]
+    known = inspect.signature(kind).parameters
+    for key, value in given.items():
+        if key not in known or key in PARTS:
+            settings = [one for one in known if one not in PARTS]
+            raise _refused(experiment, f"there is no {key!r}{did_you_mean(key, settings)}")
+        is_rate = key == "learning_rate" and isinstance(value, Mapping)
+        declared = dict[str, float] if is_rate else known[key].annotation
+        try:
+            given[key] = pydantic.TypeAdapter(declared, config=_ANY_CLASS).validate_python(value)
+        except pydantic.ValidationError as error:
+            message = error.errors(include_url=False)[0]["msg"]
+            raise _refused(experiment, f"{key} is {value!r}: {message}") from None
+    return given
+
+
+def gamma_of(experiment: Experiment) -> float:
+    """Return the discount that the experiment's algorithm learns with."""
+    default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
+    return float(settings_of(experiment).get("gamma", default))
+
+
+def check_actions(name: str, actions: gym.Space[Any]) -> None:
+    """Refuse actions that an algorithm cannot choose.
+
+    Raises:
+        ConfigError: The space is none of those that the algorithm of this name acts in.
+    """
+    if not isinstance(actions, ACTION_SPACES[name]):
+        able = [other for other in ALGORITHMS if isinstance(actions, ACTION_SPACES[other])]
+        raise ConfigError(
+            f"{name} cannot act in {actions}: it needs "
+            f"{' or '.join(space.__name__ for space in ACTION_SPACES[name])} actions",
+            cure=f"use {' or '.join(able)}" if able else "wrap the action space",
+        )
+
+
+def _refused(experiment: Experiment, why: str) -> ConfigError:
+    name, settings = experiment.algorithm.name, dict(experiment.algorithm.settings)
+    return ConfigError(
+        f"{name} refuses the settings {settings}: {why}",
+        cure=f"see the constructor of stable_baselines3.{name.upper()}",
+    )

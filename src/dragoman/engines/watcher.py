@@ -1,0 +1,174 @@
+"""What watches a training: the rows of the run folder, budgets, signs of collapse, progress.
+
+A watcher knows no training library. An engine tells `Watchers` what happens, and it tells each
+watcher in turn:
+
+    begin                      before the first step, after the first reset
+    step, episode              after each step of all environments, and once a finished episode
+    rollout                    when the steps for the next update are taken
+    update                     after an update of the policy
+    end                        at the end, also after Ctrl-C or an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import gymnasium as gym
+from numpy.typing import NDArray
+
+from dragoman.types import Info
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from dragoman.roles.reward.vector import RewardVector
+    from dragoman.vector import EpisodeRecorder
+
+Stop: TypeAlias = bool | None
+"""True stops the training with the next step."""
+
+
+class Training(Protocol):
+    """A training at work, as an engine shows it to watchers."""
+
+    @property
+    def policy(self) -> nn.Module:
+        """What is trained, as the engine's own module: for its weights and their gradients."""
+        ...
+
+    @property
+    def actions(self) -> gym.Space[Any]:
+        """What the policy chooses from."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Environment steps taken so far, over all copies."""
+        ...
+
+    @property
+    def row(self) -> Mapping[str, Any]:
+        """Columns of the next row of the metrics, as far as they are known."""
+        ...
+
+    def record(self, name: str, value: Any) -> None:
+        """Put a column into the next row of the metrics."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The steps that an update learns from.
+
+    Attributes:
+        actions: What was chosen, ``(T, N, ...)``.
+        observations: What it was chosen from: an array ``(T, N, ...)``, or a dictionary of them.
+    """
+
+    actions: NDArray[Any]
+    observations: Any
+
+
+class Watcher:
+    """Sees a training. Subclass it, and define what you need."""
+
+    def begin(self, training: Training) -> Stop:
+        """Called before the first step."""
+        return None
+
+    def step(self, training: Training, infos: Sequence[Info]) -> Stop:
+        """Called after each step of all environments, with the info of each."""
+        return None
+
+    def episode(self, training: Training, episode: Mapping[str, Any]) -> Stop:
+        """Called with the row of each finished episode, as ``episodes.jsonl`` has it."""
+        return None
+
+    def rollout(self, training: Training, rollout: Rollout | None) -> Stop:
+        """Called before an update; algorithms that learn from older steps have no rollout."""
+        return None
+
+    def update(self, training: Training) -> Stop:
+        """Called after an update, with its columns in the row."""
+        return None
+
+    def end(self, training: Training) -> None:
+        """Called at the end, also after Ctrl-C or an error."""
+
+    def progress(self) -> float:
+        """Return the share of the training that is over; schedules follow the largest."""
+        return 0.0
+
+
+class Watchers:
+    """Hands on what happens in a training, and the episodes that ended in it.
+
+    Args:
+        watchers: Told in this order.
+        recorder: The recorder of episodes beneath the algorithm.
+        rewards: The reward role beneath the algorithm, if any.
+
+    Attributes:
+        stopped: A watcher has asked to stop.
+    """
+
+    def __init__(
+        self,
+        watchers: Sequence[Watcher],
+        recorder: EpisodeRecorder,
+        rewards: RewardVector | None = None,
+    ) -> None:
+        self.stopped = False
+        self._watchers = watchers
+        self._recorder = recorder
+        self._rewards = rewards
+
+    def begin(self, training: Training) -> None:
+        """Say that the first step comes next."""
+        self._tell("begin", training)
+
+    def step(self, training: Training, infos: Sequence[Info]) -> bool:
+        """Say that all environments have taken a step, and return whether to go on."""
+        finished = list(self._recorder.drain())
+        # Both count the same episodes, in the same order.
+        terms = [{}] * len(finished) if self._rewards is None else list(self._rewards.drain())
+        for episode, own in zip(finished, terms, strict=True):
+            row = {
+                "step": training.steps,
+                "env": episode.env,
+                "return": episode.episode_return,
+                "length": episode.length,
+                "terminated": episode.terminated,
+                "truncated": episode.truncated,
+                **{f"reward/{name}": value for name, value in own.items()},
+            }
+            self._tell("episode", training, row)
+        self._tell("step", training, infos)
+        return not self.stopped
+
+    def rollout(self, training: Training, rollout: Rollout | None) -> None:
+        """Say that an update comes next."""
+        self._tell("rollout", training, rollout)
+
+    def update(self, training: Training) -> None:
+        """Say that the policy was updated."""
+        self._tell("update", training)
+
+    def end(self, training: Training) -> None:
+        """Say that it is over: to each watcher, whatever another one raises."""
+        with ExitStack() as stack:
+            for watcher in reversed(self._watchers):
+                stack.callback(watcher.end, training)
+
+    def progress(self) -> float:
+        """Return the largest share of the training that a watcher says is over."""
+        return max((watcher.progress() for watcher in self._watchers), default=0.0)
+
+    def _tell(self, event: str, *what: Any) -> None:
+        for watcher in self._watchers:
+            if getattr(watcher, event)(*what):
+                self.stopped = True

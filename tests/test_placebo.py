@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.comparison.measure import Arm, Candidate, Reference
+from dragoman.comparison.scores import Scores
 from dragoman.comparison.verdict import judge
 
 SEEDS = tuple(range(10))
@@ -63,17 +63,16 @@ def success(seed: int, potential: NDArray[np.float64] | None) -> float:
     return reached / EPISODES
 
 
-def arm(name: str, level: float | None) -> Arm:
+def arm(name: str, level: float | None) -> Scores:
     potential = None if level is None else np.full(64, level)
-    return Arm(name, SEEDS, np.array([success(seed, potential) for seed in SEEDS]))
+    return Scores(name, SEEDS, np.array([success(seed, potential) for seed in SEEDS]))
 
 
 def test_a_constant_potential_helps_against_nothing_and_is_not_called_help() -> None:
     nothing, judge_arm, constant = arm("no model", None), arm("judge", 0.7), arm("constant", 0.5)
-    reference = Reference(random=RANDOM_SUCCESS, best=1.0)
-    (trapped,) = judge([Candidate(judge_arm)], nothing, reference)
+    (trapped,) = judge([(judge_arm, nothing)], random=RANDOM_SUCCESS, best=1.0)
     assert trapped.outcome == "helped"  # the trap is real: nothing known, much gained
     assert trapped.comparisons[0].difference.low > 0.1
-    (verdict,) = judge([Candidate(judge_arm, (constant,))], nothing, reference)
+    (verdict,) = judge([(judge_arm, nothing, constant)], random=RANDOM_SUCCESS, best=1.0)
     assert verdict.outcome == "no evidence"
     assert "'constant'" in verdict.reason

@@ -17,7 +17,6 @@ from safetensors.numpy import load_file
 from dragoman.agents import export as exporting
 from dragoman.agents.agent import Agent
 from dragoman.agents.export import export
-from dragoman.agents.folders import whole_folder
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Experiment, Model
@@ -145,14 +144,6 @@ def test_nothing_is_overwritten_or_left_half_written(
     with pytest.raises(OSError, match="full"):
         export(run, tmp_path / "out")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["run", "taken"]
-
-
-def test_a_name_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with pytest.raises(RunError, match="is not empty"), whole_folder(out):  # noqa: PT012
-        out.mkdir()
-        (out / "other").write_text("")
-    assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
 def test_adapters_on_random_weights_need_the_merged_model(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dragoman.comparison.comparison import Comparison, ComparisonFolder, keep
+from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.folder import ComparisonFolder, keep
 from dragoman.comparison.jobs import Job
 from dragoman.comparison.workers import Report
 from dragoman.run import RunWriter

@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
-from dragoman.comparison.comparison import Arm, BestKnown, Comparison, keep
+from dragoman.comparison.comparison import Comparison, Reference
 from dragoman.comparison.file import read_comparison
-from dragoman.errors import ConfigError, RunError
-from tests.comparison.making import make_comparison, write_comparison, write_file
+from dragoman.errors import ConfigError
+from tests.comparison.making import make_comparison, write_file
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COMPARISONS = sorted(
     file for name in ("comparisons", "acting") for file in ROOT.glob(f"recipes/{name}/*.yaml")
 )
@@ -141,79 +139,10 @@ def test_yaml_in_and_out(tmp_path: Path) -> None:
     assert list(written["arms"]["half"]) == ["kind", "role", "about", "prior", "overrides"]
 
 
-def test_a_folder_tells_scores_costs_and_curves(tmp_path: Path) -> None:
-    scores = {"model": [0.5, 1.0], "no-model": [0.25]}
-    write_comparison(tmp_path / "out", make_comparison(tmp_path), scores)
-    folder = Comparison.open(tmp_path / "out")
-    assert folder.scores("model") == {0: 0.5, 1: 1.0}
-    assert folder.scores("model", sampled=True) == {0: 0.375, 1: 0.75}
-    assert folder.scores("random-weights") == {}
-    assert list(folder.runs("no-model")) == [0]
-    assert folder.random_score() == 0.1
-    costs = folder.costs("model", 1)
-    assert (costs["tokens"], costs["seconds"], costs["steps"]) == (0, 2, 64)
-    steps, returns = folder.curve("model", 1)
-    np.testing.assert_allclose(steps, [16, 32, 48])
-    np.testing.assert_allclose(returns, [0.25, 0.625, 1.0])
-
-
-def test_statuses_are_told_apart(tmp_path: Path) -> None:
-    comparison = make_comparison(tmp_path)
-    folder = write_comparison(tmp_path / "out", comparison, {"model": [1.0, 1.0]})
-
-    def status() -> str:
-        return folder.status("model", 0)
-
-    run = folder.run_folder("model", 0)
-    assert status() == "finished"
-    (run / "evaluation.json").unlink()
-    assert status() == "unevaluated"
-    (run / "status.json").write_text('{"status": "interrupted", "steps": 3}')
-    assert status() == "interrupted"
-    (run / "config.yaml").unlink()
-    assert status() == "interrupted"
-    (run / "error.txt").write_text("no")
-    assert status() == "failed"
-    assert folder.status("no-model", 0) == "missing"
-    assert list(folder.runs("model")) == [1]
-
-
-def test_a_comparison_grows_but_does_not_change(tmp_path: Path) -> None:
-    comparison = make_comparison(tmp_path)
-    keep(tmp_path / "out", comparison)
-    more = replace(comparison, seeds=(1, 2), threshold=0.5)
-    more = replace(more, arms={**more.arms, "deep": Arm(overrides={"observe.layer": 2})})
-    grown = keep(tmp_path / "out", more).comparison
-    assert grown.seeds == (0, 1, 2)
-    assert grown.threshold == 0.5
-    assert "deep" in grown.arms
-
-
-def test_a_changed_comparison_is_refused_by_its_differences(tmp_path: Path) -> None:
-    comparison = make_comparison(tmp_path, more=ARMS)
-    keep(tmp_path / "out", comparison)
-    changed = make_comparison(tmp_path, more=ARMS.replace("layer: 1", "layer: 2"))
-    changed = replace(changed, base={**changed.base, "steps": 65})
-    with pytest.raises(ConfigError, match="holds another comparison") as error:
-        keep(tmp_path / "out", changed)
-    assert "base.steps was 64 and is 65" in error.value.problem
-    assert "arms.half.overrides.observe.layer was 1 and is 2" in error.value.problem
-    assert "--out" in error.value.cure
-    fewer = replace(comparison, arms={k: v for k, v in comparison.arms.items() if k != "half"})
-    with pytest.raises(ConfigError, match=r"arms.half.kind was 'arm' and is 'nothing'"):
-        keep(tmp_path / "out", fewer)
-    assert Comparison.open(tmp_path / "out").comparison == comparison
-
-
-def test_a_folder_without_a_comparison_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="is no folder of a comparison"):
-        Comparison.open(tmp_path)
-
-
 def test_reading_a_comparison_loads_no_torch() -> None:
     code = (
         "import sys, dragoman.comparison.comparison, dragoman.comparison.file\n"
-        "import dragoman.comparison.folders, dragoman.comparison.runner\n"
+        "import dragoman.comparison.listing, dragoman.comparison.runner\n"
         "assert not {'torch', 'transformers', 'stable_baselines3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -227,25 +156,16 @@ def test_every_comparison_that_comes_with_it_can_be_read(file: Path) -> None:
 
 
 def test_the_best_known_return_is_looked_up_in_the_catalogue(tmp_path: Path) -> None:
-    def reference(text: str) -> BestKnown:
+    def reference(text: str) -> Reference:
         file = tmp_path / "small.yaml"
         file.write_text(text)
         return read_comparison(file).reference
 
     tidy = "base: {env: dragoman/TidyHouse-v0}\nevaluation: {env_settings: {split: test}}\n"
-    assert reference(tidy) == BestKnown(1.0, "oracle, 100 episodes")
+    assert reference(tidy) == Reference(1.0, "oracle, 100 episodes")
     assert reference("base: {env: CartPole-v1}\n").best_known == 500.0
     # Another time limit or other settings are another task.
-    assert reference("base: {env: CartPole-v1, max_episode_steps: 9}\n") == BestKnown()
-    assert reference(tidy.replace("split: test", "num_objects: 1")) == BestKnown()
+    assert reference("base: {env: CartPole-v1, max_episode_steps: 9}\n") == Reference()
+    assert reference(tidy.replace("split: test", "num_objects: 1")) == Reference()
     given = "reference: {best_known: 7, source: me}\n"
-    assert reference(tidy + given) == BestKnown(7, "me")
-
-
-def test_a_comparison_with_nan_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    more = "arms: {model: {algorithm.settings.target_kl: .nan}}\n"
-    comparison = make_comparison(tmp_path, more=more)
-    keep(tmp_path / "out", comparison)
-    keep(tmp_path / "out", comparison)
-    with pytest.raises(ConfigError, match=r"target_kl was nan and is inf"):
-        keep(tmp_path / "out", make_comparison(tmp_path, more=more.replace(".nan", ".inf")))
+    assert reference(tidy + given) == Reference(7, "me")

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from dragoman.comparison.results import write_results
-from tests.comparison.making import make_comparison, write_comparison
+from dragoman.comparison.folder import ComparisonFolder
+from dragoman.comparison.results import read_results, results_of, write_results
+from dragoman.errors import RunError
+from tests.comparison.making import make_comparison, write_comparison, write_run
 
 SEEDS = 10
 NOISE = np.linspace(0.0, 0.09, SEEDS)
@@ -71,3 +75,74 @@ def test_a_control_that_never_finished_is_named(tmp_path: Path) -> None:
     assert verdict["outcome"] == "no evidence"
     assert "learned-embedding" in verdict["reason"]
     assert found["arms"]["learned-embedding"]["mean"] is None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ComparisonFolder:
+    comparison = make_comparison(tmp_path, more="controls: false\n")
+    return write_comparison(tmp_path / "out", comparison, {"model": [0.5, 1.0], "no-model": [0.0]})
+
+
+def change(folder: ComparisonFolder, **values: object) -> None:
+    """Write other values into ``results.json``, so that it shows whether it is read."""
+    file = folder.path / "results.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def test_results_are_read_as_they_stand(folder: ComparisonFolder) -> None:
+    assert read_results(folder) == results_of(folder)
+    change(folder, random=0.75)
+    assert read_results(folder)["random"] == 0.75
+    # Runs that were deleted keep their place.
+    shutil.rmtree(folder.run_folder("model", 1))
+    assert read_results(folder)["arms"]["model"]["scores"] == {"0": 0.5, "1": 1.0}
+
+
+def test_results_are_computed_again_where_a_run_is_newer(folder: ComparisonFolder) -> None:
+    write_results(folder)
+    change(folder, random=0.75)
+    write_run(folder, "no-model", 1, 0.25)
+    assert read_results(folder) == results_of(folder)
+    assert read_results(folder)["arms"]["no-model"]["scores"] == {"0": 0.0, "1": 0.25}
+    change(folder, random=0.75)
+    file = folder.run_folder("model", 0) / "evaluation.json"
+    file.write_text(file.read_text().replace("0.5", "0.625"))
+    assert read_results(folder)["arms"]["model"]["scores"]["0"] == 0.625
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 2}'])
+def test_results_that_are_damaged_or_older_are_computed_again(
+    content: str, folder: ComparisonFolder
+) -> None:
+    (folder.path / "results.json").write_text(content)
+    assert read_results(folder) == results_of(folder)
+    assert json.loads((folder.path / "results.json").read_text()) == results_of(folder)
+
+
+def test_results_of_a_newer_version_are_refused(folder: ComparisonFolder) -> None:
+    write_results(folder)
+    change(folder, format=99)
+    with pytest.raises(RunError, match=r"format 99, .* reads up to 2") as error:
+        read_results(folder)
+    assert "remove the file" in error.value.cure
+
+
+def test_results_of_a_folder_that_cannot_be_written(
+    folder: ComparisonFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(file: Path, data: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # Root may write everywhere, so the refusal is made here.
+    monkeypatch.setattr("dragoman.comparison.results.write_json", refuse)
+    assert read_results(folder) == results_of(folder)
+    assert "Permission denied" in caplog.text
+
+
+def test_one_seed_has_no_interval(tmp_path: Path) -> None:
+    comparison = make_comparison(tmp_path, more="controls: false\n", seeds=1)
+    folder = write_comparison(tmp_path / "out", comparison, {"model": [0.5]})
+    arm = results_of(folder)["arms"]["model"]
+    assert (arm["mean"]["estimate"], arm["mean"]["low"]) == (0.5, None)
+    assert set(arm["curve"]["low"]) == {None}
+    assert (arm["worst"], arm["best"], arm["sampled_mean"]) == (0.5, 0.5, 0.375)

@@ -10,8 +10,9 @@ import torch
 from filelock import FileLock
 
 from dragoman.comparison import runner as comparing
-from dragoman.comparison.comparison import Comparison, ComparisonFolder
+from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.folder import ComparisonFolder
 from dragoman.comparison.runner import Event, compare
 from dragoman.comparison.workers import Workers
 from dragoman.errors import ConfigError, RunError

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dragoman.comparison.comparison import ComparisonFolder, keep
-from dragoman.comparison.results import results_of, write_results
+from dragoman.comparison.folder import ComparisonFolder, keep
+from dragoman.comparison.results import results_of
 from dragoman.comparison.speed import WINDOW, reached_at
 from dragoman.run import Run, RunWriter
 from tests.comparison.making import make_comparison
@@ -58,7 +58,7 @@ def test_what_is_saved_is_paired_by_seed_and_counts_the_censored(folder: Compari
         write_run(folder, "random-weights", seed, [0.0] * 100)
     arms = results_of(folder)["arms"]
     speed = arms["model"]["speed"]
-    assert speed["steps"] == {0: 550.0, 1: 650.0, 2: 750.0}
+    assert speed["steps"] == {"0": 550.0, "1": 650.0, "2": 750.0}
     assert (speed["reached"], speed["median"], speed["restricted_mean"]) == (3, 650.0, 650.0)
     baseline, control = speed["saved"]
     assert (baseline["against"], control["against"]) == ("no-model", "random-weights")
@@ -67,10 +67,8 @@ def test_what_is_saved_is_paired_by_seed_and_counts_the_censored(folder: Compari
     assert control["difference"]["estimate"] == 1000.0 - 650.0
     assert baseline["p_value"] == 1 / 8
     never = arms["random-weights"]["speed"]
-    assert (never["reached"], never["median"]) == (0, np.inf)
+    assert (never["reached"], never["median"]) == (0, None)
     assert never["saved"] == []
-    written = write_results(folder)
-    assert written["arms"]["random-weights"]["speed"]["median"] is None
 
 
 def test_runs_of_unequal_budgets_are_compared_as_far_as_all_went(folder: ComparisonFolder) -> None:
@@ -78,7 +76,7 @@ def test_runs_of_unequal_budgets_are_compared_as_far_as_all_went(folder: Compari
     write_run(folder, "no-model", 0, solved_after(70, episodes=80))
     write_run(folder, "random-weights", 0, [0.0] * 60)
     speed = results_of(folder)["arms"]["model"]["speed"]
-    assert speed["steps"] == {0: 650.0}
+    assert speed["steps"] == {"0": 650.0}
     # Nothing is known of random weights beyond step 600, where neither of the others was there.
     assert [one["difference"]["estimate"] for one in speed["saved"]] == [0.0, 0.0]
 

@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dragoman.comparison.measure import Arm, Candidate, Reference
+from dragoman.comparison.scores import Scores
 from dragoman.comparison.verdict import judge
 from dragoman.errors import ConfigError
 from dragoman.stats.power import detectable_effect
 
-CHANCE = Reference(random=0.2, best=1.0)
+CHANCE = {"random": 0.2, "best": 1.0}
 
 
-def arm(name, scores, *, first=0) -> Arm:
-    return Arm(name, tuple(range(first, first + len(scores))), np.asarray(scores, float))
+def arm(name, scores, *, first=0) -> Scores:
+    return Scores(name, tuple(range(first, first + len(scores))), np.asarray(scores, float))
 
 
 def noise(seed, size=10, spread=0.05):
     return np.random.default_rng(seed).normal(0, spread, size)
 
 
-def only(candidate, no_model, reference=CHANCE, **options):
-    (verdict,) = judge([candidate], no_model, reference, resamples=2000, **options)
+def only(arm, no_model, *controls, **options):
+    (verdict,) = judge([(arm, no_model, *controls)], **{**CHANCE, "resamples": 2000, **options})
     return verdict
 
 
@@ -37,7 +37,7 @@ GOOD = arm("judge", 0.7 + noise(3))
 
 
 def test_better_than_all_and_above_chance_helped() -> None:
-    verdict = only(Candidate(GOOD, (CONSTANT, RANDOM)), NONE)
+    verdict = only(GOOD, NONE, CONSTANT, RANDOM)
     assert verdict.outcome == "helped"
     assert [one.against for one in verdict.comparisons] == [
         "no model",
@@ -56,14 +56,14 @@ def test_better_than_all_and_above_chance_helped() -> None:
     assert verdict.reason.endswith("above the random policy's 0.2.")
     assert verdict.share_of_best == pytest.approx((verdict.mean.estimate - 0.2) / 0.8)
     difference = verdict.comparisons[1].difference
-    assert difference.estimate == pytest.approx((GOOD.scores - CONSTANT.scores).mean())
+    assert difference.estimate == pytest.approx((GOOD.values - CONSTANT.values).mean())
     assert difference.low < 0.25 < difference.high
     assert verdict.comparisons[1].improvement.estimate == 1.0
 
 
 def test_a_placebo_that_helps_as_much_is_no_evidence() -> None:
     placebo = arm("constant", 0.7 + noise(7))
-    verdict = only(Candidate(GOOD, (RANDOM, placebo)), NONE)
+    verdict = only(GOOD, NONE, RANDOM, placebo)
     assert verdict.outcome == "no evidence"
     assert verdict.reason.startswith("not better than 'constant': the difference is ")
     p_values = {one.against: one.adjusted for one in verdict.comparisons}
@@ -72,25 +72,25 @@ def test_a_placebo_that_helps_as_much_is_no_evidence() -> None:
 
 def test_worse_than_no_model_hurt() -> None:
     bad = arm("judge", 0.3 + noise(3))
-    verdict = only(Candidate(bad, (CONSTANT, RANDOM)), NONE)
+    verdict = only(bad, NONE, CONSTANT, RANDOM)
     assert verdict.outcome == "hurt"
     assert verdict.p_hurt <= 0.05
     assert verdict.reason.startswith("worse than 'no model' by -0.1")
 
 
 def test_worse_than_a_control_alone_is_not_hurt() -> None:
-    verdict = only(Candidate(arm("judge", NONE.scores[:, 0]), (GOOD_AS_CONTROL,)), NONE)
+    verdict = only(arm("judge", NONE.values[:, 0]), NONE, GOOD_AS_CONTROL)
     assert verdict.outcome == "no evidence"
 
 
-GOOD_AS_CONTROL = arm("counts", GOOD.scores[:, 0])
+GOOD_AS_CONTROL = arm("counts", GOOD.values[:, 0])
 
 
 @pytest.mark.parametrize("above", [-0.01, 0.0, 2.0])
 def test_not_above_chance_never_helped(above) -> None:
     # The whole interval must lie above, not only the mean.
-    chance = GOOD.scores.mean() + above
-    verdict = only(Candidate(GOOD, (CONSTANT,)), NONE, Reference(random=chance))
+    chance = GOOD.values.mean() + above
+    verdict = only(GOOD, NONE, CONSTANT, random=chance, best=None)
     assert verdict.outcome == "no evidence"
     assert verdict.p_helped <= 0.05
     assert verdict.reason.startswith("not above chance: better than every comparison")
@@ -98,8 +98,9 @@ def test_not_above_chance_never_helped(above) -> None:
 
 
 def test_too_few_seeds_say_how_many_would_do() -> None:
-    few = [Arm(one.name, one.seeds[:5], one.scores[:5]) for one in (GOOD, CONSTANT, RANDOM, NONE)]
-    verdict = only(Candidate(few[0], tuple(few[1:3])), few[3])
+    arms = (GOOD, NONE, CONSTANT, RANDOM)
+    few = [Scores(one.name, one.seeds[:5], one.values[:5]) for one in arms]
+    verdict = only(*few)
     assert verdict.outcome == "no evidence"
     assert verdict.power.fewest_seeds == 6
     assert verdict.power.detectable_effect == np.inf
@@ -108,11 +109,11 @@ def test_too_few_seeds_say_how_many_would_do() -> None:
         "above 0.05, so at least 6 are needed, and the gain observed would take 6."
     )
     # Without controls five would do.
-    assert only(Candidate(few[0]), few[3]).outcome == "helped"
+    assert only(*few[:2]).outcome == "helped"
 
 
 def test_one_seed_is_no_evidence_and_no_crash() -> None:
-    verdict = only(Candidate(arm("judge", [0.7]), (arm("constant", [0.4]),)), arm("no model", [0]))
+    verdict = only(arm("judge", [0.7]), arm("no model", [0]), arm("constant", [0.4]))
     assert verdict.outcome == "no evidence"
     assert verdict.comparisons[0].deviation is None
     assert verdict.power.needed_seeds is None
@@ -122,10 +123,10 @@ def test_one_seed_is_no_evidence_and_no_crash() -> None:
 
 def test_no_evidence_says_what_the_seeds_could_have_shown() -> None:
     weak = arm("judge", 0.48 + noise(3))
-    verdict = only(Candidate(weak, (CONSTANT, RANDOM)), NONE)
+    verdict = only(weak, NONE, CONSTANT, RANDOM)
     assert verdict.outcome == "no evidence"
     effect = detectable_effect(10, comparisons=3)
-    deviations = [(weak.scores - one.scores).std(ddof=1) for one in (NONE, CONSTANT, RANDOM)]
+    deviations = [(weak.values - one.values).std(ddof=1) for one in (NONE, CONSTANT, RANDOM)]
     assert verdict.power.detectable_effect == effect
     assert verdict.power.detectable_gain == pytest.approx(effect * max(deviations))
     weakest = min(one.effect for one in verdict.comparisons)
@@ -137,8 +138,8 @@ def test_no_evidence_says_what_the_seeds_could_have_shown() -> None:
 
 
 def test_no_gain_needs_no_number_of_seeds() -> None:
-    same = arm("judge", NONE.scores[:, 0])
-    verdict = only(Candidate(same, (CONSTANT,)), NONE)
+    same = arm("judge", NONE.values[:, 0])
+    verdict = only(same, NONE, CONSTANT)
     assert verdict.power.needed_seeds is None
     assert verdict.reason.endswith("no number would show a gain, for none was observed.")
     # Equal to the bit: no difference, no width, no NaN.
@@ -148,38 +149,37 @@ def test_no_gain_needs_no_number_of_seeds() -> None:
 
 
 def test_a_gain_that_is_always_the_same_is_detectable_at_once() -> None:
-    shifted = arm("judge", NONE.scores[:, 0] + 0.25)
-    verdict = only(Candidate(shifted, (arm("constant", NONE.scores[:, 0] + 0.125),)), NONE)
+    shifted = arm("judge", NONE.values[:, 0] + 0.25)
+    verdict = only(shifted, NONE, arm("constant", NONE.values[:, 0] + 0.125))
     assert verdict.outcome == "helped"
     assert verdict.power.needed_seeds == verdict.power.fewest_seeds == 6
 
 
 def test_only_the_seeds_that_all_share_count_and_it_says_so() -> None:
-    late = arm("judge", np.append(GOOD.scores[1:, 0], 0.7), first=1)
-    verdict = only(Candidate(late, (CONSTANT,)), NONE)
+    late = arm("judge", np.append(GOOD.values[1:, 0], 0.7), first=1)
+    verdict = only(late, NONE, CONSTANT)
     assert verdict.seeds == tuple(range(1, 10))
     assert verdict.left_out == (0, 10)
     assert verdict.reason.endswith("(on the 9 of 11 seeds that all compared arms share).")
-    assert verdict.mean.estimate == pytest.approx(GOOD.scores[1:].mean())
+    assert verdict.mean.estimate == pytest.approx(GOOD.values[1:].mean())
 
 
 def test_seeds_pair_runs_whatever_their_order() -> None:
     order = np.random.default_rng(5).permutation(10)
-    shuffled = Arm("constant", tuple(order), CONSTANT.scores[order])
-    ordered = only(Candidate(GOOD, (CONSTANT,)), NONE)
-    assert only(Candidate(GOOD, (shuffled,)), NONE) == ordered
+    shuffled = Scores("constant", tuple(order), CONSTANT.values[order])
+    ordered = only(GOOD, NONE, CONSTANT)
+    assert only(GOOD, NONE, shuffled) == ordered
 
 
 def test_several_arms_share_the_level() -> None:
-    good = Candidate(GOOD, (CONSTANT, RANDOM))
-    others = [Candidate(arm(f"arm {i}", 0.4 + noise(10 + i)), (CONSTANT,)) for i in range(3)]
-    alone = only(good, NONE)
-    among = judge([*others, good], NONE, CHANCE, resamples=2000)[-1]
+    good = (GOOD, NONE, CONSTANT, RANDOM)
+    others = [(arm(f"arm {i}", 0.4 + noise(10 + i)), NONE, CONSTANT) for i in range(17)]
+    alone = only(*good)
+    among = judge([*others[:3], good], **CHANCE, resamples=2000)[-1]
     assert among.p_helped == 4 * alone.p_helped
     assert among.comparisons == alone.comparisons
     assert among.power.detectable_effect > alone.power.detectable_effect
-    seventeen = [Candidate(arm(f"arm {i}", 0.4 + noise(10 + i)), (CONSTANT,)) for i in range(17)]
-    verdict = judge([*seventeen, good], NONE, CHANCE, resamples=200)[-1]
+    verdict = judge([*others, good], **CHANCE, resamples=200)[-1]
     assert verdict.p_helped == pytest.approx(18 * 3 * 2.0**-10)
     assert verdict.power.fewest_seeds == 11
     assert verdict.outcome == "no evidence"
@@ -187,11 +187,9 @@ def test_several_arms_share_the_level() -> None:
 
 def test_tasks_are_units_too() -> None:
     def on_two(one, name):
-        return Arm(name, one.seeds[:4], one.scores[:8].reshape(4, 2))
+        return Scores(name, one.seeds[:4], one.values[:8].reshape(4, 2))
 
-    verdict = only(
-        Candidate(on_two(GOOD, "judge"), (on_two(CONSTANT, "constant"),)), on_two(NONE, "no model")
-    )
+    verdict = only(on_two(GOOD, "judge"), on_two(NONE, "no model"), on_two(CONSTANT, "constant"))
     assert verdict.outcome == "helped"
     assert verdict.comparisons[0].p_value == 2.0**-8
     assert verdict.power.fewest_seeds == 3
@@ -202,8 +200,8 @@ def test_tasks_are_units_too() -> None:
 def test_the_unit_of_the_score_changes_no_verdict(seed, gain, shift, scale) -> None:
     def verdict(shift, scale):
         arms = [arm(str(i), shift + scale * noise((seed, i), 8)) for i in range(3)]
-        raised = arm("judge", arms[0].scores[:, 0] + scale * (gain + noise(seed, 8)))
-        return only(Candidate(raised, tuple(arms[1:])), arms[0], Reference(shift - 9 * scale))
+        raised = arm("judge", arms[0].values[:, 0] + scale * (gain + noise(seed, 8)))
+        return only(raised, *arms, random=shift - 9 * scale, best=None)
 
     here, there = verdict(0.0, 1.0), verdict(shift, scale)
     assert (here.outcome, here.p_helped) == (there.outcome, there.p_helped)
@@ -231,9 +229,8 @@ def count_helped(kind, seeds, gain, placebos, repetitions=200) -> int:
         rows = planted(kind, random, seeds, [gain, 0.0, *placebos])
         controls = tuple(arm(f"control {i}", row) for i, row in enumerate(rows[2:]))
         (verdict,) = judge(
-            [Candidate(arm("judge", rows[0]), controls)],
-            arm("no model", rows[1]),
-            Reference(random=-20.0),
+            [(arm("judge", rows[0]), arm("no model", rows[1]), *controls)],
+            random=-20.0,
             resamples=100,
         )
         count += verdict.outcome == "helped"
@@ -287,30 +284,28 @@ def test_scores_without_a_number_name_arm_and_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidate", "problem"),
+    ("family", "problem"),
     [
-        (Candidate(arm("judge", [0.5] * 3, first=99)), "no seed is shared by all of 'judge'"),
-        (Candidate(arm("no model", [0.5] * 3)), "a name comes twice"),
-        (Candidate(GOOD, (CONSTANT, CONSTANT)), "a name comes twice"),
-        (Candidate(Arm("judge", (0,), np.zeros((1, 2)))), "numbers of tasks differ"),
+        ((arm("judge", [0.5] * 3, first=99), NONE), "no seed is shared by all of 'judge'"),
+        ((arm("no model", [0.5] * 3), NONE), "a name comes twice"),
+        ((GOOD, NONE, CONSTANT, CONSTANT), "a name comes twice"),
+        ((Scores("judge", (0,), np.zeros((1, 2))), NONE), "numbers of tasks differ"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(candidate, problem) -> None:
+def test_what_cannot_be_compared_is_refused(family, problem) -> None:
     with pytest.raises(ConfigError, match=problem):
-        judge([candidate], NONE, CHANCE)
+        judge([family], random=0.2)
 
 
 def test_other_mistakes_are_refused() -> None:
     with pytest.raises(ConfigError, match="no arm to judge"):
-        judge([], NONE, CHANCE)
+        judge([], random=0.2)
     with pytest.raises(ConfigError, match="alpha 5"):
-        judge([Candidate(GOOD)], NONE, CHANCE, alpha=5)
+        judge([(GOOD, NONE)], random=0.2, alpha=5)
     with pytest.raises(ConfigError, match="a seed twice"):
-        Arm("judge", (1, 1), np.zeros(2))
+        Scores("judge", (1, 1), np.zeros(2))
     with pytest.raises(ConfigError, match="2 seeds and scores of shape"):
-        Arm("judge", (1, 2), np.zeros(3))
-    with pytest.raises(ConfigError, match="holds NaN"):
-        Reference(random=np.nan)
+        Scores("judge", (1, 2), np.zeros(3))
 
 
 def test_it_needs_neither_torch_nor_gymnasium() -> None:

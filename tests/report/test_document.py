@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from dragoman.comparison.comparison import Comparison
+from dragoman.comparison.results import results_of
 from dragoman.errors import RunError
 from dragoman.report.document import headline, write_report
-from dragoman.report.reader import Results
 from tests.comparisons import ARMS, FINALS, write_comparison
 
 
@@ -29,6 +31,11 @@ def rows(html: str, heading: str) -> list[list[str]]:
     found = re.findall(r"<tr>(.*?)</tr>", section.group(0), re.S)
     strip = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in found]
     return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in strip]
+
+
+def outcomes(folder: Path) -> dict[str, str]:
+    arms = results_of(Comparison.open(folder))["arms"]
+    return {name: arm["verdict"]["outcome"] for name, arm in arms.items() if arm["verdict"]}
 
 
 def test_everything_lies_beside_the_page(page: Path) -> None:
@@ -69,8 +76,7 @@ def test_figures_take_their_colours_from_the_page(page: Path) -> None:
 
 def test_verdicts_stand_first_with_their_reasons(page: Path, comparison: Path) -> None:
     html = page.read_text()
-    verdicts = [arm.verdict for arm in Results(comparison).arms]
-    assert [one["outcome"] for one in verdicts if one] == ["helped", "hurt"]
+    assert list(outcomes(comparison).values()) == ["helped", "hurt"]
     assert html.index("The language model helped in smollm2") < html.index("Learning curves")
     assert "Better than &#39;no-model&#39; and than each of its 2 controls" in html
     markdown = page.with_suffix(".md").read_text()
@@ -158,9 +164,7 @@ def test_an_unfinished_comparison_has_no_verdict_yet(tmp_path: Path) -> None:
 
 def test_few_seeds_are_no_evidence(tmp_path: Path) -> None:
     folder = write_comparison(tmp_path / "comparison", seeds=range(2))
-    assert {arm.verdict["outcome"] for arm in Results(folder).arms if arm.verdict} == {
-        "no evidence"
-    }
+    assert set(outcomes(folder).values()) == {"no evidence"}
     assert "Too few seeds" in write_report(folder).html.read_text()
 
 
@@ -202,12 +206,12 @@ def test_differing_versions_are_told(tmp_path: Path) -> None:
 
 
 def test_a_band_holds_its_curve_and_begins_low(comparison: Path) -> None:
-    band = Results(comparison).arms[0].band()
-    assert band is not None
-    assert (band.low <= band.center).all()
-    assert (band.center <= band.high).all()
-    assert (band.low < band.high).any()
-    assert band.center[0] < 0.2 < 0.7 < band.center[-1]
+    curve = results_of(Comparison.open(comparison))["arms"]["smollm2"]["curve"]
+    low, center, high = (np.array(curve[key]) for key in ("low", "center", "high"))
+    assert (low <= center).all()
+    assert (center <= high).all()
+    assert (low < high).any()
+    assert center[0] < 0.2 < 0.7 < center[-1]
 
 
 def test_the_same_folder_gives_the_same_report(comparison: Path, tmp_path: Path) -> None:
@@ -216,6 +220,21 @@ def test_the_same_folder_gives_the_same_report(comparison: Path, tmp_path: Path)
     assert first.html.read_text() == second.html.read_text()
     with Image.open(first.curves) as one, Image.open(io.BytesIO(second.curves.read_bytes())) as two:
         assert one.tobytes() == two.tobytes()
+
+
+def test_the_report_says_what_results_say_and_computes_nothing(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=range(2), arms=["smollm2", "no-model"])
+    write_report(folder)
+    file = folder / "results.json"
+    results = json.loads(file.read_text())
+    results["arms"]["smollm2"]["interquartile_mean"] = {
+        "estimate": -1234.5, "low": -2345.6, "high": 0.5, "level": 0.95,
+    }  # fmt: skip
+    results["arms"]["smollm2"]["verdict"]["reason"] = "so it was written."
+    file.write_text(json.dumps(results))
+    html = write_report(folder).html.read_text()
+    assert "\u22121,234 [\u22122,346, 0.5]" in html
+    assert "So it was written." in html
 
 
 def test_no_comparison_is_an_error(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from dragoman.experiment import Experiment
 from dragoman.report.live import SILENT_SECONDS, learning_curve, view
+from dragoman.roles.act.settings import Act
 from dragoman.run import Run, RunWriter
 
 EXPERIMENT = Experiment(env="CartPole-v1", steps=1000)
@@ -26,6 +28,17 @@ def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
     assert "0 of 1,000 steps (0%)" in text
     assert "no episode has ended yet" in text
     assert learning_curve(Run(tmp_path / "run")) is None
+
+
+def test_the_model_is_named_whichever_role_uses_it(tmp_path: Path) -> None:
+    roles = {
+        "act": replace(EXPERIMENT, observe=None, act=Act(policy="score")),
+        "no": replace(EXPERIMENT, observe=None),
+    }
+    for name, experiment in roles.items():
+        RunWriter(tmp_path / name, experiment, seed=0, compute={})
+    assert "smollm2-135m · seed 0" in shown(Run(tmp_path / "act"))
+    assert "no model · seed 0" in shown(Run(tmp_path / "no"))
 
 
 def test_a_running_run_shows_steps_returns_and_cost(tmp_path: Path) -> None:

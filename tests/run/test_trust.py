@@ -14,9 +14,9 @@ from dragoman.agents.distill.distill import distill
 from dragoman.agents.export import export
 from dragoman.agents.record import record
 from dragoman.cli import app
-from dragoman.comparison.comparison import Comparison, Evaluated
-from dragoman.comparison.folders import find_rows
+from dragoman.comparison.comparison import Comparison, EvaluationSettings
 from dragoman.comparison.jobs import TrainJob
+from dragoman.comparison.listing import find_rows
 from dragoman.comparison.results import write_results
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
@@ -237,7 +237,7 @@ def test_a_comparison_evaluates_no_foreign_run(
     elsewhere(tmp_path, monkeypatch)
     # The user's own file names an environment that is harmless; the folder's config does not.
     mine = run.experiment.replaced({"env": "CartPole-v1"}).to_dict()
-    job = TrainJob("model", 0, run.path, mine, Evaluated(episodes=1), None, threads=1)
+    job = TrainJob("model", 0, run.path, mine, EvaluationSettings(episodes=1), None, threads=1)
     with pytest.raises(ConfigError, match="no note"):
         job.run(lambda steps: None)
     assert not (run.path / "evaluation.json").exists()

@@ -3,14 +3,8 @@ import pytest
 from scipy import stats
 
 from dragoman.errors import ConfigError
-from dragoman.stats.multiplicity import holm
-from dragoman.stats.paired import sign_flip_p_value
-from dragoman.stats.power import (
-    chance_to_detect,
-    detectable_effect,
-    fewest_units,
-    units_needed,
-)
+from dragoman.stats.paired import holm, sign_flip_p_value
+from dragoman.stats.power import detectable_effect, fewest_units, units_needed
 
 REPETITIONS = 1000
 ERROR = 4 * np.sqrt(0.8 * 0.2 / REPETITIONS)
@@ -95,7 +89,6 @@ def test_below_the_floor_nothing_is_detectable(comparisons, arms, fewest) -> Non
     family = {"comparisons": comparisons, "arms": arms}
     assert fewest_units(**family) == fewest
     assert detectable_effect(fewest - 1, **family) == np.inf
-    assert chance_to_detect(100.0, fewest - 1, **family) == 0
     assert passes(normal, fewest - 1, comparisons, arms, 100.0) == 0
     assert detectable_effect(fewest, **family) < 3
     assert passes(normal, fewest, comparisons, arms, 100.0) == 1
@@ -121,9 +114,7 @@ def test_more_of_anything_does_what_it_should() -> None:
     assert effects == sorted(effects, reverse=True)
     assert detectable_effect(10, comparisons=3) > detectable_effect(10, comparisons=2)
     assert detectable_effect(10, arms=2) > detectable_effect(10)
-    assert detectable_effect(10, power=0.9) > detectable_effect(10)
     assert detectable_effect(10, alpha=0.01) > detectable_effect(10)
-    assert chance_to_detect(detectable_effect(10), 10) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_what_is_no_question_is_refused() -> None:
@@ -131,7 +122,5 @@ def test_what_is_no_question_is_refused() -> None:
         fewest_units(comparisons=0)
     with pytest.raises(ConfigError, match="alpha 5"):
         detectable_effect(10, alpha=5)
-    with pytest.raises(ConfigError, match="power 80"):
-        detectable_effect(10, power=80)
     with pytest.raises(ConfigError, match="2000 tests share the level"):
         fewest_units(arms=2000)

@@ -16,13 +16,13 @@ import numpy as np
 from safetensors.numpy import save
 
 from dragoman.agents.agent import Agent
-from dragoman.agents.folders import whole_folder
 from dragoman.engines.assembly import reader_of
 from dragoman.errors import ConfigError
+from dragoman.files import refuse_taken, whole_folder, write_bytes, write_json
 from dragoman.models.adapters import known_as, save_adapter, save_merged, save_model
 from dragoman.models.catalog import converted_folder
 from dragoman.models.tuned import TunedModel
-from dragoman.run import Run, Tensors, refuse_taken, write_bytes, write_json
+from dragoman.run import Run, Tensors
 from dragoman.types import LanguageModel, Tokenizer
 
 POLICY = ("policy.policy.", "policy.")

@@ -23,6 +23,7 @@ from dragoman.cli.trust import TrustCode
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
 from dragoman.experiment.budget import Measure
+from dragoman.stats.bootstrap import Interval, number
 
 
 class FailOn(StrEnum):
@@ -138,18 +139,13 @@ def _outcome(arm: dict[str, Any]) -> str:
 
 
 def _interval(values: dict[str, Any] | None) -> str:
-    if values is None:
-        return "no run finished"
-    low, high = values["low"], values["high"]
-    # A single seed says nothing about the spread, so its interval has no ends.
-    ends = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
-    return f"{values['estimate']:.3g}{ends}"
+    return "no run finished" if values is None else str(Interval.from_json(values))
 
 
 def _print(results: dict[str, Any]) -> None:
     random, best = results["random"], results["reference"]["best_known"]
-    lines = "random policy " + ("not played" if random is None else f"{random:.3g}")
-    lines += "" if best is None else f", best known {best:.3g}"
+    lines = "random policy " + ("not played" if random is None else number(random))
+    lines += "" if best is None else f", best known {number(best)}"
     table = Table(
         title=f"{results['name']}: evaluated return, {lines}",
         title_justify="left",

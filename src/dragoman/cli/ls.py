@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dragoman.comparison.folders import COLUMNS, find_rows
+from dragoman.comparison.listing import COLUMNS, find_rows
 from dragoman.report.live import printable
 from dragoman.tasks.catalog import TASKS, scores_of
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dragoman.cli.curve import print_curve
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
+from dragoman.report.live import learning_curve
 from dragoman.yaml12 import load
 
 
@@ -33,7 +33,8 @@ def train(
     except KeyboardInterrupt:
         typer.echo("stopped; what was learnt so far is saved", err=True)
         raise typer.Exit(130) from None
-    print_curve(run)
+    # Colours are left out where the output is no terminal.
+    typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")
 
 

@@ -9,7 +9,13 @@ from typing import Any, ClassVar
 
 import pydantic
 
-from dragoman.comparison.comparison import Arm, BestKnown, Comparison, Evaluated, validated
+from dragoman.comparison.comparison import (
+    Arm,
+    Comparison,
+    EvaluationSettings,
+    Reference,
+    validated,
+)
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, with_overrides
 from dragoman.experiment.budget import Measure
@@ -48,10 +54,10 @@ class ComparisonFile:
     seeds: int | tuple[int, ...] = SEEDS
     controls: bool | tuple[str, ...] = True
     baseline: str | None = None
-    evaluation: Evaluated = Evaluated()
+    evaluation: EvaluationSettings = EvaluationSettings()
     budget: Measure = "steps"
     threshold: float | None = None
-    reference: BestKnown = BestKnown()
+    reference: Reference = Reference()
 
 
 def read_comparison(
@@ -95,14 +101,14 @@ def read_comparison(
     )
 
 
-def _reference(read: ComparisonFile, experiment: Experiment) -> BestKnown:
+def _reference(read: ComparisonFile, experiment: Experiment) -> Reference:
     """Return the file's best known return, or that of the catalogue where the file says none."""
     settings = {**experiment.env_settings, **read.evaluation.env_settings}
     if read.reference.best_known is None and experiment.max_episode_steps is None:
         for task in TASKS:
             if (task.id, task.settings) == (experiment.env, settings):
                 _, score = scores_of(task)
-                return BestKnown(score.mean, f"{task.reference}, {score.episodes} episodes")
+                return Reference(score.mean, f"{task.reference}, {score.episodes} episodes")
     return read.reference
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dragoman.comparison.comparison import Evaluated
+from dragoman.comparison.comparison import EvaluationSettings
 from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import Budget
-from dragoman.run import Run, write_json
+from dragoman.files import write_json
+from dragoman.run import Run
 from dragoman.types import Info
 
 EVALUATION_SEED = 0
@@ -59,7 +60,7 @@ class TrainJob:
     seed: int
     folder: Path
     experiment: Mapping[str, Any]
-    evaluation: Evaluated
+    evaluation: EvaluationSettings
     budget: Budget | None
     threads: int
     trust_code: bool = False
@@ -127,7 +128,7 @@ class RandomJob:
 
     folder: Path
     experiment: Mapping[str, Any]
-    evaluation: Evaluated
+    evaluation: EvaluationSettings
 
     def run(self, tell: Tell) -> None:
         """Play, and write the returns."""

@@ -1,107 +1,311 @@
-"""From run folders to ``results.json``: scores, costs and one verdict an arm.
+"""From run folders to ``results.json``: all numbers and sentences of a comparison's report.
 
-For each arm: ``kind`` and ``role``; by seed ``status``, ``scores`` (mean greedy return),
-``sampled_scores`` and ``costs``; ``mean`` and ``interquartile_mean`` with their intervals; with a
-threshold ``speed``, see `dragoman.comparison.speed`; and for those that are judged ``verdict``,
-whose ``outcome`` and ``reason`` are always there, with all the numbers of
-`dragoman.comparison.verdict.Verdict` where there was something to judge. What is infinite is null.
+``format`` is the version of this list. Of the comparison: ``name``, ``env``, ``algorithm``,
+``steps``, ``budget``, ``seeds``, ``episodes`` evaluated a run, ``random`` (mean return of the
+random policy), ``reference``, ``threshold``, ``window`` (see `dragoman.comparison.speed`) and
+``versions`` of software and machine. ``sources`` has a digest of the files behind the results.
+
+For each arm ``kind``, ``role``, ``about``, ``prior``, ``differences`` (key: value, the base's
+value) and ``problems`` (seed, what is missing); by seed ``status``, ``scores`` (mean greedy return)
+and ``sampled_scores``, ``costs``; ``mean`` and ``interquartile_mean`` with their intervals,
+``sampled_mean``, ``worst``, ``best``, ``mean_costs``; the learning ``curve`` over seeds; with a
+threshold ``speed``; and for those that are judged ``verdict``, whose ``outcome`` and ``reason`` are
+always there, with all the numbers of `dragoman.comparison.verdict.Verdict` where there was
+something to judge. What is infinite or unknown is null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from dragoman.comparison.comparison import ComparisonFolder
-from dragoman.comparison.measure import Arm, Candidate, Reference
-from dragoman.comparison.opponents import rivals_of
-from dragoman.comparison.speed import speeds_of
+from dragoman.comparison.comparison import Arm, Comparison
+from dragoman.comparison.folder import COSTS, FILE_NAME, ComparisonFolder
+from dragoman.comparison.scores import Scores
+from dragoman.comparison.speed import WINDOW, speeds_of
 from dragoman.comparison.verdict import judge
+from dragoman.errors import RunError
+from dragoman.experiment import Experiment
+from dragoman.files import read_json, write_json
 from dragoman.maths.seeds import derive_seed
-from dragoman.run import write_json
+from dragoman.run import Run
 from dragoman.stats.aggregates import interquartile_mean, mean
 from dragoman.stats.bootstrap import bootstrap_interval
+
+log = logging.getLogger(__name__)
+
+FORMAT = 2
+"""Raise it with any change of what ``results.json`` says; 1 had no number."""
+
+POINTS = 30
+"""Points of a learning curve."""
+
+CURVE_RESAMPLES = 2000
+
+MASKS = {
+    "obeyed": "which actions are admissible",
+    "ignored": "not which actions are admissible: its algorithm cannot keep to them, as the random "
+    "policy does",
+}
+"""What an ``env.json`` says under ``masks``, in words."""
+
+
+def read_results(folder: ComparisonFolder) -> dict[str, Any]:
+    """Return what ``results.json`` says, made again where a run has changed since.
+
+    A run folder that is gone changes nothing: its results stay.
+
+    Raises:
+        RunError: A newer Dragoman has written it.
+    """
+    file = folder.path / "results.json"
+    try:
+        results = read_json(file, cure="")
+    except RunError:
+        results = {}  # missing or damaged
+    version = results.get("format", 1)
+    if isinstance(version, int) and version > FORMAT:
+        raise RunError(
+            f"{file} has format {version}, and this version of Dragoman reads up to {FORMAT}",
+            cure="update Dragoman, or remove the file to compute the results again",
+        )
+    if version == FORMAT and _sources(folder).items() <= results.get("sources", {}).items():
+        return results
+    try:
+        return write_results(folder)
+    except OSError as error:
+        log.warning("results are not kept: %s", error)
+        return results_of(folder)
 
 
 def write_results(folder: ComparisonFolder) -> dict[str, Any]:
     """Judge what has finished, write ``results.json`` and return what it holds."""
-    results = _plain(results_of(folder))
+    results = results_of(folder)
     write_json(folder.path / "results.json", results)
-    assert isinstance(results, dict)
     return results
 
 
 def results_of(folder: ComparisonFolder) -> dict[str, Any]:
-    """Return scores, costs and verdicts of what has finished."""
+    """Compute what ``results.json`` holds from what has finished."""
     comparison = folder.comparison
-    verdicts = _verdicts(folder)
-    speeds = speeds_of(folder)
-    return {
+    base = Experiment.from_dict(comparison.base)
+    sources = _sources(folder)  # before anything is read, so that a later change shows
+    runs = {name: folder.runs(name) for name in comparison.arms}
+    scores = {name: folder.scores(name) for name in comparison.arms}
+    speeds = speeds_of(comparison, runs)
+    verdicts = _verdicts(comparison, scores, folder.random_score())
+    results = {
+        "format": FORMAT,
         "name": comparison.name,
+        "env": base.env,
+        "algorithm": base.algorithm.name,
+        "steps": base.steps,
         "budget": comparison.budget,
-        "seeds": list(comparison.seeds),
+        "seeds": comparison.seeds,
+        "episodes": comparison.evaluation.episodes,
         "random": folder.random_score(),
         "reference": asdict(comparison.reference),
         "threshold": comparison.threshold,
+        "window": WINDOW,
         "arms": {
             name: {
-                "kind": arm.kind,
-                "role": arm.role,
+                **_description(comparison, name, base.to_dict(), runs[name]),
+                "problems": list(_problems(folder, name, runs[name])),
                 "status": {seed: folder.status(name, seed) for seed in comparison.seeds},
-                "scores": folder.scores(name),
-                "sampled_scores": folder.scores(name, sampled=True),
-                "costs": {seed: folder.costs(name, seed) for seed in folder.runs(name)},
-                **_intervals(name, list(folder.scores(name).values())),
+                **_scores(name, scores[name], folder.scores(name, sampled=True)),
+                **_costs({seed: folder.costs(name, seed) for seed in runs[name]}),
+                "curve": _curve(name, runs[name].values()),
                 "speed": speeds.get(name),
                 "verdict": verdicts.get(name),
             }
-            for name, arm in comparison.arms.items()
+            for name in comparison.arms
         },
+        "versions": _versions(run for of_arm in runs.values() for run in of_arm.values()),
+        "sources": sources,
+    }
+    plain: dict[str, Any] = _plain(results)
+    return plain
+
+
+def _sources(folder: ComparisonFolder) -> dict[str, int]:
+    """Return a digest of the small files that change whenever the results may."""
+    sources = {
+        name: zlib.crc32((folder.path / name).read_bytes())
+        for name in (FILE_NAME, "random.json")
+        if (folder.path / name).is_file()
+    }
+    for arm in folder.arms():
+        for seed in folder.comparison.seeds:
+            run = folder.run_folder(arm, seed)
+            names = ("status.json", "evaluation.json", "error.txt")
+            files = [run / name for name in names if (run / name).is_file()]
+            if files:
+                content = b"".join(file.read_bytes() for file in files)
+                sources[f"{arm}/{seed}"] = zlib.crc32(content)
+    return sources
+
+
+def _description(
+    comparison: Comparison, name: str, base: Mapping[str, Any], runs: Mapping[int, Run]
+) -> dict[str, Any]:
+    """Return what an arm is, and how its runs differ from the base."""
+    arm: Arm = comparison.arms[name]
+    masks = {run.environment.get("masks") for run in runs.values()}
+    prior = (arm.prior, *(words for key, words in MASKS.items() if key in masks))
+    differences: dict[str, Any] = {}
+    # From the runs rather than from the plan, where there are any.
+    for experiment in [run.experiment for run in runs.values()] or [comparison.experiment(name)]:
+        differences |= _differences(experiment.to_dict(), base)
+    return {
+        "kind": arm.kind,
+        "role": arm.role,
+        "about": arm.about,
+        "prior": "; ".join(filter(None, prior)),
+        "differences": differences,
     }
 
 
-def _verdicts(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
-    comparison = folder.comparison
-    scores = {name: folder.scores(name) for name in comparison.arms}
-    judged: list[Candidate] = []
+def _differences(
+    data: Mapping[str, Any], base: Mapping[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
+    """Return value and base value by dotted key, wherever nested data differs from a base."""
+    differences: dict[str, tuple[Any, Any]] = {}
+    for key in dict.fromkeys((*base, *data)):
+        value, usual = data.get(key), base.get(key)
+        if isinstance(value, Mapping) and isinstance(usual, Mapping):
+            differences |= _differences(value, usual, f"{prefix}{key}.")
+        elif value != usual:
+            differences[f"{prefix}{key}"] = (value, usual)
+    return differences
+
+
+def _problems(
+    folder: ComparisonFolder, name: str, runs: Mapping[int, Run]
+) -> Iterator[tuple[int, str]]:
+    """Yield each seed that has no score or only part of one, and why."""
+    for seed in folder.comparison.seeds:
+        status = folder.status(name, seed)
+        if status == "failed":
+            file = folder.run_folder(name, seed) / "error.txt"
+            text = file.read_text(encoding="utf-8", errors="replace").strip()
+            yield seed, f"failed: {text.rpartition(chr(10))[2] or 'it left no message'}"
+        elif status != "finished":
+            yield seed, status
+    for seed, run in runs.items():
+        if not run.episodes():
+            yield seed, "no episode of the training has ended, so it has no learning curve"
+        evaluation = folder.evaluation(name, seed)
+        if evaluation.get("stopped"):
+            yield (
+                seed,
+                f"{evaluation['stopped']} of {evaluation['episodes']} evaluated episodes had not "
+                f"ended after {max(evaluation['lengths']):,} steps and were stopped there",
+            )
+
+
+def _verdicts(
+    comparison: Comparison, scores: Mapping[str, Mapping[int, float]], random: float | None
+) -> dict[str, dict[str, Any]]:
     verdicts: dict[str, dict[str, Any]] = {}
-    random = folder.random_score()
-    for name, arm in comparison.arms.items():
-        if arm.kind != "arm":
+    families = []
+    for name in (name for name, arm in comparison.arms.items() if arm.kind == "arm"):
+        names = [name, *comparison.opponents(name)]
+        shared = set.intersection(*(set(scores[one]) for one in names))
+        if random is not None and shared:
+            families.append([Scores.by_seed(one, scores[one]) for one in names])
             continue
-        needed = [name, *rivals_of(folder, name)]
-        lacking = [one for one in needed if not set(scores[one]) & set(scores[name])]
-        shared = set.intersection(*(set(scores[one]) for one in needed))
-        if random is None or not shared:
-            what = f"{lacking} and {name!r}" if lacking else f"all of {needed}"
-            why = f"no seed of {what} has finished" if not shared else "no random policy was played"
-            verdicts[name] = {"outcome": "no evidence", "reason": f"{why}."}
-            continue
-        controls = tuple(_scored(one, scores[one]) for one in needed[2:])
-        judged.append(Candidate(_scored(name, scores[name]), controls))
-    if judged and random is not None:
-        baseline = _scored(comparison.baseline, scores[comparison.baseline])
-        reference = Reference(random, comparison.reference.best_known)
-        verdicts |= {one.arm: asdict(one) for one in judge(judged, baseline, reference)}
+        why = "no random policy was played"
+        if not shared:
+            lacking = [one for one in names if not set(scores[one]) & set(scores[name])]
+            what = f"{lacking} and {name!r}" if lacking else f"all of {names}"
+            why = f"no seed of {what} has finished"
+        verdicts[name] = {"outcome": "no evidence", "reason": f"{why}."}
+    if families and random is not None:
+        judged = judge(families, random=random, best=comparison.reference.best_known)
+        verdicts |= {verdict.arm: asdict(verdict) for verdict in judged}
     return verdicts
 
 
-def _scored(name: str, scores: Mapping[int, float]) -> Arm:
-    return Arm(name, tuple(scores), np.array(list(scores.values()), dtype=np.float64))
-
-
-def _intervals(name: str, scores: list[float]) -> dict[str, Any]:
-    if not scores:
-        return {"mean": None, "interquartile_mean": None}
-    found = {}
+def _scores(name: str, scores: Mapping[int, float], sampled: Mapping[int, float]) -> dict[str, Any]:
+    values = list(scores.values())
+    intervals: dict[str, Any] = {}
     for statistic in (mean, interquartile_mean):
         generator = np.random.default_rng(derive_seed("results", name, statistic.__name__))
-        interval = bootstrap_interval(scores, statistic=statistic, generator=generator)
-        found[statistic.__name__] = asdict(interval)
-    return found
+        intervals[statistic.__name__] = (
+            asdict(bootstrap_interval(values, statistic=statistic, generator=generator))
+            if values
+            else None
+        )
+    return {
+        "scores": scores,
+        "sampled_scores": sampled,
+        **intervals,
+        "sampled_mean": float(np.mean(list(sampled.values()))) if sampled else None,
+        "worst": min(values, default=None),
+        "best": max(values, default=None),
+    }
+
+
+def _costs(costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    """Return costs by seed and their means; nothing where no model was asked."""
+    columns = ("steps", *COSTS)
+    means: dict[str, float | None] = dict.fromkeys(columns)
+    if costs:
+        means |= {key: float(np.mean([one[key] for one in costs.values()])) for key in columns}
+        if not means["texts"]:
+            means |= {key: None for key in columns if key not in ("steps", "seconds")}
+    return {"costs": costs, "mean_costs": means}
+
+
+def _curve(name: str, runs: Iterable[Run]) -> dict[str, list[float]] | None:
+    """Return the interquartile mean of the training's returns over seeds, with its interval."""
+    curves = [curve for run in runs if len((curve := run.curve(POINTS))[0])]
+    if not curves:
+        return None
+    # Where only some runs have come, a mean over fewer would jump.
+    start, end = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
+    grid = np.linspace(start, end, POINTS)
+    table = np.array([np.interp(grid, steps, returns) for steps, returns in curves])  # (R, POINTS)
+    intervals = [
+        bootstrap_interval(
+            column,
+            statistic=interquartile_mean,
+            # The same draws at every step, so that a band is as smooth as its curve.
+            generator=np.random.default_rng(derive_seed("band", name)),
+            method="percentile",
+            resamples=CURVE_RESAMPLES,
+        )
+        for column in table.T
+    ]
+    return {
+        "steps": grid.tolist(),
+        "center": [one.estimate for one in intervals],
+        "low": [one.low for one in intervals],
+        "high": [one.high for one in intervals],
+    }
+
+
+def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:
+    """Return the distinct values of each version and machine fact, over all runs."""
+    versions: dict[str, dict[str, None]] = {}
+    for run in runs:
+        environment = run.environment
+        facts = {
+            key: str(environment[key])
+            for key in ("python", "platform", "processor", "device", "dtype", "threads")
+            if environment.get(key) is not None
+        }
+        git = environment.get("git")
+        if git is not None:
+            facts["git"] = git["commit"][:12] + (" with local changes" if git["dirty"] else "")
+        for key, value in {**facts, **environment["versions"]}.items():
+            versions.setdefault(key, {})[str(value)] = None
+    return {key: list(values) for key, values in versions.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -12,14 +12,16 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from dragoman.comparison.comparison import FILE_NAME, Comparison, ComparisonFolder, Precision, keep
+from dragoman.comparison.comparison import Comparison, Precision
+from dragoman.comparison.folder import FILE_NAME, ComparisonFolder, keep
 from dragoman.comparison.jobs import Job, RandomJob, TrainJob
 from dragoman.comparison.results import write_results
 from dragoman.comparison.workers import Report, Workers
 from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.experiment.budget import Budget
-from dragoman.run import Run, write_text
+from dragoman.files import write_text
+from dragoman.run import Run
 
 __all__ = ["Event", "compare", "settled"]
 
@@ -246,7 +248,6 @@ class _Runner:
 
     def _fail(self, arm: str, seed: int, error: str) -> None:
         path = self.folder.run_folder(arm, seed) if arm else self.folder.path
-        path.mkdir(parents=True, exist_ok=True)
         write_text(path / "error.txt", error)
         self.on_event(Event(arm, seed, "failed", text=_summary(error)))
 

@@ -10,18 +10,16 @@ what was seen (the restricted mean, Royston and Parmar 2013).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from dragoman.comparison.comparison import ComparisonFolder
-from dragoman.comparison.measure import Arm, Candidate, Measured
-from dragoman.comparison.opponents import rivals_of
+from dragoman.comparison.comparison import Comparison
+from dragoman.comparison.scores import Scores, arm_statistics
 from dragoman.run import Run
-from dragoman.stats.bootstrap import RESAMPLES
-from dragoman.stats.survival import Times, kaplan_meier
+from dragoman.stats.survival import median_time
 
 WINDOW = 50
 """Training episodes whose mean return is looked at."""
@@ -39,71 +37,66 @@ def reached_at(run: Run, threshold: float) -> float | None:
     return float(episodes[there[0] + WINDOW - 1]["step"]) if len(there) else None
 
 
-def speeds_of(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
+def speeds_of(
+    comparison: Comparison, runs: Mapping[str, Mapping[int, Run]]
+) -> dict[str, dict[str, Any]]:
     """Return of each arm with finished runs how long they took; empty without a threshold.
+
+    Args:
+        comparison: What is compared.
+        runs: The finished runs of each arm by seed.
 
     Returns:
         By arm ``steps`` by seed, nothing where the threshold was not reached; ``reached``, the
         number of seeds that did; ``median``, by Kaplan and Meier, infinite where fewer than half
         did; ``restricted_mean``; and ``saved``, for an arm that is judged, its comparisons with the
         baseline and its controls: paired differences of steps, above zero where it took fewer, as
-        `dragoman.comparison.measure.Comparison`.
+        `dragoman.comparison.scores.PairedComparison`.
     """
-    threshold = folder.comparison.threshold
+    threshold = comparison.threshold
     if threshold is None:
         return {}
-    runs = {name: folder.runs(name) for name in folder.comparison.arms}
     steps = {
-        name: {seed: reached_at(run, threshold) for seed, run in own.items()}
-        for name, own in runs.items()
-        if own
+        name: {seed: reached_at(run, threshold) for seed, run in of_arm.items()}
+        for name, of_arm in runs.items()
     }
     ends = {
-        name: {seed: float(run.steps) for seed, run in own.items()} for name, own in runs.items()
+        name: {seed: float(run.steps) for seed, run in of_arm.items()}
+        for name, of_arm in runs.items()
     }
-    return {
-        name: {
-            **_summary(own, ends[name]),
-            "saved": _saved([name, *rivals_of(folder, name)], steps, ends)
-            if folder.comparison.arms[name].kind == "arm"
-            else [],
+    speeds = {}
+    for name in (name for name in runs if runs[name]):
+        values = [ends[name][seed] if at is None else at for seed, at in steps[name].items()]
+        is_reached = [at is not None for at in steps[name].values()]
+        is_judged = comparison.arms[name].kind == "arm"
+        speeds[name] = {
+            "steps": steps[name],
+            "reached": sum(is_reached),
+            "median": median_time(values, is_reached),
+            "restricted_mean": float(np.mean(values)),
+            "saved": _saved([name, *comparison.opponents(name)], steps, ends) if is_judged else [],
         }
-        for name, own in steps.items()
-    }
-
-
-def _summary(steps: Mapping[int, float | None], ends: Mapping[int, float]) -> dict[str, Any]:
-    is_reached = [at is not None for at in steps.values()]
-    values = np.array([ends[seed] if at is None else at for seed, at in steps.items()])
-    return {
-        "steps": dict(steps),
-        "reached": sum(is_reached),
-        "median": kaplan_meier(Times(values, np.array(is_reached))).median,
-        "restricted_mean": float(values.mean()),
-    }
+    return speeds
 
 
 def _saved(
-    names: Sequence[str],
+    names: list[str],
     steps: Mapping[str, Mapping[int, float | None]],
     ends: Mapping[str, Mapping[int, float]],
 ) -> list[dict[str, Any]]:
     """Compare the first arm with the others, on the seeds that all share."""
-    seeds = sorted(set.intersection(*(set(steps.get(name, ())) for name in names)))
+    seeds = sorted(set.intersection(*(set(steps[name]) for name in names)))
     if not seeds:
         return []
     # As far as all of a seed's runs went: under a budget of seconds or tokens they differ.
-    horizons = [min(ends[name][seed] for name in names) for seed in seeds]
+    horizons = {seed: min(ends[name][seed] for name in names) for seed in seeds}
 
-    def arm(name: str) -> Arm:
-        times = [steps[name][seed] for seed in seeds]
-        restricted = [
-            end if at is None else min(at, end) for at, end in zip(times, horizons, strict=True)
-        ]
-        # Scores are better the higher they are, steps the fewer.
-        return Arm(name, tuple(seeds), -np.array(restricted))
+    def restricted(name: str, seed: int) -> float:
+        at = steps[name][seed]
+        return horizons[seed] if at is None else min(at, horizons[seed])
 
-    own, baseline, *controls = map(arm, names)
-    candidate = Candidate(own, tuple(controls))
-    measured = Measured.measure(candidate, baseline, alpha=0.05, seed=0, resamples=RESAMPLES)
-    return [asdict(one) for one in measured.comparisons]
+    # Scores are better the higher they are, steps the fewer.
+    family = [
+        Scores.by_seed(name, {seed: -restricted(name, seed) for seed in seeds}) for name in names
+    ]
+    return [asdict(one) for one in arm_statistics(family).comparisons]

@@ -8,7 +8,7 @@ Which tests form a family is a choice, made here so. Within an arm, Holm runs ov
 with no model and with every control. For "all of them are significant" alone, an intersection-union
 test, no correction would be needed; but the report also prints each comparison ("better than
 noise"), and those claims hold together only after Holm. It costs little: the weakest comparison,
-which decides, is asked for ``alpha`` itself, and the stronger ones must reach ``alpha/k``.
+which decides, must reach ``alpha`` itself, and the stronger ones ``alpha/k``.
 Over several arms, each with the largest of its adjusted p-values, Holm runs again, so that the
 chance that any arm is wrongly said to have helped is at most ``alpha``. "Hurt" is a family of
 its own, one test an arm, so that an arm without effect is called one or the other in at most
@@ -21,43 +21,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from dragoman.comparison import reasons
-from dragoman.comparison.measure import Arm, Candidate, Comparison, Measured, Power, Reference
+from dragoman.comparison.scores import (
+    ArmStatistics,
+    Family,
+    PairedComparison,
+    Power,
+    arm_statistics,
+)
 from dragoman.errors import ConfigError
-from dragoman.stats.bootstrap import RESAMPLES, Interval
-from dragoman.stats.multiplicity import holm
+from dragoman.stats.bootstrap import RESAMPLES
+from dragoman.stats.paired import holm, smallest_p_value
 from dragoman.stats.power import fewest_units
 
 Outcome: TypeAlias = Literal["helped", "hurt", "no evidence"]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is to be said of an arm.
+class Verdict(ArmStatistics):
+    """An arm's statistics and what follows from them.
 
     Attributes:
-        arm: Its name.
         outcome: ``"helped"``, ``"hurt"`` or ``"no evidence"``.
         reason: One sentence with the rule that decided, and its numbers.
-        seeds: Seeds that the arm, the one without a model and all its controls have.
-        left_out: Seeds that only some of them have.
-        mean: The arm's mean score.
-        interquartile_mean: The arm's interquartile mean.
-        comparisons: With no model first, then with every control.
         p_helped: Largest adjusted p-value of its comparisons, after Holm over the arms.
         p_hurt: Of being no worse than without a model, after Holm over the arms.
         share_of_best: How far from random to the best known score the mean has gone, if known.
         power: What the seeds could show.
     """
 
-    arm: str
     outcome: Outcome
     reason: str
-    seeds: tuple[int, ...]
-    left_out: tuple[int, ...]
-    mean: Interval
-    interquartile_mean: Interval
-    comparisons: tuple[Comparison, ...]
     p_helped: float
     p_hurt: float
     share_of_best: float | None
@@ -65,84 +58,143 @@ class Verdict:
 
 
 def judge(
-    candidates: Sequence[Candidate],
-    no_model: Arm,
-    reference: Reference,
+    families: Sequence[Family],
     *,
+    random: float,
+    best: float | None = None,
     alpha: float = 0.05,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> list[Verdict]:
-    """Return one verdict a candidate, by the rules at the top of this module.
+    """Return one verdict a family, by the rules at the top of this module.
 
-    Each arm is judged on the seeds that it shares with ``no_model`` and all its controls. The
-    rules are tried in this order: hurt; too few seeds for any p-value to pass; helped; significant
-    but not above the random line; no evidence. An arm is above the random line if the whole
-    ``1 - alpha`` bootstrap interval of its mean is.
+    Each arm is judged on the seeds that it shares with all its opponents. The rules are tried in
+    this order: hurt; too few seeds for any p-value to pass; helped; significant but not above the
+    random line; no evidence. An arm is above the random line if the whole ``1 - alpha`` bootstrap
+    interval of its mean is.
 
     Args:
-        candidates: Arms to judge together; their number is part of the correction.
-        no_model: The same training without a language model.
-        reference: Random and best known score.
+        families: Arms to judge together, each followed by its opponents, of which the arm without
+            a model is the first; the number of families is part of the correction.
+        random: Mean score of a uniformly random policy, over the same tasks.
+        best: Best known or optimal score, only reported.
         alpha: Accepted chance that any arm is wrongly said to have helped.
-        seed: Of everything drawn. Another arm beside it changes only an arm's Holm factor.
+        seed: Of everything drawn. Another judged arm changes only an arm's Holm factor.
         resamples: Tables drawn for each interval.
 
     Raises:
         ConfigError: Arms share a name or no seed, differ in tasks, or ``alpha`` is no chance.
     """
-    _check_names(candidates, no_model)
-    fewest_units(arms=len(candidates), alpha=alpha)  # refuses an alpha that is no chance
+    _check_names(families)
+    fewest_units(arms=len(families), alpha=alpha)  # refuses an alpha that is no chance
     entries = [
-        Measured.measure(candidate, no_model, alpha, seed, resamples) for candidate in candidates
+        arm_statistics(family, alpha=alpha, seed=seed, resamples=resamples) for family in families
     ]
     p_helped = holm([max(one.adjusted for one in entry.comparisons) for entry in entries])
     p_hurt = holm([entry.p_worse for entry in entries])
     return [
-        _decide(entry, len(entries), float(helped), float(hurt), reference, alpha)
+        _decide(entry, len(entries), float(helped), float(hurt), random, best, alpha)
         for entry, helped, hurt in zip(entries, p_helped, p_hurt, strict=True)
     ]
 
 
 def _decide(
-    entry: Measured, arms: int, p_helped: float, p_hurt: float, reference: Reference, alpha: float
+    entry: ArmStatistics,
+    arms: int,
+    p_helped: float,
+    p_hurt: float,
+    random: float,
+    best: float | None,
+    alpha: float,
 ) -> Verdict:
     """Return the verdict by the first rule that applies."""
-    power = entry.power(arms, alpha)
-    is_above_random = entry.mean.low > reference.random
+    power = entry.power_among(arms, alpha)
+    level = f"after Holm (limit {alpha:g})"
     outcome: Outcome = "no evidence"
     if p_hurt <= alpha:
-        outcome, why = "hurt", reasons.hurt(entry, p_hurt, alpha)
+        outcome, first = "hurt", entry.comparisons[0]
+        why = f"worse than {first.against!r} by {first.difference}, p = {p_hurt:.2g} {level}"
     elif len(entry.seeds) < power.fewest_seeds:
-        why = reasons.too_few(entry, power, arms, alpha)
-    elif p_helped <= alpha and is_above_random:
-        outcome, why = "helped", reasons.helped(entry, p_helped, reference, alpha)
+        why = _too_few(entry, power, arms, alpha)
+    elif p_helped <= alpha and entry.mean.low > random:
+        outcome, why = "helped", _helped(entry, f"p = {p_helped:.2g} {level}", random)
     elif p_helped <= alpha:
-        why = reasons.below_random(entry, p_helped, reference)
+        why = (
+            f"not above chance: better than every comparison, p = {p_helped:.2g} after Holm, but "
+            f"its mean {entry.mean} does not lie above the random policy's {random:.3g}"
+        )
     else:
-        why = reasons.no_evidence(entry, power, p_helped, alpha)
+        why = _no_evidence(entry, power, f"p = {p_helped:.2g} {level}")
+    if entry.left_out:
+        every = len(entry.seeds) + len(entry.left_out)
+        why += f" (on the {len(entry.seeds)} of {every} seeds that all compared arms share)"
+    share = None
+    if best is not None and best != random:
+        share = (entry.mean.estimate - random) / (best - random)
     return Verdict(
-        entry.name,
-        outcome,
-        why + reasons.on_seeds(entry) + ".",
-        entry.seeds,
-        entry.left_out,
-        entry.mean,
-        entry.interquartile_mean,
-        entry.comparisons,
-        p_helped,
-        p_hurt,
-        reference.share(entry.mean.estimate),
-        power,
+        **vars(entry),
+        outcome=outcome,
+        reason=f"{why}.",
+        p_helped=p_helped,
+        p_hurt=p_hurt,
+        share_of_best=share,
+        power=power,
     )
 
 
-def _check_names(candidates: Sequence[Candidate], no_model: Arm) -> None:
-    if not candidates:
-        raise ConfigError("there is no arm to judge", cure="give at least one candidate")
-    judged = [candidate.arm.name for candidate in candidates]
-    for candidate in candidates:
-        others = [no_model.name, *(control.name for control in candidate.controls)]
-        names = [*judged, *others]
+def _too_few(entry: ArmStatistics, power: Power, arms: int, alpha: float) -> str:
+    """Say that no result of so few seeds would be evidence."""
+    smallest = smallest_p_value(len(entry.seeds) * entry.tasks)
+    tests = arms * len(entry.comparisons)
+    return (
+        f"too few seeds: {len(entry.seeds)} cannot give a p-value below {smallest:.2g}, which "
+        f"after Holm over {tests} test{'' if tests == 1 else 's'} is above {alpha:g}, so at least "
+        f"{power.fewest_seeds} are needed" + _then_needed(entry, power)
+    )
+
+
+def _helped(entry: ArmStatistics, test: str, random: float) -> str:
+    """Say what an arm has beaten, and by how much the hardest."""
+    weakest = _weakest(entry)
+    controls = len(entry.comparisons) - 1
+    beaten = f"and than {f'each of its {controls} controls' if controls > 1 else 'its control'}"
+    return (
+        f"better than {entry.comparisons[0].against!r} "
+        + (beaten if controls else "(no control was run, so a placebo may do the same)")
+        + f"; the hardest to beat, {weakest.against!r}, was beaten by {weakest.difference}, "
+        f"{test}, and the mean {entry.mean} lies above the random policy's {random:.3g}"
+    )
+
+
+def _no_evidence(entry: ArmStatistics, power: Power, test: str) -> str:
+    """Say what an arm has not beaten, and what the seeds could have shown."""
+    weakest = _weakest(entry)
+    return (
+        f"not better than {weakest.against!r}: the difference is {weakest.difference}, "
+        f"{test}; {len(entry.seeds)} seeds show a gain of {power.detectable_gain:.3g} "
+        f"({power.detectable_effect:.3g} standard deviations) in 80 % of experiments"
+        + _then_needed(entry, power)
+    )
+
+
+def _weakest(entry: ArmStatistics) -> PairedComparison:
+    """Return the comparison that decides: the largest p-value, of equal ones the smallest gain."""
+    return max(entry.comparisons, key=lambda one: (one.adjusted, -one.difference.estimate))
+
+
+def _then_needed(entry: ArmStatistics, power: Power) -> str:
+    if power.needed_seeds is not None:
+        return f", and the gain observed would take {power.needed_seeds}"
+    if min(one.difference.estimate for one in entry.comparisons) <= 0:
+        return ", and no number would show a gain, for none was observed"
+    return ""
+
+
+def _check_names(families: Sequence[Family]) -> None:
+    if not families:
+        raise ConfigError("there is no arm to judge", cure="give at least one")
+    judged = [arm.name for arm, *_ in families]
+    for _, *opponents in families:
+        names = [*judged, *(other.name for other in opponents)]
         if len(set(names)) < len(names):
             raise ConfigError(f"a name comes twice in {names}", cure="give every arm its own")

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dragoman.errors import RunError
+from dragoman.files import write_json, write_text
 from dragoman.programs.results import ProgramResult
 
 Status: TypeAlias = Literal["open", "refused", "failed", "trained"]
@@ -52,7 +53,7 @@ class SearchFolder:
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise RunError(f"{self.path} is not empty", cure="choose another folder")
         else:
-            write_text(file, json.dumps(settings, indent=2))
+            write_json(file, settings)
 
     def prompt(self, round_: int, text: str) -> None:
         """Keep what is asked in a round."""
@@ -64,7 +65,7 @@ class SearchFolder:
 
     def finish(self, data: Mapping[str, Any]) -> None:
         """Write down the winner."""
-        write_text(self.path / "best.json", json.dumps(data, indent=2))
+        write_json(self.path / "best.json", data)
 
 
 @dataclass
@@ -131,16 +132,7 @@ class Candidate:
             "results": {str(seed): one.to_dict() for seed, one in self.results.items()},
             "tests": {str(seed): one.to_dict() for seed, one in self.tests.items()},
         }
-        write_text(self.path / "record.json", json.dumps(data, indent=2))
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(file.name + ".part")
-    # A model may write half a surrogate pair, which is no UTF-8.
-    half.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-    half.replace(file)
+        write_json(self.path / "record.json", data)
 
 
 def _text(file: Path) -> str | None:

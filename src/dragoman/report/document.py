@@ -1,8 +1,10 @@
-"""The report of a comparison: what it says, in HTML, in Markdown and in figures."""
+"""The report of a comparison: what it says, in HTML, in Markdown and in figures.
+
+All numbers are those of ``results.json``, see `dragoman.comparison.results`.
+"""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -11,19 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dragoman.comparison.speed import WINDOW
+from dragoman.comparison.folder import ComparisonFolder
+from dragoman.comparison.results import read_results
+from dragoman.files import write_bytes, write_text
 from dragoman.report.pages import render
-from dragoman.report.plots import (
-    Draw,
-    References,
-    Series,
-    curves_figure,
-    intervals_figure,
-    png,
-    svg,
-)
-from dragoman.report.reader import ArmResults, Results
-from dragoman.stats.bootstrap import Interval
+from dragoman.report.plots import curves_figure, intervals_figure, png, svg
+from dragoman.stats.bootstrap import Interval, number
 
 SIGNS = {"helped": "▲", "hurt": "▼", "no evidence": "●"}
 """What stands beside a verdict's colour, for those who do not see it."""
@@ -66,97 +61,62 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Files:
     Raises:
         RunError: The folder holds no comparison, or a file in it is damaged.
     """
-    results = Results(folder)
-    html = Path(out) if out else results.path / "report.html"
+    opened = ComparisonFolder(folder)
+    results = read_results(opened)
+    html = Path(out) if out else opened.path / "report.html"
     files = Files(
         html,
         html.with_suffix(".md"),
         html.with_name(f"{html.stem}-curves.png"),
         html.with_name(f"{html.stem}-intervals.png"),
     )
-    html.parent.mkdir(parents=True, exist_ok=True)
-    curves, intervals = figures(results)
-    told = contents(results, html.parent)
-    html.write_text(
-        render(
-            "report.html",
-            **told,
-            curves=[svg(curves, f"curves-{width}", wide=width == "wide") for width in WIDTHS],
-            intervals=[
-                svg(intervals, f"intervals-{width}", wide=width == "wide") for width in WIDTHS
-            ],
-        ),
-        encoding="utf-8",
+    curves, intervals = curves_figure(results), intervals_figure(results)
+    said = {**contents(results), "replays": _replays(opened.path, html.parent)}
+    page = render(
+        "report.html",
+        **said,
+        curves=[svg(curves, f"curves-{width}", wide=width == "wide") for width in WIDTHS],
+        intervals=[svg(intervals, f"intervals-{width}", wide=width == "wide") for width in WIDTHS],
     )
-    files.curves.write_bytes(png(curves))
-    files.intervals.write_bytes(png(intervals))
-    markdown = render("report.md", **told, curves=files.curves.name, intervals=files.intervals.name)
-    files.markdown.write_text(markdown, encoding="utf-8")
+    markdown = render("report.md", **said, curves=files.curves.name, intervals=files.intervals.name)
+    write_text(files.html, page)
+    write_text(files.markdown, markdown)
+    write_bytes(files.curves, png(curves))
+    write_bytes(files.intervals, png(intervals))
     return files
 
 
-def figures(results: Results) -> tuple[Draw, Draw]:
-    """Return how to draw the learning curves and the intervals of the scores."""
-    series = [
-        Series(
-            arm.name, arm.arm.kind, arm.band(), tuple(arm.scores.values()), arm.interquartile_mean
-        )
-        for arm in results.arms
-    ]
-    references = References(results.random, results.best)
-    return (
-        curves_figure(series, references, "return of training episodes"),
-        intervals_figure(series, references, "mean return of evaluation"),
-    )
-
-
-def contents(results: Results, place: Path) -> dict[str, Any]:
-    """Return everything that the report says, as the templates name it.
-
-    Args:
-        results: The comparison.
-        place: The folder that the report will lie in, for links.
-    """
-    comparison, base = results.comparison, results.base
-    judged = [arm for arm in results.arms if arm.verdict is not None]
+def contents(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that the report says of results, as the templates name it."""
+    arms = [{"name": name, **arm} for name, arm in results["arms"].items()]
+    judged = [arm for arm in arms if arm["verdict"]]
+    kept = ("name", "env", "steps", "budget", "episodes", "window", "versions")
     return {
-        "name": comparison.name,
-        "env": base.env,
-        "algorithm": base.algorithm.name.upper(),
-        "seeds": len(comparison.seeds),
-        "steps": base.steps,
-        "budget": comparison.budget,
-        "episodes": comparison.evaluation.episodes,
-        "headline": headline({arm.name: arm.verdict["outcome"] for arm in judged if arm.verdict}),
-        "verdicts": [_verdict(arm.name, arm.verdict) for arm in judged if arm.verdict],
-        "scores": [_score(arm) for arm in results.arms],
-        "random": None if results.random is None else _number(results.random),
-        "best": None if results.best is None else _number(results.best),
-        "best_source": comparison.reference.source,
-        "threshold": None if comparison.threshold is None else _number(comparison.threshold),
-        "window": WINDOW,
-        "speeds": [_speed(arm) for arm in results.arms if arm.speed],
+        **{key: results[key] for key in kept},
+        "algorithm": results["algorithm"].upper(),
+        "seeds": len(results["seeds"]),
+        "headline": headline({arm["name"]: arm["verdict"]["outcome"] for arm in judged}),
+        "verdicts": [_verdict(arm["name"], arm["verdict"]) for arm in judged],
+        "scores": [_score(arm) for arm in arms],
+        "random": None if results["random"] is None else _number(results["random"]),
+        "best": _number(best) if (best := results["reference"]["best_known"]) is not None else None,
+        "best_source": results["reference"]["source"],
+        "threshold": _number(results["threshold"]),
+        "speeds": [_speed(arm) for arm in arms if arm["speed"]],
         "saved": [
-            (arm.name, one["against"], _interval(one["difference"]), f"{one['adjusted']:.2g}")
+            (arm["name"], one["against"], _interval(one["difference"]), f"{one['adjusted']:.2g}")
             for arm in judged
-            if arm.speed
-            for one in arm.speed["saved"]
+            if arm["speed"]
+            for one in arm["speed"]["saved"]
         ],
         "cost_columns": COST_COLUMNS,
-        "costs": [_cost(arm) for arm in results.arms],
-        "arms": [{"name": arm.name, **vars(arm.arm), "prior": arm.prior} for arm in results.arms],
-        "problems": [
-            (arm.name, seed, problem) for arm in results.arms for seed, problem in arm.problems()
-        ],
+        "costs": [_cost(arm) for arm in arms],
+        "arms": arms,
+        "problems": [(arm["name"], seed, why) for arm in arms for seed, why in arm["problems"]],
         "differences": [
-            (arm, key, _plain(value), _plain(usual))
-            for arm, key, value, usual in results.differences()
-        ],
-        "versions": results.versions(),
-        "replays": [
-            # Quoted, since a folder may be called javascript:.
-            (name, quote(Path(os.path.relpath(results.path / name, place)).as_posix()))
-            for name in results.replays()
+            (arm["name"], key, _setting(value), _setting(usual))
+            for arm in arms
+            for key, (value, usual) in arm["differences"].items()
         ],
     }
 
@@ -165,37 +125,47 @@ def headline(outcomes: Mapping[str, str]) -> str:
     """Return one sentence that answers whether the language model helped.
 
     Args:
-        outcomes: What was found of each judged arm, by name.
+        outcomes: Outcome of each judged arm's verdict, by name.
     """
     sentences = {
         "helped": "helped in",
         "hurt": "hurt in",
         "no evidence": "was not shown to help in",
     }
-    told = [
+    parts = [
         f"{sentence} {_and(arms)}"
         for outcome, sentence in sentences.items()
-        if (arms := [arm for arm, found in outcomes.items() if found == outcome])
+        if (arms := [arm for arm, has in outcomes.items() if has == outcome])
     ]
-    return f"The language model {'; it '.join(told)}."
+    return f"The language model {'; it '.join(parts)}."
 
 
-def _verdict(arm: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def _replays(folder: Path, place: Path) -> list[tuple[str, str]]:
+    """Return name and link of each replay page in the folder, from where the report lies."""
+    pages = sorted(folder.rglob("replay*.html"))
+    return [
+        # Quoted, since a folder may be called javascript:.
+        (page.relative_to(folder).as_posix(), quote(Path(os.path.relpath(page, place)).as_posix()))
+        for page in pages
+    ]
+
+
+def _verdict(arm: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Return a verdict in words; before anything was evaluated it has no numbers."""
-    reason = str(told["reason"])
+    reason = str(verdict["reason"])
     facts = {}
-    if "mean" in told:
+    if "mean" in verdict:
         facts = {
-            "mean": _interval(told["mean"]),
-            "interquartile mean": _interval(told["interquartile_mean"]),
-            "seeds": str(len(told["seeds"])),
+            "mean": _interval(verdict["mean"]),
+            "interquartile mean": _interval(verdict["interquartile_mean"]),
+            "seeds": str(len(verdict["seeds"])),
         }
-    if told.get("share_of_best") is not None:
-        facts["way from random to best"] = f"{told['share_of_best']:.0%}"
+    if verdict.get("share_of_best") is not None:
+        facts["way from random to best"] = f"{verdict['share_of_best']:.0%}"
     return {
         "arm": arm,
-        "outcome": told["outcome"],
-        "sign": SIGNS[told["outcome"]],
+        "outcome": verdict["outcome"],
+        "sign": SIGNS[verdict["outcome"]],
         "reason": _typeset(reason[0].upper() + reason[1:]),
         "facts": facts,
         "comparisons": [
@@ -206,61 +176,50 @@ def _verdict(arm: str, told: Mapping[str, Any]) -> dict[str, Any]:
                 "p": f"{one['p_value']:.2g}",
                 "adjusted": f"{one['adjusted']:.2g}",
             }
-            for one in told.get("comparisons", ())
+            for one in verdict.get("comparisons", ())
         ],
     }
 
 
-def _score(arm: ArmResults) -> dict[str, str]:
-    scores = list(arm.scores.values())
+def _score(arm: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "arm": arm.name,
-        "kind": arm.arm.kind,
-        "interval": _interval(arm.interquartile_mean),
-        "mean": _number(sum(scores) / len(scores)) if scores else NOTHING,
-        "sampled": _number(arm.sampled_mean),
-        "worst": _number(min(scores, default=None)),
-        "best": _number(max(scores, default=None)),
-        "seeds": f"{len(scores)} of {len(arm.status)}",
+        "arm": arm["name"],
+        "kind": arm["kind"],
+        "interval": _interval(arm["interquartile_mean"]),
+        "mean": _number(arm["mean"] and arm["mean"]["estimate"]),
+        "sampled": _number(arm["sampled_mean"]),
+        "worst": _number(arm["worst"]),
+        "best": _number(arm["best"]),
+        "seeds": f"{len(arm['scores'])} of {len(arm['status'])}",
     }
 
 
-def _speed(arm: ArmResults) -> dict[str, str]:
-    assert arm.speed is not None
-    steps = arm.speed["steps"]
-    median = arm.speed["median"]
+def _speed(arm: Mapping[str, Any]) -> dict[str, str]:
+    speed = arm["speed"]
     return {
-        "arm": arm.name,
-        "kind": arm.arm.kind,
-        "reached": f"{arm.speed['reached']} of {len(steps)}",
-        "median": _number(median) if math.isfinite(median) else "never",
-        "mean": _number(arm.speed["restricted_mean"]),
-        "seeds": ", ".join("never" if at is None else _number(at) for at in steps.values()),
+        "arm": arm["name"],
+        "kind": arm["kind"],
+        "reached": f"{speed['reached']} of {len(speed['steps'])}",
+        "median": _number(speed["median"], "never"),
+        "mean": _number(speed["restricted_mean"]),
+        "seeds": ", ".join(_number(at, "never") for at in speed["steps"].values()),
     }
 
 
-def _cost(arm: ArmResults) -> dict[str, str]:
-    costs = arm.costs()
-    told = {key: _number(costs[key]) for key in COST_COLUMNS}
-    texts, remembered = costs["texts"], costs["texts_remembered"]
-    if texts and remembered is not None:
-        told["texts_remembered"] += f" ({remembered / texts:.1%})"
-    return {"arm": arm.name, **told}
+def _cost(arm: Mapping[str, Any]) -> dict[str, str]:
+    costs = arm["mean_costs"]
+    row = {key: _number(costs[key]) for key in COST_COLUMNS}
+    if costs["texts"]:
+        row["texts_remembered"] += f" ({costs['texts_remembered'] / costs['texts']:.1%})"
+    return {"arm": arm["name"], **row}
 
 
-def _interval(interval: Interval | Mapping[str, Any] | None) -> str:
-    """Return ``0.71 [0.64, 0.78]``, of an interval or of its plain data."""
-    if interval is None:
-        return NOTHING
-    limits = interval if isinstance(interval, Mapping) else vars(interval)
-    estimate, low, high = (_number(limits[key]) for key in ("estimate", "low", "high"))
-    return f"{estimate} [{low}, {high}]"
+def _interval(data: Mapping[str, Any] | None) -> str:
+    return NOTHING if data is None else _typeset(str(Interval.from_json(data)))
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return _typeset(f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}")
+def _number(value: float | None, nothing: str = NOTHING) -> str:
+    return nothing if value is None else _typeset(number(value))
 
 
 def _typeset(text: str) -> str:
@@ -268,9 +227,9 @@ def _typeset(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "\u2212", text).replace("p = ", "p\u00a0=\u00a0")
 
 
-def _plain(value: Any) -> str:
+def _setting(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+        return "; ".join(f"{key}: {_setting(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(str(one) for one in value)
     return "none" if value is None else str(value)

@@ -84,7 +84,7 @@ def learning_curve(run: Run, *, height: int = 18) -> str | None:
 
 def _headline(run: Run, now: float) -> Text:
     experiment, status = run.experiment, run.status
-    model = experiment.model.name if experiment.observe is not None else "no model"
+    model = experiment.model.name if experiment.may_use_model else "no model"
     line = Text.assemble(
         (status, STATUS_STYLES[status]),
         printable(f"  {experiment.env} · {experiment.algorithm.name} · {model} · seed {run.seed}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dragoman.report.reader import Band
 from dragoman.stats.bootstrap import Interval
 
 Draw = Callable[["Palette", bool], Figure]
@@ -70,67 +69,37 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Series:
-    """One arm as the figures draw it.
+def curves_figure(results: Mapping[str, Any]) -> Draw:
+    """Return how to draw the learning curves with their bands and the reference lines.
 
-    Attributes:
-        name: Its name.
-        kind: Judged arms are solid, the baseline dashed, controls dotted.
-        band: Its learning curve, if any episode ended.
-        scores: One a seed.
-        interval: Of the interquartile mean of the scores.
+    Args:
+        results: What ``results.json`` says.
     """
-
-    name: str
-    kind: str
-    band: Band | None
-    scores: tuple[float, ...]
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
-class References:
-    """The lines that every figure shows: random and best known return."""
-
-    random: float | None
-    best: float | None
-
-    def lines(self) -> list[tuple[float, str, str]]:
-        """Return value, name and dash pattern of each line."""
-        known = [(self.random, "random policy", ":"), (self.best, "best known", "-.")]
-        return [(value, name, dashes) for value, name, dashes in known if value is not None]
-
-
-def curves_figure(series: Sequence[Series], references: References, axis: str) -> Draw:
-    """Return how to draw the learning curves with their bands and the reference lines."""
+    looks = _looks(results["arms"])
 
     def draw(palette: Palette, wide: bool) -> Figure:
         figure, axes = _blank(palette, wide, height=4.2 if wide else 3.4)
-        handles = []
-        for index, one in enumerate(series):
-            look = _look(one.kind, index, series)
-            color = palette.series[look.color]
-            line = Line2D([], [], color=color, label=one.name, **look.line)
-            handles.append(line)
-            if one.band is None:
+        handles, end = [], 0.0
+        for index, (name, arm) in enumerate(results["arms"].items()):
+            color, line = palette.series[looks[name].color], looks[name].line
+            handles.append(Line2D([], [], color=color, label=name, **line))
+            if arm["curve"] is None:
                 continue
-            axes.plot(
-                one.band.steps,
-                one.band.center,
-                color=color,
-                # Marks of different arms stand at different steps, so that none hides another.
-                markevery=(index % 6, max(len(one.band.steps) // 6, 1)),
-                **look.line,
+            steps, center, low, high = (
+                # What is infinite, as the limits of a single run, is null in JSON, and here NaN.
+                np.array(arm["curve"][key], dtype=np.float64)
+                for key in ("steps", "center", "low", "high")
             )
-            axes.fill_between(
-                one.band.steps, one.band.low, one.band.high, color=color, alpha=0.16, linewidth=0
-            )
-        handles += _reference_lines(axes.axhline, references, palette)
+            # Marks of different arms stand at different steps, so that none hides another.
+            every = (index % 6, max(len(steps) // 6, 1))
+            axes.plot(steps, center, color=color, markevery=every, **line)
+            axes.fill_between(steps, low, high, color=color, alpha=0.16, linewidth=0)
+            end = max(end, steps[-1])
+        handles += _reference_lines(axes.axhline, results, palette)
         axes.set_xlabel("environment steps", color=palette.soft)
-        axes.set_ylabel(axis, color=palette.soft)
+        axes.set_ylabel("return of training episodes", color=palette.soft)
         axes.xaxis.set_major_formatter(lambda value, _: _short(value))
-        axes.set_xlim(0, max((one.band.steps[-1] for one in series if one.band), default=1) * 1.01)
+        axes.set_xlim(0, (end or 1) * 1.01)
         axes.xaxis.set_major_locator(MaxNLocator(6 if wide else 4, steps=[1, 2, 2.5, 5, 10]))
         _legend(figure, handles, palette, wide)
         return figure
@@ -138,21 +107,29 @@ def curves_figure(series: Sequence[Series], references: References, axis: str) -
     return draw
 
 
-def intervals_figure(series: Sequence[Series], references: References, axis: str) -> Draw:
-    """Return how to draw each arm's seeds and the interval of their interquartile mean."""
+def intervals_figure(results: Mapping[str, Any]) -> Draw:
+    """Return how to draw each arm's seeds and the interval of their interquartile mean.
+
+    Args:
+        results: What ``results.json`` says.
+    """
+    arms = results["arms"]
+    looks = _looks(arms)
 
     def draw(palette: Palette, wide: bool) -> Figure:
-        figure, axes = _blank(palette, wide, height=1.1 + (0.36 if wide else 0.5) * len(series))
-        for index, one in enumerate(series):
-            look, row = _look(one.kind, index, series), len(series) - 1 - index
-            color = palette.series[look.color]
-            axes.plot(one.scores, np.full(len(one.scores), row - 0.24), "|", color=color, alpha=0.7)
-            if one.interval is not None:
-                axes.plot([one.interval.low, one.interval.high], [row, row], color=color, lw=2.4)
-                axes.plot(one.interval.estimate, row, look.marker, color=color, ms=7)
+        figure, axes = _blank(palette, wide, height=1.1 + (0.36 if wide else 0.5) * len(arms))
+        for index, (name, arm) in enumerate(arms.items()):
+            row = len(arms) - 1 - index
+            color, marker = palette.series[looks[name].color], looks[name].marker
+            scores = list(arm["scores"].values())
+            axes.plot(scores, np.full(len(scores), row - 0.24), "|", color=color, alpha=0.7)
+            if arm["interquartile_mean"] is not None:
+                interval = Interval.from_json(arm["interquartile_mean"])
+                axes.plot([interval.low, interval.high], [row, row], color=color, lw=2.4)
+                axes.plot(interval.estimate, row, marker, color=color, ms=7)
             if not wide:
                 axes.annotate(
-                    one.name,
+                    name,
                     (0, row + 0.2),
                     xycoords=("axes fraction", "data"),
                     color=palette.ink,
@@ -161,13 +138,13 @@ def intervals_figure(series: Sequence[Series], references: References, axis: str
                     # Reference lines pass behind the names.
                     bbox={"facecolor": palette.paper, "edgecolor": "none", "pad": 0.5},
                 )
-        handles = _reference_lines(axes.axvline, references, palette)
-        axes.set_ylim(-0.6, len(series) - 0.3)
-        axes.set_yticks(range(len(series)), [one.name for one in reversed(series)] if wide else [])
+        handles = _reference_lines(axes.axvline, results, palette)
+        axes.set_ylim(-0.6, len(arms) - 0.3)
+        axes.set_yticks(range(len(arms)), list(reversed(arms)) if wide else [])
         axes.tick_params(axis="y", labelcolor=palette.ink)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(axis, color=palette.soft)
+        axes.set_xlabel("mean return of evaluation", color=palette.soft)
         _legend(figure, handles, palette, wide)
         return figure
 
@@ -228,16 +205,25 @@ class _Look:
         }
 
 
-def _look(kind: str, index: int, series: Sequence[Series]) -> _Look:
-    """Return how a series is drawn: markers and dashes differ too, as colour never stands alone."""
-    marker = MARKERS[index % len(MARKERS)]
-    if kind == "baseline":
-        return _Look(6, marker, 1.6, "--", 4.5)
-    color = [i for i, one in enumerate(series) if one.kind != "baseline"].index(index) % 6
-    if kind == "control":
-        nth = [i for i, one in enumerate(series) if one.kind == "control"].index(index)
-        return _Look(color, marker, 1.3, (0, CONTROL_DASHES[nth % len(CONTROL_DASHES)]), 4)
-    return _Look(color, marker, 2.0, "-", 5)
+def _looks(arms: Mapping[str, Any]) -> dict[str, _Look]:
+    """Return how each arm is drawn: judged arms solid, the baseline dashed, controls dotted.
+
+    Markers and dashes differ too, as colour never stands alone.
+    """
+    looks: dict[str, _Look] = {}
+    color = control = 0
+    for index, (name, arm) in enumerate(arms.items()):
+        marker = MARKERS[index % len(MARKERS)]
+        if arm["kind"] == "baseline":
+            looks[name] = _Look(6, marker, 1.6, "--", 4.5)
+            continue
+        looks[name] = _Look(color % 6, marker, 2.0, "-", 5)
+        if arm["kind"] == "control":
+            dashes = CONTROL_DASHES[control % len(CONTROL_DASHES)]
+            looks[name] = _Look(color % 6, marker, 1.3, (0, dashes), 4)
+            control += 1
+        color += 1
+    return looks
 
 
 def _blank(palette: Palette, wide: bool, *, height: float) -> tuple[Figure, Axes]:
@@ -252,11 +238,16 @@ def _blank(palette: Palette, wide: bool, *, height: float) -> tuple[Figure, Axes
 
 
 def _reference_lines(
-    draw: Callable[..., Line2D], references: References, palette: Palette
+    draw: Callable[..., Line2D], results: Mapping[str, Any], palette: Palette
 ) -> list[Line2D]:
+    lines = [
+        (results["random"], "random policy", ":"),
+        (results["reference"]["best_known"], "best known", "-."),
+    ]
     return [
         draw(value, color=palette.soft, lw=1.2, ls=dashes, label=name, zorder=1)
-        for value, name, dashes in references.lines()
+        for value, name, dashes in lines
+        if value is not None
     ]
 
 

@@ -7,16 +7,16 @@ paired by seed, together, which keeps what the arms owe to the seed out of their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from dragoman.errors import ConfigError
-from dragoman.stats.scores import Scores, as_table
+from dragoman.stats.aggregates import Table, as_table
 
 Method: TypeAlias = Literal["percentile", "bca"]
 """How resampled statistics become an interval."""
@@ -44,13 +44,32 @@ class Interval:
     high: float
     level: float = 0.95
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Interval:
+        """Return an interval from its fields, of which JSON writes infinite ones as null."""
+        low, high = (data["low"], data["high"])
+        return cls(
+            data["estimate"],
+            -np.inf if low is None else low,
+            np.inf if high is None else high,
+            data["level"],
+        )
+
     def __str__(self) -> str:
-        return f"{self.estimate:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        # A single run says nothing about the spread, so its interval has no ends.
+        is_known = np.isfinite([self.low, self.high]).all()
+        ends = f" [{number(self.low)}, {number(self.high)}]" if is_known else ""
+        return f"{number(self.estimate)}{ends}"
+
+
+def number(value: float) -> str:
+    """Return ``0.00123``, ``12.3`` or ``12,345``: three digits, or all before the point."""
+    return f"{value:,.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def bootstrap_interval(
     *samples: ArrayLike,
-    statistic: Callable[..., Scores],
+    statistic: Callable[..., Table],
     generator: np.random.Generator,
     paired: bool = False,
     method: Method = "bca",
@@ -101,7 +120,7 @@ def bootstrap_interval(
     return Interval(estimate, float(low), float(high), level)
 
 
-def _adjusted(shares: Scores, bias: float, acceleration: float) -> Scores:
+def _adjusted(shares: Table, bias: float, acceleration: float) -> Table:
     """Return where BCa reads the quantiles instead (Efron 1987, equation 3.8)."""
     shifted = bias + ndtri(shares)
     scale = 1 - acceleration * shifted
@@ -110,9 +129,7 @@ def _adjusted(shares: Scores, bias: float, acceleration: float) -> Scores:
     return np.asarray(ndtr(moved))
 
 
-def _acceleration(
-    tables: Sequence[Scores], statistic: Callable[..., Scores], paired: bool
-) -> float:
+def _acceleration(tables: Sequence[Table], statistic: Callable[..., Table], paired: bool) -> float:
     """Return ``1/6 sum(U^3)/n^3 / (sum(U^2)/n^2)^(3/2)``, summed over strata of ``n`` runs."""
     cubes = squares = 0.0
     groups = [range(len(tables))] if paired else [[index] for index in range(len(tables))]
@@ -130,7 +147,7 @@ def _acceleration(
     return cubes / (6 * squares**1.5) if squares > 0 else 0.0
 
 
-def _each_left_out(table: Scores, task: int) -> Scores:
+def _each_left_out(table: Table, task: int) -> Table:
     """Return ``R`` tables, each without one run of a task.
 
     Other tasks keep all their runs. The tables stay rectangular, and every task keeps its
@@ -146,8 +163,8 @@ def _each_left_out(table: Scores, task: int) -> Scores:
 
 
 def _resamples(
-    tables: Sequence[Scores], paired: bool, resamples: int, generator: np.random.Generator
-) -> Iterator[list[Scores]]:
+    tables: Sequence[Table], paired: bool, resamples: int, generator: np.random.Generator
+) -> Iterator[list[Table]]:
     """Yield the resampled tables ``(b, R, T)`` of every sample, in chunks of ``b``."""
     chunk = max(CHUNK // max(table.size for table in tables), 1)
     for start in range(0, resamples, chunk):
@@ -162,7 +179,7 @@ def _resamples(
 
 
 def _check(
-    tables: Sequence[Scores], *, paired: bool, method: str, level: float, resamples: int
+    tables: Sequence[Table], *, paired: bool, method: str, level: float, resamples: int
 ) -> None:
     """Refuse what has no interval."""
     shapes = [table.shape for table in tables]

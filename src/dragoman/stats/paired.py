@@ -9,43 +9,22 @@ t-test needs the former and the Wilcoxon test tests something other than the mea
 for the handful of seeds that reinforcement learning affords.
 
 Its price is a floor: no ``n`` seeds give a p-value below ``2^-n``, one-sided: 0.031 for 5,
-0.001 for 10.
+0.001 for 10. Where several tests are made of the same data, `holm` corrects for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dragoman.errors import ConfigError
-from dragoman.stats import aggregates
-from dragoman.stats.bootstrap import Interval, Method, bootstrap_interval
-from dragoman.stats.scores import Scores, as_table
-
-Alternative: TypeAlias = Literal["greater", "less", "two-sided"]
-"""What would be evidence: a positive difference, a negative one, or either."""
 
 EXACT = 16  # differences up to which all patterns of signs are tried
 FLIPS = 19_999  # patterns drawn beyond; with the one seen they make 20 000
 CHUNK = 4_000_000  # numbers in one array of flipped statistics, which bounds memory
 ROUNDING = 1e-12  # of the sum of absolute differences: sums in another order are still ties
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """How far one arm stands above another.
-
-    Attributes:
-        interval: The difference with its paired bootstrap interval.
-        p_value: Of no difference, by the test that was asked for.
-    """
-
-    interval: Interval
-    p_value: float
 
 
 def smallest_p_value(units: int) -> float:
@@ -54,12 +33,9 @@ def smallest_p_value(units: int) -> float:
 
 
 def sign_flip_p_value(
-    differences: ArrayLike,
-    *,
-    alternative: Alternative = "greater",
-    generator: np.random.Generator | None = None,
+    differences: ArrayLike, *, generator: np.random.Generator | None = None
 ) -> NDArray[np.float64]:
-    """Return the sign-flip p-value of the mean of paired differences.
+    """Return the one-sided sign-flip p-value of the mean of paired differences being positive.
 
     All ``2^n`` patterns are tried for up to 16 differences; beyond, 19 999 are drawn and the
     one seen is counted with them, ``(1 + hits)/20 000``, which keeps the test exact (Phipson and
@@ -68,7 +44,6 @@ def sign_flip_p_value(
     Args:
         differences: ``(n,)``, or any number of such rows, ``(..., n)``. Differences of ``R``
             seeds on ``T`` tasks are ``n = RT`` independent ones.
-        alternative: ``"greater"`` asks for evidence of a positive mean.
         generator: Source of the patterns beyond 16 differences.
 
     Returns:
@@ -84,8 +59,6 @@ def sign_flip_p_value(
             cure="give one finite number a pair of runs, on the seeds that both arms have",
         )
     flat = rows.reshape(-1, rows.shape[-1])
-    if alternative == "less":
-        flat = -flat
     signs, extra = _signs(flat.shape[1], generator)
     signs = signs.astype(np.float64)
     p_values = np.empty(len(flat))
@@ -93,114 +66,10 @@ def sign_flip_p_value(
     for start in range(0, len(flat), chunk):
         part = flat[start : start + chunk]
         flipped, seen = part @ signs.T, part.sum(axis=1)
-        if alternative == "two-sided":
-            flipped, seen = np.abs(flipped), np.abs(seen)
         ties = ROUNDING * np.abs(part).sum(axis=1)
         hits = (flipped >= (seen - ties)[:, None]).sum(axis=1)
         p_values[start : start + chunk] = (hits + extra) / (len(signs) + extra)
     return p_values.reshape(rows.shape[:-1])
-
-
-def swap_p_value(
-    x: ArrayLike,
-    y: ArrayLike,
-    statistic: aggregates.Statistic,
-    *,
-    alternative: Alternative = "greater",
-    generator: np.random.Generator | None = None,
-) -> float:
-    """Return the permutation p-value of ``statistic(x) - statistic(y)`` for paired runs.
-
-    The two runs of a seed change arms, in all ways or in 19 999 drawn ones. For the mean this
-    is the sign-flip test. The interquartile mean trims each arm by itself, so what both owe to
-    a seed does not cancel, and the test finds less the more the seeds differ.
-
-    Args:
-        x: ``(R,)`` or ``(R, T)``.
-        y: The same seeds and tasks.
-        statistic: From tables ``(..., R, T)`` to one number a table.
-        alternative: ``"greater"`` asks for evidence that ``x`` is higher.
-        generator: Source of the swaps beyond 16 pairs.
-
-    Raises:
-        ConfigError: The shapes differ.
-    """
-    ours, theirs = _pair(x, y)
-    signs, extra = _signs(ours.size, generator)
-    direction = -1.0 if alternative == "less" else 1.0
-    seen = direction * (statistic(ours) - statistic(theirs))
-    ties = ROUNDING * np.abs(ours - theirs).sum()
-    hits = 0
-    chunk = max(CHUNK // ours.size, 1)
-    for start in range(0, len(signs), chunk):
-        is_kept = signs[start : start + chunk].reshape(-1, *ours.shape) > 0
-        swapped = direction * (
-            statistic(np.where(is_kept, ours, theirs)) - statistic(np.where(is_kept, theirs, ours))
-        )
-        if alternative == "two-sided":
-            swapped, seen = np.abs(swapped), np.abs(seen)
-        hits += int((swapped >= seen - ties).sum())
-    return (hits + extra) / (len(signs) + extra)
-
-
-def paired_difference(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    generator: np.random.Generator,
-    statistic: aggregates.Statistic = aggregates.mean,
-    alternative: Alternative = "two-sided",
-    method: Method = "bca",
-    level: float = 0.95,
-    resamples: int = 50_000,
-) -> PairedDifference:
-    """Return ``statistic(x) - statistic(y)`` with a paired interval and a p-value.
-
-    Both arms' runs are resampled by the same seeds; the p-value is that of `sign_flip_p_value`
-    for the mean and of `swap_p_value` for other statistics.
-
-    Args:
-        x: ``(R,)`` or ``(R, T)``.
-        y: The same seeds and tasks.
-        generator: Source of resamples and flips.
-        statistic: `aggregates.mean`, `aggregates.interquartile_mean` or another.
-        alternative: Side of the test; the interval always has two.
-        method: As of `bootstrap_interval`.
-        level: As of `bootstrap_interval`.
-        resamples: As of `bootstrap_interval`.
-
-    Raises:
-        ConfigError: The shapes differ, or an option is outside its range.
-    """
-    ours, theirs = _pair(x, y)
-    if statistic is aggregates.mean:
-        flat = (ours - theirs).reshape(-1)
-        p_value = float(sign_flip_p_value(flat, alternative=alternative, generator=generator))
-    else:
-        p_value = swap_p_value(
-            ours, theirs, statistic, alternative=alternative, generator=generator
-        )
-    interval = bootstrap_interval(
-        ours,
-        theirs,
-        statistic=lambda ours, theirs: statistic(ours) - statistic(theirs),
-        generator=generator,
-        paired=True,
-        method=method,
-        level=level,
-        resamples=resamples,
-    )
-    return PairedDifference(interval, p_value)
-
-
-def _pair(x: ArrayLike, y: ArrayLike) -> tuple[Scores, Scores]:
-    ours, theirs = as_table(x, name="x"), as_table(y, name="y")
-    if ours.shape != theirs.shape or ours.ndim != 2:
-        raise ConfigError(
-            f"x {ours.shape} and y {theirs.shape} are no pairs of runs",
-            cure="give the same seeds and tasks of both, in the same order",
-        )
-    return ours, theirs
 
 
 def _signs(units: int, generator: np.random.Generator | None) -> tuple[NDArray[np.int8], int]:
@@ -222,3 +91,36 @@ def _all_signs(units: int) -> NDArray[np.int8]:
     signs = (1 - 2 * bits).astype(np.int8)
     signs.flags.writeable = False
     return signs
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return p-values adjusted by Holm (1979), in the order given.
+
+    Sorted upwards, ``q_(i) = max over j <= i of min((m - j + 1) p_(j), 1)``. Rejecting where
+    ``q <= alpha`` keeps the chance of any false rejection among all ``m`` at most ``alpha``,
+    however the tests depend on each other.
+
+    Args:
+        p_values: ``(m,)`` numbers in [0, 1].
+
+    Raises:
+        ConfigError: They are not one row of probabilities.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not np.all((p >= 0) & (p <= 1)):
+        raise ConfigError(
+            f"{p_values!r} is not one row of p-values", cure="give numbers from 0 to 1"
+        )
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def holm_levels(tests: int, alpha: float) -> NDArray[np.float64]:
+    """Return what the p-values, sorted upwards, must not exceed for Holm to reject all.
+
+    They are ``alpha/m, alpha/(m - 1), ..., alpha``.
+    """
+    return alpha / np.arange(tests, 0, -1)

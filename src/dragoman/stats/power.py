@@ -4,12 +4,12 @@ Both are for the sign-flip test of `dragoman.stats.paired`, used as the verdict 
 must beat every one of ``k`` comparisons after Holm, at a level shared between ``arms``. Effects
 are in standard deviations of the paired differences. Scores of runs are seldom normal, so three
 kinds are tried, normal, skewed (exponential) and two-humped (even odds of one of two values), and
-the effect told is the one that all three show. Comparisons are taken as independent; those of
+the effect returned is the one that all three show. Comparisons are taken as independent; those of
 one arm share its runs, which correlates them positively and makes it likelier that all succeed.
 So the effects err on the large side: by up to a tenth for normal scores.
 
 One kind is left out: scores of which each is 0 or 1, where a gain means more ones. Runs in
-which neither or both succeed are seeds lost, so the power at the effect told falls short of a
+which neither or both succeed are seeds lost, so the power at that effect falls short of the
 promised 0.8: it is about 0.5 at 6 seeds, 0.7 at 10 and 0.8 from 15 on.
 
 Nothing is looked up: the test is run on simulated differences. For one set ``z`` of ``n``
@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dragoman.errors import ConfigError
-from dragoman.stats.multiplicity import holm_levels
-from dragoman.stats.paired import FLIPS
+from dragoman.stats.paired import FLIPS, holm_levels
 
 EXACT = 10  # differences up to which every subset is looked at
 LARGE = 50  # differences beyond which the effect falls as 1/sqrt(n), within 2 %
+POWER = 0.8  # chance that an effect called detectable is detected
 SIMULATIONS = 4_000
 SEED = 20_210_830  # any will do, but the same always, so that a report can be made again
 
@@ -81,16 +81,15 @@ def fewest_units(*, comparisons: int = 1, arms: int = 1, alpha: float = 0.05) ->
 
 
 def detectable_effect(
-    units: int, *, comparisons: int = 1, arms: int = 1, alpha: float = 0.05, power: float = 0.8
+    units: int, *, comparisons: int = 1, arms: int = 1, alpha: float = 0.05
 ) -> float:
-    """Return the effect that ``n`` paired differences show with the given power.
+    """Return the effect that ``n`` paired differences show in 80 % of experiments.
 
     Args:
         units: Paired differences, ``n``: seeds, or seeds times tasks.
         comparisons: How many an arm must win, ``k``.
         arms: How many arms are judged together.
         alpha: Accepted chance of a false success.
-        power: Chance of success at the effect returned.
 
     Returns:
         Mean over standard deviation of the paired differences; infinity below `fewest_units`.
@@ -98,35 +97,16 @@ def detectable_effect(
     Raises:
         ConfigError: A number is outside its range.
     """
-    if not 0 < power < 1:
-        raise ConfigError(f"power {power} is no chance", cure="give one such as 0.8")
     if units < fewest_units(comparisons=comparisons, arms=arms, alpha=alpha):
         return np.inf
-    return _detectable(min(units, LARGE), comparisons, arms, alpha, power) * _shrunk(units)
-
-
-def chance_to_detect(
-    effect: float, units: int, *, comparisons: int = 1, arms: int = 1, alpha: float = 0.05
-) -> float:
-    """Return the power: the chance that ``n`` paired differences show an effect.
-
-    Arguments are those of `detectable_effect`, of which this is the inverse.
-    """
-    if units < fewest_units(comparisons=comparisons, arms=arms, alpha=alpha):
-        return 0.0
-    kinds = _needed_effects(min(units, LARGE), comparisons, arms, alpha) * _shrunk(units)
-    return float((kinds < effect).mean(axis=1).min())
+    shrunk = float(np.sqrt(LARGE / max(units, LARGE)))
+    return _detectable(min(units, LARGE), comparisons, arms, alpha) * shrunk
 
 
 def units_needed(
-    effect: float,
-    *,
-    comparisons: int = 1,
-    arms: int = 1,
-    alpha: float = 0.05,
-    power: float = 0.8,
+    effect: float, *, comparisons: int = 1, arms: int = 1, alpha: float = 0.05
 ) -> int | None:
-    """Return how many paired differences show an effect with the given power.
+    """Return how many paired differences show an effect in 80 % of experiments.
 
     Arguments are those of `detectable_effect`, of which this is the inverse.
 
@@ -137,35 +117,25 @@ def units_needed(
     if effect <= 0:
         return None
 
-    def is_enough(units: int) -> bool:
-        detectable = detectable_effect(
-            units, comparisons=comparisons, arms=arms, alpha=alpha, power=power
-        )
-        return detectable <= effect
+    def detectable(units: int) -> float:
+        return detectable_effect(units, comparisons=comparisons, arms=arms, alpha=alpha)
 
-    if is_enough(few):
+    if detectable(few) <= effect:
         return few
-    at_large = detectable_effect(
-        LARGE, comparisons=comparisons, arms=arms, alpha=alpha, power=power
-    )
-    if at_large > effect:
-        return int(np.ceil(LARGE * (at_large / effect) ** 2))
+    if detectable(LARGE) > effect:
+        return int(np.ceil(LARGE * (detectable(LARGE) / effect) ** 2))
     enough = LARGE
     while enough - few > 1:
         middle = (few + enough) // 2
-        few, enough = (few, middle) if is_enough(middle) else (middle, enough)
+        few, enough = (few, middle) if detectable(middle) <= effect else (middle, enough)
     return enough
 
 
-def _shrunk(units: int) -> float:
-    return float(np.sqrt(LARGE / max(units, LARGE)))
-
-
 @lru_cache(maxsize=4096)
-def _detectable(units: int, comparisons: int, arms: int, alpha: float, power: float) -> float:
-    """Return the effect that all kinds of scores show with the given power."""
+def _detectable(units: int, comparisons: int, arms: int, alpha: float) -> float:
+    """Return the effect that all kinds of scores show with the power `POWER`."""
     kinds = _needed_effects(units, comparisons, arms, alpha)
-    return float(np.quantile(kinds, power, axis=1).max())
+    return float(np.quantile(kinds, POWER, axis=1).max())
 
 
 def _needed_effects(units: int, comparisons: int, arms: int, alpha: float) -> NDArray[np.float64]:

@@ -13,12 +13,12 @@ from dragoman.agents.distill.dagger import Distillation, Distilled, OnStep, teac
 from dragoman.agents.distill.dataset import Admissible
 from dragoman.agents.distill.onnx_file import require_onnx, write_onnx
 from dragoman.agents.distill.student import save_student, shape_of
-from dragoman.agents.folders import whole_folder
 from dragoman.describe.moment import valid_actions
 from dragoman.engines.assembly import reader_of, spec_of
 from dragoman.environments import make_environment
+from dragoman.files import refuse_taken, whole_folder, write_json
 from dragoman.roles.act.observer import OptionsObserver
-from dragoman.run import Run, refuse_taken, write_json
+from dragoman.run import Run
 from dragoman.types import LanguageModel, Tokenizer
 
 

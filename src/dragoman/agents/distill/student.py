@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dragoman.errors import RunError, SpaceError
+from dragoman.files import write_bytes, write_json
 from dragoman.roles.act.networks import mlp
-from dragoman.run import write_bytes, write_json
 
 FAR = 10.0
 """Standard deviations at which an observation is cut off."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
-from dragoman.comparison.comparison import FILE_NAME, ComparisonFolder
+from dragoman.comparison.folder import FILE_NAME, ComparisonFolder
 from dragoman.errors import ConfigError, DragomanError, did_you_mean
 from dragoman.experiment import Experiment
 from dragoman.roles.control import roles_of

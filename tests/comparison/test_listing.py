@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dragoman.comparison.folders import find_rows
+from dragoman.comparison.listing import find_rows
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.run import RunWriter

@@ -1,0 +1,200 @@
+"""The folder of a comparison.
+
+comparison.yaml     the comparison, with everything that was added by itself
+ARM/SEED/           a run folder, see `dragoman.run`, and beside its files
+    evaluation.json what the trained agent earned on unseen episodes, greedy and sampled
+    error.txt       why the run failed, instead
+random.json         what the uniformly random policy earned on the same episodes
+results.json        everything that a report says, see `dragoman.comparison.results`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.comparison.comparison import Arm, Comparison
+from dragoman.errors import ConfigError, RunError
+from dragoman.files import read_json, write_text
+from dragoman.run import Run
+
+Progress: TypeAlias = Literal[
+    "missing", "running", "unevaluated", "finished", "interrupted", "failed"
+]
+
+FILE_NAME = "comparison.yaml"
+CURE = "remove its folder and compare again"
+COSTS = {
+    "tokens": "model/tokens",
+    "texts": "model/texts",
+    "texts_remembered": "model/texts_remembered",
+    "seconds": "time/seconds",
+    "model_seconds": "time/model_seconds",
+    "gigaflops": "model/gigaflops",
+}
+"""What results call them, and their columns in the metrics."""
+
+
+class ComparisonFolder:
+    """The folder of a comparison, opened for reading; neither needs nor loads a model.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: It is missing or holds no comparison.
+
+    Attributes:
+        comparison: What is compared.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / FILE_NAME).is_file():
+            raise RunError(
+                f"{self.path} has no {FILE_NAME}: it is no folder of a comparison",
+                cure="name the folder that 'dragoman compare --out' has made",
+            )
+        self.comparison = Comparison.from_yaml(self.path / FILE_NAME)
+
+    def __repr__(self) -> str:
+        return f"ComparisonFolder({str(self.path)!r})"
+
+    def arms(self) -> Mapping[str, Arm]:
+        """Return the arms by name."""
+        return self.comparison.arms
+
+    def run_folder(self, arm: str, seed: int) -> Path:
+        """Return where a run is, or will be."""
+        return self.path / arm / str(seed)
+
+    def status(self, arm: str, seed: int) -> Progress:
+        """Return how far a run has come; ``finished`` means trained and evaluated.
+
+        A run whose process was killed still says ``running``: nothing here knows better.
+        """
+        folder = self.run_folder(arm, seed)
+        if not folder.is_dir():
+            return "missing"
+        if (folder / "error.txt").is_file():
+            return "failed"
+        try:
+            status = Run(folder).status
+        except (ConfigError, RunError):
+            return "interrupted"
+        if status == "finished" and not (folder / "evaluation.json").is_file():
+            return "unevaluated"
+        return status
+
+    def runs(self, arm: str) -> dict[int, Run]:
+        """Return the finished runs of an arm by seed."""
+        return {
+            seed: Run(self.run_folder(arm, seed))
+            for seed in self.comparison.seeds
+            if self.status(arm, seed) == "finished"
+        }
+
+    def evaluation(self, arm: str, seed: int) -> dict[str, Any]:
+        """Return what ``evaluation.json`` of a finished run says."""
+        return read_json(self.run_folder(arm, seed) / "evaluation.json", cure=CURE)
+
+    def scores(self, arm: str, *, sampled: bool = False) -> dict[int, float]:
+        """Return the mean evaluated return of each finished run by seed.
+
+        Args:
+            arm: Name of the arm.
+            sampled: Of actions drawn from the policy instead of the likeliest ones.
+        """
+        key = "sampled_returns" if sampled else "returns"
+        returns = {seed: self.evaluation(arm, seed)[key] for seed in self.runs(arm)}
+        return {seed: float(np.mean(earned)) for seed, earned in returns.items() if earned}
+
+    def curve(
+        self, arm: str, seed: int, *, bins: int = 60
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return steps and mean returns of the training episodes of a run, see `Run.curve`."""
+        return Run(self.run_folder(arm, seed)).curve(bins)
+
+    def costs(self, arm: str, seed: int) -> dict[str, float]:
+        """Return what a run has cost: tokens, texts, seconds, gigaflops, steps."""
+        run = Run(self.run_folder(arm, seed))
+        row = run.last_metrics()
+        costs = {name: float(row.get(column) or 0) for name, column in COSTS.items()}
+        return {**costs, "steps": float(run.steps)}
+
+    def random(self) -> dict[str, Any] | None:
+        """Return what ``random.json`` says, once the random policy has played."""
+        file = self.path / "random.json"
+        return read_json(file, cure="remove it and compare again") if file.is_file() else None
+
+    def random_score(self) -> float | None:
+        """Return the mean return of the random policy, once it has played."""
+        random = self.random()
+        return None if random is None else float(np.mean(random["returns"]))
+
+
+def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
+    """Write a comparison into its folder, or let the one that is there grow.
+
+    Seeds and arms may be added to a comparison. What its runs have been trained with may not
+    change, since old and new runs would no longer be comparable; a precision that is settled
+    stays, whatever machine goes on.
+
+    Raises:
+        ConfigError: The folder holds another comparison; the message names the differences.
+    """
+    path = Path(folder)
+    if (path / FILE_NAME).is_file():
+        before = ComparisonFolder(path).comparison
+        changes = _changes(before, comparison)
+        if changes:
+            raise ConfigError(
+                f"{path} holds another comparison: " + "; ".join(changes),
+                cure="compare into another folder with --out, or change the file back",
+            )
+        seeds = tuple(dict.fromkeys((*before.seeds, *comparison.seeds)))
+        comparison = replace(
+            comparison, seeds=seeds, precision=before.precision or comparison.precision
+        )
+    write_text(path / FILE_NAME, comparison.to_yaml())
+    return ComparisonFolder(path)
+
+
+def _changes(before: Comparison, now: Comparison) -> list[str]:
+    old, new = _deciding(before), _deciding(now)
+    # Arms may be added, but then all of their keys are new.
+    added = tuple(f"arms.{name}." for name in set(now.arms) - set(before.arms))
+    absent = "nothing"
+    return [
+        f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
+        for key in {**old, **new}
+        # By their texts, since NaN is not even equal to itself.
+        if not key.startswith(added) and repr(old.get(key, absent)) != repr(new.get(key, absent))
+    ]
+
+
+def _deciding(comparison: Comparison) -> dict[str, Any]:
+    """Return what decides the runs of a comparison, by dotted key."""
+    data = comparison.to_dict()
+    arms = {
+        name: {"kind": arm["kind"], "overrides": arm["overrides"]}
+        for name, arm in data["arms"].items()
+    }
+    kept = {key: data[key] for key in ("base", "evaluation", "budget")}
+    return flat({**kept, "arms": arms, "first arm": next(iter(arms))})
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested data as one mapping by dotted key."""
+    result: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result

@@ -1,0 +1,123 @@
+"""Files and folders that are there whole or not at all, and JSON in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dragoman.errors import RunError
+
+TAIL_BYTES = 64 * 1024
+"""More than any row of metrics."""
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_bytes(content)
+    temporary.replace(file)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace a file by text, all or nothing."""
+    # A model may write half a surrogate pair, which is no UTF-8.
+    write_bytes(file, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Replace a file by JSON, all or nothing."""
+    write_text(file, json.dumps(data, indent=2) + "\n")
+
+
+def read_json(file: Path, *, cure: str) -> dict[str, Any]:
+    """Return the mapping that a JSON file holds.
+
+    Raises:
+        RunError: It is missing or damaged; the cure is the caller's.
+    """
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise damaged(file, error, cure) from error
+    return _parsed(file, text, cure)
+
+
+def read_rows(file: Path, *, cure: str) -> list[dict[str, Any]]:
+    """Return the rows of a file of JSON lines; none where it is missing.
+
+    Raises:
+        RunError: A row is damaged.
+    """
+    if not file.is_file():
+        return []
+    # What follows the last newline is a row that a killed process did not finish.
+    return [_parsed(file, line, cure) for line in file.read_bytes().split(b"\n")[:-1]]
+
+
+def read_last_row(file: Path, *, cure: str) -> dict[str, Any]:
+    """Return the last row of a file of JSON lines, read from the end; empty before the first."""
+    if not file.is_file():
+        return {}
+    with file.open("rb") as rows:
+        rows.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        lines = rows.read().split(b"\n")[:-1]
+    return _parsed(file, lines[-1], cure) if lines else {}
+
+
+def _parsed(file: Path, text: bytes, cure: str) -> dict[str, Any]:
+    try:
+        data: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise damaged(file, error, cure) from error
+    if not isinstance(data, dict):
+        raise damaged(file, f"it holds {type(data).__name__} where a mapping should be", cure)
+    return data
+
+
+def damaged(file: Path, why: object, cure: str) -> RunError:
+    """Return the error of a file that cannot be read."""
+    return RunError(f"{file} cannot be read: {why}", cure=cure)
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds something already.
+
+    Raises:
+        RunError: It is no folder, or not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError(
+            f"{folder} exists and is not empty; nothing is ever overwritten",
+            cure="name another folder, or remove this one",
+        )
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Give a folder to write into, which takes its name only when all is written.
+
+    Args:
+        out: The name. Nothing may be there but an empty folder.
+
+    Raises:
+        RunError: It is taken.
+    """
+    refuse_taken(out)
+    # In the same parent, as a rename is one step only within a file system.
+    building = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}")
+    building.mkdir(parents=True)
+    try:
+        yield building
+        refuse_taken(out)
+        if out.exists():
+            out.rmdir()
+        building.rename(out)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise

@@ -1,0 +1,59 @@
+"""Versions, platform and git state: what a bug report needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+VERSIONED = (
+    "dragoman",
+    "gymnasium",
+    "numpy",
+    "stable-baselines3",
+    "torch",
+    "transformers",
+)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return versions, platform and git state: what a bug report needs."""
+    versions = {}
+    for package in VERSIONED:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "versions": versions,
+        "git": _git_state(),
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name, which Linux tells in a file of its own."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Return commit and cleanness of the working folder, or nothing outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,147 @@
+"""A run folder, opened for reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from dragoman.errors import RunError
+from dragoman.experiment import Experiment
+from dragoman.files import damaged, read_json, read_last_row, read_rows
+from dragoman.run.trust import require_trust
+
+Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
+Tensors: TypeAlias = dict[str, NDArray[Any]]
+
+CURE = "train again"
+
+
+class Run:
+    """A run folder, opened for reading.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: The folder is missing, is no run, or was left half-written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"there is no run folder {self.path}", cure="check the path")
+        for name in ("config.yaml", "env.json", "status.json"):
+            if not (self.path / name).is_file():
+                raise RunError(
+                    f"{self.path} has no {name}: it is no run folder, or was left half-written",
+                    cure="train again into a new folder",
+                )
+        config = self.path / "config.yaml"
+        self.experiment = Experiment.from_yaml(config)
+        self._config = config.read_bytes()
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def require_trust(self, trust_code: bool = False) -> None:
+        """Refuse to be played, unless the code that its config names is trusted.
+
+        Args:
+            trust_code: The user's word. Without it a note counts that the same user has trained
+                this run here with that code as it is now, see `dragoman.run.trust`.
+
+        Raises:
+            ConfigError: The config names code, and there is neither.
+        """
+        require_trust(self.path, self._config, self.experiment, trust_code)
+
+    @property
+    def status(self) -> Status:
+        """How far the training came."""
+        status: Status = self._value("status.json", "status", get_args(Status))
+        return status
+
+    @property
+    def steps(self) -> int:
+        """Environment steps behind the saved weights."""
+        steps: int = self._value("status.json", "steps", int)
+        return steps
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Seed, versions, device and git state of the training."""
+        return read_json(self.path / "env.json", cure=CURE)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the training."""
+        seed: int = self._value("env.json", "seed", int)
+        return seed
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return one row an update."""
+        return read_rows(self.path / "metrics.jsonl", cure=CURE)
+
+    def episodes(self) -> list[dict[str, Any]]:
+        """Return one row a finished training episode."""
+        return read_rows(self.path / "episodes.jsonl", cure=CURE)
+
+    def rewards(self) -> dict[str, Any]:
+        """Return what each term of the reward has found out before the training."""
+        file = self.path / "rewards.json"
+        return read_json(file, cure=CURE) if file.is_file() else {}
+
+    def critiques(self) -> list[dict[str, Any]]:
+        """Return what judges said of texts in the training."""
+        return read_rows(self.path / "critiques.jsonl", cure=CURE)
+
+    def last_metrics(self) -> dict[str, Any]:
+        """Return the last row of the metrics, read from the end; empty before the first."""
+        return read_last_row(self.path / "metrics.jsonl", cure=CURE)
+
+    def curve(self, bins: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the learning curve: environment steps, and mean returns of training episodes.
+
+        The training is cut into equal parts, at most one an episode; each part in which an
+        episode ended gives a point at its end. Both arrays are empty where none has ended.
+        """
+        episodes = self.episodes()
+        if not episodes:
+            return np.empty(0), np.empty(0)
+        steps = np.array([episode["step"] for episode in episodes])
+        returns = np.array([episode["return"] for episode in episodes], dtype=np.float64)
+        edges = np.linspace(0, max(self.steps, int(steps.max())), min(bins, len(steps)) + 1)
+        part = np.digitize(steps, edges[1:-1])
+        used = np.unique(part)
+        return edges[used + 1], np.array([returns[part == i].mean() for i in used])
+
+    def weights(self) -> Tensors:
+        """Return the trained tensors by name.
+
+        Raises:
+            RunError: No weights were saved yet, or the file is damaged.
+        """
+        file = self.path / "weights.safetensors"
+        if not file.is_file():
+            raise RunError(
+                f"{self.path} holds no weights: its training is {self.status} "
+                f"after {self.steps} steps",
+                cure="let it reach its first checkpoint, or train again",
+            )
+        try:
+            with safe_open(file, framework="numpy") as tensors:
+                return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise RunError(f"{file} is damaged: {error}", cure="train again") from error
+
+    def _value(self, name: str, key: str, wanted: type | tuple[Any, ...]) -> Any:
+        """Return a value of a file that is of a type, or one of some."""
+        value = read_json(self.path / name, cure=CURE).get(key)
+        fits = isinstance(value, wanted) if isinstance(wanted, type) else value in wanted
+        if not fits:
+            raise damaged(self.path / name, f"{key!r} is {value!r}", CURE)
+        return value

@@ -1,0 +1,137 @@
+"""A run folder, written as the training goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from dragoman.errors import DivergenceError
+from dragoman.experiment import Experiment
+from dragoman.files import refuse_taken, write_bytes, write_json
+from dragoman.run.machine import describe_machine
+from dragoman.run.reader import Status
+from dragoman.run.trust import remember
+
+
+class RunWriter:
+    """Writes a run folder as the training goes; use it as a context manager.
+
+    On the way out the status becomes ``finished``, ``interrupted`` (Ctrl-C) or ``failed``.
+
+    Args:
+        path: Folder to make. It must not hold a run yet.
+        experiment: What is trained.
+        seed: Seed of the training.
+        compute: Where and how the model computes: device, precision, threads.
+
+    Raises:
+        RunError: The folder holds something already.
+    """
+
+    def __init__(
+        self, path: str | Path, experiment: Experiment, seed: int, compute: Mapping[str, Any]
+    ) -> None:
+        self.path = Path(path)
+        refuse_taken(self.path)
+        self.steps = 0
+        config = experiment.to_yaml().encode("utf-8")
+        write_bytes(self.path / "config.yaml", config)
+        remember(config, experiment)
+        write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
+        self._set_status("running")
+        self._files: dict[str, IO[str]] = {}
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+        if kind is None:
+            self._set_status("finished")
+        else:
+            status: Status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
+            self._set_status(status, f"{kind.__name__}: {error}".split("\n")[0])
+
+    def metric(self, row: Mapping[str, Any]) -> None:
+        """Append one row to ``metrics.jsonl``."""
+        self._append("metrics.jsonl", row)
+
+    def episode(self, row: Mapping[str, Any]) -> None:
+        """Append one row to ``episodes.jsonl``."""
+        self._append("episodes.jsonl", row)
+
+    def critique(self, row: Mapping[str, Any]) -> None:
+        """Append what a judge said of a text to ``critiques.jsonl``."""
+        self._append("critiques.jsonl", row)
+
+    def rewards(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write what the terms of a reward have found out before the training."""
+        write_json(self.path / "rewards.json", found)
+
+    def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
+        """Replace the saved weights, all or nothing.
+
+        Raises:
+            DivergenceError: Some are no finite numbers; those saved before are kept.
+        """
+        refuse_diverged(tensors, steps)
+        # safetensors writes memory as it lies, so views must be made contiguous first.
+        plain = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+        write_bytes(self.path / "weights.safetensors", save(plain))
+        self.steps = steps
+        self._set_status("running")
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        # JSON has no NaN and no infinity, and strict readers stop at them.
+        row = {key: None if _is_not_finite(value) else value for key, value in row.items()}
+        if name not in self._files:
+            self._files[name] = (self.path / name).open("a", encoding="utf-8")
+        self._files[name].write(json.dumps(row, default=float) + "\n")
+        self._files[name].flush()
+
+    def _set_status(self, status: Status, reason: str | None = None) -> None:
+        why = {} if reason is None else {"reason": reason}
+        write_json(self.path / "status.json", {"status": status, "steps": self.steps, **why})
+
+
+def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:
+    """Refuse weights that are no finite numbers.
+
+    Args:
+        tensors: By name.
+        steps: Environment steps that they were trained for.
+
+    Raises:
+        DivergenceError: Some are NaN or infinite.
+    """
+    for name, tensor in tensors.items():
+        # A reward's own numbers may stand open, and what it says is checked at each step.
+        is_trained = tensor.dtype.kind == "f" and not name.startswith("reward.")
+        if is_trained and not np.isfinite(tensor).all():
+            raise diverged("weights", steps, f" ({name})")
+
+
+def diverged(what: str, steps: int, where: str = "") -> DivergenceError:
+    """Return the error of a training whose weights or outputs are no finite numbers any more."""
+    return DivergenceError(
+        f"the policy's {what} became NaN or infinite by step {steps}{where}",
+        cure="lower algorithm.settings.learning_rate or max_grad_norm, or scale large rewards "
+        "and observations down; the last finite weights that were saved are kept",
+    )
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and not np.isfinite(value)

@@ -208,7 +208,11 @@ def _no_model(first: Arm, users: Mapping[str, Any]) -> Arm:
             "the arms as 'baseline'",
         )
     # Settings below a role that is off would have nowhere to go.
-    kept = {key: value for key, value in first.overrides.items() if key.split(".")[0] not in users}
+    kept = {
+        key: value
+        for key, value in first.overrides.items()
+        if not any(f"{key}.".startswith(f"{role}.") for role in users)
+    }
     replaced = {
         role: getattr(settings, "without_model", None) for role, (_, settings) in users.items()
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from dragoman.engines.budget import total_cost
 from dragoman.engines.watcher import Rollout, Stop, Training, Watcher
@@ -33,14 +35,20 @@ class Bookkeeper(Watcher):
         writer: The run folder.
         observer: The observe role, if any.
         rewards: The reward role, if any.
+        own: Wrappers of a user's own roles, by name.
     """
 
     def __init__(
-        self, writer: RunWriter, observer: AnyObserver | None, rewards: RewardVector | None
+        self,
+        writer: RunWriter,
+        observer: AnyObserver | None,
+        rewards: RewardVector | None,
+        own: Mapping[str, VectorEnv[Any, Any, Any]] = MappingProxyType({}),
     ) -> None:
         self.writer = writer
         self.observer = observer
         self.rewarder = None if rewards is None else rewards.rewarder
+        self.own = own
         self.models = models_of(observer, rewards)
         self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
@@ -105,6 +113,10 @@ class Bookkeeper(Watcher):
             training.record("prompt/shortened", shortened)
         if self.rewarder is not None:
             self._record_rewards(training, self.rewarder)
+        for name, wrapper in self.own.items():
+            numbers: Mapping[str, float] = wrapper.metrics() if hasattr(wrapper, "metrics") else {}
+            for key, number in numbers.items():
+                training.record(f"{name}/{key}", float(number))
         if self.models:
             cost = total_cost(self.models)
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gymnasium.vector import VectorEnv
 
@@ -21,7 +21,7 @@ from dragoman.engines.assembly import (
     rewarder_of,
     spec_of,
 )
-from dragoman.engines.bookkeeper import Bookkeeper, models_of
+from dragoman.engines.bookkeeper import Bookkeeper
 from dragoman.engines.budget import BudgetWatch
 from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
@@ -33,7 +33,7 @@ from dragoman.errors import ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.maths.seeds import derive_seed
-from dragoman.roles.observe.observer import AnyObserver
+from dragoman.roles.control import Context, roles_of
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import Run, RunWriter, diverged
@@ -85,16 +85,20 @@ def train(
         moments = moments_of(experiment, recorder)
         check_spaces(experiment, recorder, moments, engine)
         model = model if model is not None else reader_of(experiment, seed)
-        if experiment.reward is not None:
+        if experiment.reward is not None or experiment.own_roles:
             model = remembering(experiment, model)
         observer = observer_of(replace(acting, reward=None), recorder, model, seed)
         env: VectorEnv[Any, Any, Any] = recorder
-        if observer is not None or experiment.reward is not None:
+        if observer is not None or roles_of(experiment):
             env = MomentVector(env, moments)
         gamma = engine.gamma(experiment)
         rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
         if rewarder is not None:
             env = rewards = RewardVector(env, rewarder)
+        own: dict[str, VectorEnv[Any, Any, Any]] = {}
+        for role_name, role in experiment.own_roles.items():
+            asked = cast(LanguageModel, model) if role.uses_model else None
+            env = own[role_name] = role.wrap(env, Context(asked, moments, gamma, seed))
         if observer is not None:
             env = ObserveVector(env, observer)
         training = engine.build(acting, env, derive_seed("train", seed), model)
@@ -108,7 +112,8 @@ def train(
                 rewards.rewarder.prepare(sampled, folder)
                 writer.rewards(rewards.rewarder.found)
                 rewards.rewarder.keep_critiques(writer.critique)
-            seeing = _watchers(experiment, writer, observer, rewards, watchers, budget)
+            bookkeeper = Bookkeeper(writer, observer, rewards, own)
+            seeing = _watchers(experiment, bookkeeper, watchers, budget)
             told = Watchers(seeing, recorder, rewards)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             with _explained(experiment, training):
@@ -123,19 +128,17 @@ def train(
 
 def _watchers(
     experiment: Experiment,
-    writer: RunWriter,
-    observer: AnyObserver | None,
-    rewards: RewardVector | None,
+    bookkeeper: Bookkeeper,
     others: Sequence[Watcher],
     budget: Budget | None,
 ) -> list[Watcher]:
     """Return all that see a training, in the order in which they are told."""
-    found: list[Watcher] = [Bookkeeper(writer, observer, rewards)]
+    found: list[Watcher] = [bookkeeper]
     if experiment.algorithm.name in POLICY_GRADIENT:
         found.append(CollapseWatch(experiment.collapse))
     found += others
     if budget is not None:
-        found.append(BudgetWatch(budget, models_of(observer, rewards)))
+        found.append(BudgetWatch(budget, bookkeeper.models))
     return found
 
 

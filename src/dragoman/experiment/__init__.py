@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment.collapse import Collapse
 from dragoman.models.catalog import DType, Weights
 from dragoman.roles.act.settings import Act
-from dragoman.roles.control import roles_of
+from dragoman.roles.control import OwnRole, roles_of
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.settings import Reward
 from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
@@ -127,6 +128,7 @@ class Experiment:
             that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         reward: What is added to the environment's own reward in training.
+        roles: Roles of a user's own by name: ``use``, an import path, and their settings.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -144,6 +146,7 @@ class Experiment:
     act: Annotated[Act | None, _SWITCH] = None
     collapse: Collapse = Collapse()
     reward: Annotated[Reward | None, _SWITCH] = None
+    roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         observe = self.observe or Observe()
@@ -163,6 +166,12 @@ class Experiment:
                 )
         refuse_yes_no(self.env_settings, "env_settings")
         refuse_yes_no(self.algorithm.settings, "algorithm.settings")
+        for name in self.roles:
+            if not name.isidentifier():
+                raise ConfigError(
+                    f"{name!r} cannot name a role", cure="use letters, digits and '_'"
+                )
+        self.own_roles  # noqa: B018  refuses an entry that names no role
         self._check_act()
 
     def _check_act(self) -> None:
@@ -183,6 +192,11 @@ class Experiment:
                 "that the critic reads what observe says",
             )
 
+    @functools.cached_property
+    def own_roles(self) -> dict[str, OwnRole]:
+        """Roles of a user's own by name; those that are set to nothing are off."""
+        return {name: OwnRole(name, given) for name, given in self.roles.items() if given}
+
     @property
     def can_obey_masks(self) -> bool:
         """Whether its algorithm can keep to the actions that an environment offers."""
@@ -195,9 +209,9 @@ class Experiment:
 
     @property
     def may_use_model(self) -> bool:
-        """Whether any of its roles may ask the language model; imports no reward of the user's."""
+        """Whether any of its roles may ask the language model; imports no code of the user's."""
         return any(
-            role.uses_model if not isinstance(role, Reward) else role.may_use_model
+            role.may_use_model if isinstance(role, Reward | OwnRole) else role.uses_model
             for role in roles_of(self).values()
         )
 

@@ -47,6 +47,8 @@ def code_of(experiment: Experiment) -> dict[str, str]:
         if term.model is not None and term.model.server is not None:
             key = term.model.api_key_env
             found[f"requests to {term.model.server} with the key in ${key}"] = ""
+    for name, role in experiment.own_roles.items():
+        found[f"the role {name}, {role.use}"] = _state(role.use.rpartition(":")[0])
     return found
 
 

@@ -9,15 +9,14 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from dragoman.describe import describe_env
-from dragoman.describe.families.minigrid import ACTIONS
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks.babyai import HELD_OUT, KINDS, LARGEST_ROOM, Mixed, PickupLocal
+from dragoman.tasks.babyai import HELD_OUT, KINDS, LARGEST_ROOM, Mixed
 from dragoman.tasks.babyai_bot import bot
 from dragoman.tasks.masks import uniform
+from dragoman.tasks.minigrid_view import ACTIONS
 from dragoman.testing import check_describer
 
 MISSIONS = ("GoToLocal", "PickupLocal", "PutNextLocal", "OpenDoor", "Sequence", "Mixed")
@@ -58,11 +57,6 @@ def missions(env_id, episodes, **settings):
 def named(mission):
     """Return what a mission names, as pairs of colour and kind; an article is no colour."""
     return {(colour, kind) for colour, kind in NAMED.findall(mission)}
-
-
-@pytest.mark.parametrize("env_id", IDS)
-def test_gymnasium_finds_nothing_to_complain_of(env_id) -> None:
-    check_env(gym.make(env_id, render_mode="rgb_array").unwrapped)
 
 
 def test_the_texts_of_a_seed() -> None:
@@ -199,36 +193,6 @@ def test_success_at_the_last_moment_is_no_truncation() -> None:
     assert total == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("settings", [{}, {"split": "test", "parity": True}])
-def test_a_thousand_random_steps(settings) -> None:
-    env = gym.make(MIXED, **settings)
-    describer = describe_env(env)
-    env.action_space.seed(0)
-    observation, info = env.reset(seed=0)
-    for _ in range(1000):
-        assert env.observation_space.contains(observation)
-        assert info["text"] == env.unwrapped.text()
-        assert info["text"].startswith(f"Goal: {observation['mission']}. ")
-        if "parity" not in settings:
-            assert info["text"] == describer.observation(observation, info)
-        assert info["action_mask"].all()
-        observation, _, terminated, truncated, info = env.step(uniform(env))
-        assert not (terminated and truncated)
-        if terminated or truncated:
-            observation, info = env.reset()
-
-
-@pytest.mark.parametrize("policy", [bot, uniform])
-def test_one_seed_gives_one_episode(policy) -> None:
-    def episodes():
-        env = gym.make(MIXED)
-        env.action_space.seed(3)
-        return [play(env, policy, seed=seed) for seed in (3, 4, 5)]
-
-    assert episodes() == episodes()
-    assert len({texts[0] for texts, *_ in episodes()}) == 3
-
-
 def test_actions_and_texts_map_to_each_other() -> None:
     env = gym.make(MIXED)
     _, info = env.reset(seed=0)
@@ -278,33 +242,6 @@ def test_the_fullest_rooms_can_be_drawn(room_size, num_distractors) -> None:
         assert env.check_objs_reachable(raise_exc=False)
     with pytest.raises(ConfigError, match=f"from 0 to {num_distractors}"):
         Mixed(room_size=room_size, num_distractors=num_distractors + 1)
-
-
-@pytest.mark.parametrize(
-    ("settings", "cure"),
-    [
-        ({"split": "validation"}, "'test'"),
-        ({"room_size": 4}, "from 5 to 12"),
-        ({"num_distractors": -1}, "from 0 to 11"),
-        ({"max_steps": 0}, "from 1 to"),
-        ({"render_mode": "human"}, "'rgb_array'"),
-    ],
-)
-def test_bad_arguments_name_the_cure(settings, cure) -> None:
-    with pytest.raises(ConfigError, match=cure):
-        PickupLocal(**settings)
-
-
-def test_bad_actions_and_texts_name_the_cure() -> None:
-    env = Mixed()
-    env.reset(seed=0)
-    for action in (6, -1, 0.5):
-        with pytest.raises(SpaceError, match="0 to 5"):
-            env.step(action)
-    with pytest.raises(SpaceError, match="0 to 5"):
-        env.action_text(6)
-    with pytest.raises(SpaceError, match="did you mean 'turn left'"):
-        env.action_of("turn lef")
 
 
 RUN = """

@@ -8,13 +8,10 @@ from itertools import product
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
-from dragoman.errors import ConfigError, MissingExtraError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.tasks import masks
-from dragoman.tasks.boards import Chess, Game2048, LeducPoker, TicTacToe
-from tests.tasks.playing import play, same
 
 GAMES = ("TicTacToe", "ConnectFour", "Chess", "2048", "LeducPoker")
 TWO_PLAYERS = tuple(game for game in GAMES if game != "2048")
@@ -26,60 +23,6 @@ def make(game: str, **settings) -> gym.Env:
 
 def moves(info) -> list[str]:
     return [text for text in info["action_texts"] if text]
-
-
-@pytest.mark.parametrize("game", GAMES)
-def test_gymnasium_finds_nothing_to_warn_of(game):
-    check_env(make(game, render_mode="rgb_array").unwrapped)
-
-
-@pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("game", GAMES)
-def test_a_thousand_random_steps(game, masked):
-    env = make(game)
-    plain = env.unwrapped
-    env.action_space.seed(1)
-    observation, info = env.reset(seed=1)
-    total = 0.0
-    for _ in range(1000):
-        assert env.observation_space.contains(observation)
-        legal = plain.state.legal_actions()
-        assert np.flatnonzero(info["action_mask"]).tolist() == legal
-        texts = [plain.action_text(action) for action in legal]
-        assert len(set(texts)) == len(legal) == len(moves(info))
-        assert [plain.action_of(text) for text in texts] == legal
-        assert [info["action_texts"][action] for action in legal] == texts
-        assert info["text"] == plain.text()
-        mask = info["action_mask"] if masked else None
-        observation, reward, terminated, truncated, info = env.step(env.action_space.sample(mask))
-        total += reward
-        if terminated:
-            assert total == plain.state.returns()[plain.player]
-            assert not info["action_mask"].any()
-            assert not moves(info)
-        if terminated or truncated:
-            assert truncated <= (game == "Chess")
-            total = 0.0
-            observation, info = env.reset()
-
-
-@pytest.mark.parametrize("opponent", ["random", "mcts"])
-@pytest.mark.parametrize("game", ["TicTacToe", "ConnectFour", "LeducPoker"])
-def test_one_seed_gives_one_game(game, opponent):
-    episodes = [
-        [play(make(game, opponent=opponent), masks.uniform, seed=seed) for seed in range(4)]
-        for _ in range(2)
-    ]
-    assert all(same(one, other) for one, other in zip(*episodes, strict=True))
-    assert len({episode[-1][2]["text"] for episode in episodes[0]}) > 1
-
-
-@pytest.mark.parametrize("game", ["2048", "Chess"])
-def test_one_seed_gives_one_long_game(game):
-    one, other = (
-        [step[2]["text"] for step in play(make(game), masks.uniform, seed=3)] for _ in range(2)
-    )
-    assert one == other
 
 
 def test_tic_tac_toe_in_words():
@@ -292,28 +235,6 @@ def test_the_picture_of_leduc_poker_hides_the_card_too():
         pictures.append((env.picture(state, 0), env.picture(state, 1)))
     np.testing.assert_array_equal(pictures[0][0], pictures[1][0])
     assert (pictures[0][1] != pictures[1][1]).any()
-
-
-@pytest.mark.parametrize(
-    ("settings", "cure"),
-    [
-        ({"opponent": "stockfish"}, "choose 'random', 'mcts' or a function"),
-        ({"side": "white"}, "'second'"),
-        ({"simulations": 0}, "from 1 to"),
-        ({"when_masked": "skip"}, "'refuse'"),
-        ({"render_mode": "human"}, "'rgb_array'"),
-    ],
-)
-def test_bad_settings_name_the_cure(settings, cure):
-    with pytest.raises(ConfigError, match=cure):
-        TicTacToe(**settings)
-
-
-@pytest.mark.parametrize("game", [Chess, Game2048, LeducPoker])
-def test_a_missing_package_names_the_extra(game, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyspiel", None)
-    with pytest.raises(MissingExtraError, match=r"dragoman\[boards\]"):
-        game()
 
 
 def test_registering_loads_no_game_library():

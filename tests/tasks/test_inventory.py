@@ -3,13 +3,11 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 from or_gymnasium.envs.inventory_management import InvManagementLostSalesEnv
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.tasks.inventory import LEVELS, RULES, InventoryEnv
-from tests.tasks.extras import error_without
 from tests.tasks.playing import play
 
 ID = "dragoman/Inventory-v0"
@@ -35,11 +33,6 @@ def profit(env, rule, seed):
 def demand_of(env: InventoryEnv, *wanted: int) -> None:
     """Let customers want what is given instead of what is drawn."""
     env.world.dist, env.world.demand_dist = 5, np.array(wanted)
-
-
-@pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
-def test_gymnasium_finds_nothing_to_warn_of_in_amounts(mode):
-    check_env(make(actions="amounts", render_mode=mode).unwrapped)
 
 
 def test_a_thousand_random_amounts_and_texts_that_map_back():
@@ -69,15 +62,6 @@ def test_every_combination_of_levels_has_a_text_of_its_own(levels):
     assert info["action_texts"][1].endswith(
         "for the warehouse, 10 for the factory" if levels == FIVE else "20 for the factory"
     )
-
-
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("actions", ["levels", "amounts"])
-def test_rules_repeat_themselves_under_a_seed(rule, actions):
-    env, other = make(actions=actions), make(actions=actions)
-    profits = [profit(env, rule, seed) for seed in (0, 1, 2)]
-    assert profits == [profit(other, rule, seed) for seed in (0, 1, 2)]
-    assert len(set(profits)) == 3
 
 
 def test_the_dynamics_are_the_library_s():
@@ -210,29 +194,3 @@ def test_the_picture_grows_by_a_column_a_day():
         inked.append((frame != 255).any(axis=(0, 2)).sum())
         env.step(action)
     assert inked == pytest.approx([256 / 31, 2 * 256 / 31], abs=1)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"days": 0}, "days is 0"),
-        ({"actions": "raw"}, "choose from 'levels', 'amounts'"),
-        ({"levels": ("nothing", "a lott")}, "did you mean 'a lot'"),
-        ({"levels": ("a lot", "nothing")}, "in rising order"),
-        ({"levels": ("nothing", "nothing")}, "each once"),
-        ({"levels": ()}, "at least one level"),
-        ({"render_mode": "human"}, "choose from 'ansi', 'rgb_array' or None"),
-    ],
-)
-def test_bad_arguments_name_the_cure(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        InventoryEnv(**settings)
-
-
-def test_references_play_nothing_else():
-    with pytest.raises(ConfigError, match="this policy plays InventoryEnv"):
-        RULES["usual"](gym.make("dragoman/TidyHouse-v0"))
-
-
-def test_a_missing_package_names_its_extra():
-    assert "pip install 'dragoman[operations]'" in error_without("or_gymnasium", ID)

@@ -8,11 +8,10 @@ import pytest
 from or_gymnasium.envs.knapsack import BinaryKnapsackEnv
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.tasks import masks
 from dragoman.tasks.knapsack import RULES, KnapsackEnv, best_filling, best_value
-from tests.tasks.extras import error_without
-from tests.tasks.playing import play, same
+from tests.tasks.playing import play
 
 ID = "dragoman/Knapsack-v0"
 
@@ -32,13 +31,6 @@ def by_hand(weights, values, left=None, **settings) -> KnapsackEnv:
     env.world.item_weights, env.world.item_values = np.array(weights), np.array(values)
     env.world.item_limits = np.array(left or [1] * len(weights))
     return env
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_rules_repeat_themselves_under_a_seed(rule):
-    episodes = [play(make(), RULES[rule], seed=seed) for seed in (0, 1, 2)]
-    assert same(episodes[1], play(make(), RULES[rule], seed=1))
-    assert not same(episodes[0], episodes[1])
 
 
 def test_a_seed_draws_what_the_library_draws_when_it_draws():
@@ -139,27 +131,3 @@ def test_the_picture_is_as_full_as_the_knapsack():
     frame = env.render()
     assert (frame.shape, frame.dtype) == ((256, 256, 3), np.uint8)
     assert (frame != 255).any(axis=(1, 2)).mean() == pytest.approx(0.55, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"items": 0}, "items is 0"),
-        ({"capacity": 98}, "capacity is 98"),
-        ({"kind": "unbounded"}, "choose from 'binary', 'bounded'"),
-        ({"when_masked": "skip"}, "choose from 'next', 'refuse'"),
-        ({"render_mode": "human"}, "choose from 'ansi', 'rgb_array' or None"),
-    ],
-)
-def test_bad_arguments_name_the_cure(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        KnapsackEnv(**settings)
-
-
-def test_references_play_nothing_else():
-    with pytest.raises(ConfigError, match="this policy plays KnapsackEnv"):
-        RULES["greedy"](gym.make("dragoman/TidyHouse-v0"))
-
-
-def test_a_missing_package_names_its_extra():
-    assert "pip install 'dragoman[operations]'" in error_without("or_gymnasium", ID)

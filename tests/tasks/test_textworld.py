@@ -5,17 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import gymnasium as gym
-import numpy as np
 import pytest
 import textworld
-from gymnasium.utils.env_checker import check_env
 
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import masks, textworld_games
 from dragoman.tasks.textworld import TextWorldEnv, oracle, without_decoration
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, is_won_by_its_plan
-from tests.tasks.extras import error_without
 from tests.tasks.playing import play, same
 
 ID = "dragoman/TextWorld-v0"
@@ -88,35 +85,6 @@ def scripted(*states, **settings) -> TextWorldEnv:
     env.state, env.plan_length = states[0], len(states[0].policy_commands)
     env._note_commands()
     return env
-
-
-@pytest.mark.parametrize("settings", [{"render_mode": "ansi"}, {"reward": "final"}])
-def test_gymnasium_finds_nothing_to_warn_of(settings):
-    check_env(make(**settings).unwrapped)
-
-
-def test_a_thousand_random_steps_are_texts_of_the_space_and_commands_map_back():
-    env = make()
-    env.action_space.seed(0)
-    text, info = env.reset(seed=0)
-    longest = 0
-    for step in range(1000):
-        world = env.unwrapped
-        assert env.observation_space.contains(text)
-        assert info["text"] == text == world.text()
-        commands = [one for one in info["action_texts"] if one]
-        assert len(info["action_texts"]) == env.action_space.n
-        assert commands == sorted(set(commands))
-        numbers = np.flatnonzero(info["action_mask"]).tolist()
-        assert info["action_mask"].dtype == np.int8
-        assert [world.action_text(number) for number in numbers] == commands
-        assert [world.action_of(command) for command in commands] == numbers
-        longest = max(longest, len(text))
-        action = masks.uniform(env) if step % 2 else env.action_space.sample()
-        text, _, terminated, truncated, info = env.step(action)
-        if terminated or truncated:
-            text, info = env.reset()
-    assert 100 < longest < 3000
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -309,31 +277,3 @@ def test_a_quest_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="choose a shorter quest"):
         Recipe(1, 1, 20, "train").file(0)
     assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_games": 0}, "num_games is 0"),
-        ({"rooms": 21}, "rooms is 21"),
-        ({"objects": 0}, "objects is 0"),
-        ({"quest_length": 0}, "quest_length is 0"),
-        ({"num_actions": 0}, "num_actions is 0"),
-        ({"split": "dev"}, "choose from 'train', 'validation', 'test'"),
-        ({"reward": "sparse"}, "choose from 'dense', 'final'"),
-        ({"when_masked": "skip"}, "choose from 'next', 'refuse'"),
-        ({"render_mode": "rgb_array"}, "choose from 'ansi' or None"),
-    ],
-)
-def test_bad_arguments_name_the_cure(settings, message):
-    with pytest.raises(ConfigError, match=message):
-        TextWorldEnv(**settings)
-
-
-def test_the_oracle_plays_nothing_else():
-    with pytest.raises(ConfigError, match="this policy plays TextWorldEnv"):
-        oracle(gym.make("dragoman/TidyHouse-v0"))
-
-
-def test_a_missing_package_names_its_extra():
-    assert "pip install 'dragoman[textworld]'" in error_without("textworld", ID)

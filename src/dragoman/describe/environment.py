@@ -13,8 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
-from dragoman.describe.families import known
-from dragoman.describe.families.knowledge import Knowledge, changes_observations, parts_of
+from dragoman.describe.families.registry import Knowledge, changes_observations, parts_of
 from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
 from dragoman.describe.spaces import Writer, checked, space_writer
 from dragoman.describe.words import Words
@@ -203,23 +202,21 @@ class _Sentence:
 def _sentence(
     space: gym.Space[Any], knowledge: Knowledge, *, precision: int, limits: bool
 ) -> _Sentence:
-    family = knowledge.of_class(known.FAMILIES)
-    wrappers = None if family is None else knowledge.wrappers_of(family.package)
-    if family is not None and wrappers is not None:
-        write = family.writer(space, wrappers)
-        if write is not None:
-            return _Sentence(write)
+    family = knowledge.family
+    wrappers = knowledge.wrappers_of(family.package)
+    if wrappers is not None and (write := family.wrapped_writer(space, wrappers)) is not None:
+        return _Sentence(write)
     if knowledge.knows_observation:
-        make = knowledge.of_class(known.WRITERS) if knowledge.env is not None else None
-        write = None if make is None else make(knowledge.env)
-        if write is not None:
-            return _Sentence(checked(space, write), *_fields(knowledge))
+        plain = knowledge.env
+        if plain is not None and (write := family.writer(plain)) is not None:
+            fields = family.fields(plain)
+            texts = lambda value: [field(value) for field in fields.values()]  # noqa: E731
+            return _Sentence(checked(space, write), tuple(fields), texts)
         features = _observation_features(space, knowledge)
         if features and isinstance(space, gym.spaces.Box):
-            told = knowledge.of_class(known.SENTENCES)
-            if told is not None and len(features) in told.sizes:
-                read, tell = numbers_reader(space, features), told.make(Words.of(precision, limits))
-                write = lambda value: tell(read(value))  # noqa: E731
+            if len(features) in family.sizes:
+                read, words = numbers_reader(space, features), Words.of(precision, limits)
+                write = lambda value: family.sentences(words, read(value))  # noqa: E731
             else:
                 write = vector_writer(space, features, precision=precision, limits=limits)
             return _Sentence(
@@ -230,22 +227,14 @@ def _sentence(
     return _Sentence(space_writer(space, precision=precision, limits=limits))
 
 
-def _fields(knowledge: Knowledge) -> tuple[tuple[str, ...], Callable[[Any], list[str]]]:
-    """Return the names of the fields of a whole text, and what writes them."""
-    make = knowledge.of_class(known.FIELDS)
-    found = (make and make(knowledge.env)) or {}
-    return tuple(found), lambda value: [write(value) for write in found.values()]
-
-
 def _observation_features(
     space: gym.Space[Any], knowledge: Knowledge
 ) -> tuple[Feature, ...] | None:
     if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
         return None
-    features = knowledge.of_class(known.OBSERVATIONS)
-    if features is None or len(features) != space.shape[0]:
-        features = knowledge.documentation.observation_features(space.shape[0])
-    words = knowledge.of_class(known.DIRECTIONS) or {}
+    known, words = knowledge.family.observation_features, knowledge.family.directions
+    fits = known and len(known) == space.shape[0]
+    features = known if fits else knowledge.documentation.observation_features(space.shape[0])
     return features and tuple(
         replace(feature, positive=words[feature.name][0], negative=words[feature.name][1])
         if feature.name in words
@@ -288,9 +277,9 @@ def _action_writer(
             )
         return _choice_writer(space, list(texts))
     if knowledge.knows_action and isinstance(space, gym.spaces.Discrete):
-        family = knowledge.of_class(known.FAMILIES)
-        if family is not None and space.n <= len(family.actions):
-            return _choice_writer(space, list(family.actions[: int(space.n)]))
+        known = knowledge.family.action_texts
+        if space.n <= len(known):
+            return _choice_writer(space, list(known[: int(space.n)]))
         choices = knowledge.documentation.action_features(int(space.n))
         if choices:
             return _choice_writer(space, [choice.name for choice in choices])
@@ -305,10 +294,10 @@ def _action_features(space: gym.Space[Any], knowledge: Knowledge) -> tuple[Featu
     is_vector = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
     if not knowledge.knows_action or not is_vector or space.shape is None:
         return None
-    features = knowledge.of_class(known.ACTIONS)
-    if features is None or len(features) != space.shape[0]:
-        features = knowledge.documentation.action_features(space.shape[0])
-    return features
+    known = knowledge.family.action_features
+    if known and len(known) == space.shape[0]:
+        return known
+    return knowledge.documentation.action_features(space.shape[0])
 
 
 def _choice_writer(space: gym.spaces.Discrete, texts: list[str]) -> Writer:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dragoman.describe.numbers import number_writer
 
 DEGREES = 180 / math.pi
 """Degrees in a radian."""
-
-Teller = Callable[[Sequence[float]], str]
-"""The numbers of one observation in, its sentences out."""
 
 
 @dataclass(frozen=True)

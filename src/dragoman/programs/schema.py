@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.environment import action_features, describe_env, observation_features
-from dragoman.describe.families.knowledge import parts_of
+from dragoman.describe.families.registry import parts_of
 from dragoman.describe.features import Feature
 from dragoman.errors import SpaceError
 

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.families.atari import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
 from dragoman.errors import ConfigError, MissingExtraError
 from dragoman.tasks import masks
 from dragoman.tasks import picture as drawing
+from dragoman.tasks.atari_memory import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
 from dragoman.tasks.base import SpeakingEnv
 from dragoman.types import FloatArray
 

@@ -3,7 +3,7 @@
 One room of 8 by 8 cells holds the objects of the mission and some more (two rooms with a locked
 door between them, where the mission is to open it). The agent sees 7 by 7 cells before it, none of
 them behind a wall or a shut door. ``info["text"]`` tells what it sees in the sentences of
-`dragoman.describe.families.minigrid`; the observation itself is MiniGrid's.
+`dragoman.tasks.minigrid_view`; the observation itself is MiniGrid's.
 
     go to           face an object of this kind and colour, right in front
     pick up         pick it up
@@ -34,11 +34,11 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.families.minigrid import ACTIONS, MiniGridDescriber
 from dragoman.errors import MissingExtraError, SpaceError
 from dragoman.tasks import masks
 from dragoman.tasks import picture as drawing
 from dragoman.tasks.base import SpeakingEnv
+from dragoman.tasks.minigrid_view import ACTIONS, sentences
 
 try:
     from minigrid.core.roomgrid import RoomGrid
@@ -99,7 +99,7 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
         num_distractors: Objects that the mission needs not, of any kind and colour.
         room_size: Cells along the outside of a room.
         max_steps: Time limit instead of MiniGrid's own, which depends on mission and room.
-        parity: Write the sentences as published, slips included (`MiniGridDescriber`).
+        parity: Write the sentences as published, slips included (`minigrid_view.sentences`).
         render_mode: ``ansi`` for the text, ``rgb_array`` for MiniGrid's picture of the rooms.
 
     Raises:
@@ -132,7 +132,7 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
             max_steps = masks.whole_number("max_steps", max_steps, 1, 10**6)
         self.split = split
         self.num_distractors = num_distractors
-        self.describer = MiniGridDescriber(parity=parity)
+        self.parity = parity
         self.last_action: int | None = None
         self._text = ""
         self._is_over = True
@@ -244,7 +244,8 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
             )
 
     def _tell(self, observation: Observation, *, success: bool) -> dict[str, Any]:
-        self._text = self.describer.observation(observation, {})
+        facts = sentences(observation["image"], parity=self.parity)
+        self._text = ". ".join([f"Goal: {self.mission}", *facts]) + "."
         return {**super()._info(), "success": success}
 
     def _action_texts(self) -> list[str]:

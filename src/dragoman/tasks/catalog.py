@@ -97,15 +97,15 @@ class Score:
 TASKS: tuple[Task, ...] = (
     Task("CartPole-v1", "classic control", "linear feedback", "controllers:cart_pole"),
     Task("MountainCar-v0", "classic control", "energy pumping", "controllers:mountain_car"),
-    Task("FrozenLake-v1", "toy text", "value iteration", "planning:optimal", episodes=1000),
+    Task("FrozenLake-v1", "toy text", "value iteration", "planner:optimal", episodes=1000),
     Task(
         "CliffWalking-v1",
         "toy text",
         "value iteration",
-        "planning:optimal",
+        "planner:optimal",
         max_episode_steps=200,
     ),
-    Task("Taxi-v4", "toy text", "value iteration", "planning:optimal", episodes=300),
+    Task("Taxi-v4", "toy text", "value iteration", "planner:optimal", episodes=300),
     Task("Pendulum-v1", "robot control", "energy control", "controllers:pendulum"),
     Task("Reacher-v5", "robot control", "Jacobian transpose", "controllers:reacher", "envs"),
     Task(

@@ -15,8 +15,9 @@ from minigrid.minigrid_env import MiniGridEnv
 from minigrid.wrappers import FullyObsWrapper
 
 from dragoman.describe import describe_env
-from dragoman.describe.families.minigrid import ACTIONS, MiniGridDescriber
+from dragoman.describe.families.minigrid import MiniGridDescriber
 from dragoman.errors import SpaceError
+from dragoman.tasks.minigrid_view import ACTIONS, sentences
 from dragoman.testing import check_describer
 
 COLOURS = {name[0]: name for name in COLOR_NAMES if name != "grey"} | {"e": "grey"}
@@ -49,7 +50,7 @@ class Scene(MiniGridEnv):
                     self.grid.set(x, y, thing(cell))
 
     def sentences(self, **settings):
-        return MiniGridDescriber(**settings).sentences(self.gen_obs()["image"])
+        return sentences(self.gen_obs()["image"], **settings)
 
 
 def thing(cell):
@@ -247,10 +248,10 @@ def test_all_that_is_in_view_is_told_and_nothing_else(env_id, capsys) -> None:
         scene.reset(seed=seed)
         for _ in range(60):
             observation, *_ = scene.step(int(generator.choice([0, 1, 2, 2, 2, 3, 4, 5])))
-            sentences = MiniGridDescriber().sentences(observation["image"])
-            assert told(sentences) == visible(scene)
+            facts = sentences(observation["image"])
+            assert told(facts) == visible(scene)
             load = scene.carrying and f"You carry a {scene.carrying.color} {scene.carrying.type}"
-            assert (sentences[0] == load) == bool(load)
+            assert (facts[0] == load) == bool(load)
             seen += len(visible(scene))
     assert seen > 300
     capsys.readouterr()
@@ -277,9 +278,9 @@ def test_what_is_in_a_box_and_under_the_agent_is_not_told() -> None:
 
 @pytest.mark.parametrize("size", [3, 5, 9])
 def test_views_of_other_sizes(size) -> None:
-    sentences = Scene(ROOM, agent_view_size=size).sentences()
-    assert "You see a blue ball 2 steps forward" in sentences
-    assert ("You see a wall 3 steps left" in sentences) == (size >= 7)
+    facts = Scene(ROOM, agent_view_size=size).sentences()
+    assert "You see a blue ball 2 steps forward" in facts
+    assert ("You see a wall 3 steps left" in facts) == (size >= 7)
 
 
 def test_a_family_is_known_by_its_base_class() -> None:

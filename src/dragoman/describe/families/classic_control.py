@@ -6,9 +6,12 @@ The goals that they name stand in the documentation of the tasks: who plays them
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from dragoman.describe.words import Teller, Words, either
+from dragoman.describe.families.family import Family
+from dragoman.describe.features import Feature
+from dragoman.describe.words import Words, either
 
 VALLEY = -math.pi / 6
 """Where the mountain car's valley is lowest: its height is sin(3x)."""
@@ -16,10 +19,19 @@ WALL = -1.2
 """Where the mountain car is stopped on the left."""
 
 
-def pendulum(words: Words) -> Teller:
-    """Tell of the cosine and sine of an angle, zero upright, and its velocity in rad/s."""
+class CartPole(Family):
+    """A pole on a cart; the documentation names its numbers."""
 
-    def tell(numbers: Sequence[float]) -> str:
+    directions: ClassVar[Mapping[str, tuple[str, str]]] = {"pole angle": ("right", "left")}
+
+
+class Pendulum(Family):
+    """The cosine and sine of an angle, zero upright, and its velocity in rad/s."""
+
+    sizes = (3,)
+
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return where the pole points and how it rotates."""
         x, y, velocity = numbers
         angle = math.atan2(y, x)
         return (
@@ -28,43 +40,46 @@ def pendulum(words: Words) -> Teller:
             f"{_rotation(words, velocity)}{words.limit('8')}."
         )
 
-    return tell
 
-
-def mountain_car(flag: float) -> Callable[[Words], Teller]:
-    """Return what tells of a position in metres and a velocity in metres a step.
+class MountainCar(Family):
+    """A position in metres and a velocity in metres a step.
 
     Args:
         flag: Position of the goal.
     """
 
-    def with_words(words: Words) -> Teller:
-        def tell(numbers: Sequence[float]) -> str:
-            position, velocity = numbers
-            side = either(position - VALLEY, "right of", "left of", "from")
-            motion = either(velocity, "moves to the right", "moves to the left", "stands still")
-            speed = f" at {words.number(abs(velocity))} m a step" if velocity else ""
-            return (
-                f"The car is {words.number(abs(position - VALLEY))} m {side} the bottom of the "
-                f"valley and {motion}{speed}{words.limit('0.07')}. "
-                f"The flag is {_aside(words, flag - position)}. "
-                f"The wall is {_aside(words, WALL - position)}."
-            )
+    sizes = (2,)
+    action_features = (Feature("force on the car, to the right"),)
 
-        return tell
+    def __init__(self, flag: float) -> None:
+        self.flag = flag
 
-    return with_words
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return where the car is, how it moves, and how far the flag and the wall are."""
+        position, velocity = numbers
+        side = either(position - VALLEY, "right of", "left of", "from")
+        motion = either(velocity, "moves to the right", "moves to the left", "stands still")
+        speed = f" at {words.number(abs(velocity))} m a step" if velocity else ""
+        return (
+            f"The car is {words.number(abs(position - VALLEY))} m {side} the bottom of the "
+            f"valley and {motion}{speed}{words.limit('0.07')}. "
+            f"The flag is {_aside(words, self.flag - position)}. "
+            f"The wall is {_aside(words, WALL - position)}."
+        )
 
 
-def acrobot(words: Words) -> Teller:
-    """Tell of two links of 1 m: cosine and sine of both angles, and their velocities in rad/s.
+class Acrobot(Family):
+    """Two links of 1 m: cosine and sine of both angles, and their velocities in rad/s.
 
     The first angle is zero when its link hangs down, the second when the links are in line.
     """
-    fastest1, fastest2 = (words.limit(words.number(turns * math.pi)) for turns in (4, 9))
 
-    def tell(numbers: Sequence[float]) -> str:
+    sizes = (6,)
+
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return where both links point, how they rotate, and how high the tip is."""
         cos1, sin1, cos2, sin2, velocity1, velocity2 = numbers
+        fastest1, fastest2 = (words.limit(words.number(turns * math.pi)) for turns in (4, 9))
         upper, lower = math.atan2(sin1, cos1), math.atan2(sin2, cos2)
         height = -math.cos(upper) - math.cos(upper + lower)
         return (
@@ -77,8 +92,6 @@ def acrobot(words: Words) -> Teller:
             f"The tip is {words.number(abs(height))} m {'above' if height > 0 else 'below'} "
             f"the hinge and has to rise {words.number(max(0.0, 1 - height))} m."
         )
-
-    return tell
 
 
 def _rotation(words: Words, velocity: float) -> str:

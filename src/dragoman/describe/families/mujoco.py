@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dragoman.describe.words import Teller, Words, either, listed
-
-Maker = Callable[[Words], Teller]
+from dragoman.describe.families.family import Family
+from dragoman.describe.words import Words, either, listed
 
 FORWARD = ("forward", "backward")
 SIDEWAYS = ("to the left", "to the right")
@@ -33,6 +32,7 @@ ARM = (
     "wrist roll",
 )
 LEGS = ("front left", "front right", "back left", "back right")
+ANT_JOINTS = tuple(f"{leg} {joint}" for leg in LEGS for joint in ("hip", "ankle"))
 ANT_BODIES = (
     "torso",
     *(f"{leg} {part}" for leg in LEGS for part in ("hip", "upper leg", "foot")),
@@ -42,42 +42,43 @@ ANT_POSE = 27
 """Numbers of the ant's pose and motion; contact forces may follow."""
 
 
-def runner(joints: Sequence[str], *, relative: bool = False) -> Maker:
-    """Return what tells of a planar robot: height, pitch and joints, then their velocities.
+class Runner(Family):
+    """A planar robot: height, pitch and joints, then their velocities.
 
     Args:
         joints: Names of the hinges, in order.
         relative: Whether the height is that above the robot's first one, not the ground.
     """
-    count = len(joints)
 
-    def height(words: Words, z: float) -> str:
-        if not relative:
-            return f"{words.number(z)} m high"
-        return f"{_way(words.centimetres, z, ('above', 'below'))} where it began"
+    def __init__(self, joints: Sequence[str], *, relative: bool = False) -> None:
+        self.joints, self.relative = joints, relative
+        self.sizes = (5 + 2 * len(joints),)
 
-    def make(words: Words) -> Teller:
-        def tell(numbers: Sequence[float]) -> str:
-            z, pitch, *angles = numbers[: 2 + count]
-            ahead, rise, spin, *rates = numbers[2 + count :]
-            return " ".join(
-                (
-                    f"The torso is {height(words, z)} and leans {_lean(words, pitch)}.",
-                    f"It moves {_speed(words, ahead, FORWARD)} and {_speed(words, rise, UP)}, "
-                    f"pitching {_way(words.degrees, spin, FORWARD)} per second.",
-                    *_joints(words, joints, angles, rates),
-                )
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return how the torso stands and moves, and every joint."""
+        count = len(self.joints)
+        z, pitch, *angles = numbers[: 2 + count]
+        ahead, rise, spin, *rates = numbers[2 + count :]
+        height = f"{words.number(z)} m high"
+        if self.relative:
+            height = f"{_way(words.centimetres, z, ('above', 'below'))} where it began"
+        return " ".join(
+            (
+                f"The torso is {height} and leans {_lean(words, pitch)}.",
+                f"It moves {_speed(words, ahead, FORWARD)} and {_speed(words, rise, UP)}, "
+                f"pitching {_way(words.degrees, spin, FORWARD)} per second.",
+                *_joints(words, self.joints, angles, rates),
             )
-
-        return tell
-
-    return make
+        )
 
 
-def swimmer(words: Words) -> Teller:
-    """Tell of a chain of three links seen from above: angles, then velocities."""
+class Swimmer(Family):
+    """A chain of three links seen from above: angles, then velocities."""
 
-    def tell(numbers: Sequence[float]) -> str:
+    sizes = (8,)
+
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return where the front link points and moves, and both joints."""
         heading, *angles, ahead, aside, spin = numbers[:6]
         rates = numbers[6:]
         return " ".join(
@@ -90,13 +91,14 @@ def swimmer(words: Words) -> Teller:
             )
         )
 
-    return tell
 
+class InvertedPendulum(Family):
+    """A cart on a rail and the pole on it."""
 
-def inverted_pendulum(words: Words) -> Teller:
-    """Tell of a cart on a rail and the pole on it."""
+    sizes = (4,)
 
-    def tell(numbers: Sequence[float]) -> str:
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return how the pole leans and falls, and where the cart is and moves."""
         position, angle, speed, rate = numbers
         sides = ("to the right", "to the left")
         return (
@@ -106,13 +108,14 @@ def inverted_pendulum(words: Words) -> Teller:
             f"{_speed(words, speed, sides)}."
         )
 
-    return tell
 
+class Reacher(Family):
+    """An arm with two joints, seen from above, and the target of its fingertip."""
 
-def reacher(words: Words) -> Teller:
-    """Tell of an arm with two joints, seen from above, and the target of its fingertip."""
+    sizes = (10,)
 
-    def tell(numbers: Sequence[float]) -> str:
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return both joints, and how far the target is."""
         cos1, cos2, sin1, sin2, x, y, rate1, rate2, dx, dy = numbers
         shoulder, elbow = math.atan2(sin1, cos1), math.atan2(sin2, cos2)
         return (
@@ -122,13 +125,14 @@ def reacher(words: Words) -> Teller:
             f"The fingertip is {_offset(words, (dx, dy), 'away')} it."
         )
 
-    return tell
 
+class Pusher(Family):
+    """An arm with seven joints, its fingertip, the object and the object's goal."""
 
-def pusher(words: Words) -> Teller:
-    """Tell of an arm with seven joints, its fingertip, the object and the object's goal."""
+    sizes = (23,)
 
-    def tell(numbers: Sequence[float]) -> str:
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return where object and goal are, and every joint."""
         angles, rates = numbers[:7], numbers[7:14]
         tip, thing, goal = (np.array(numbers[i : i + 3]) for i in (14, 17, 20))
         return " ".join(
@@ -139,17 +143,17 @@ def pusher(words: Words) -> Teller:
             )
         )
 
-    return tell
 
+class Ant(Family):
+    """A torso with four legs of two joints, and what touches the ground."""
 
-def ant(words: Words) -> Teller:
-    """Tell of a torso with four legs of two joints, and of what touches the ground."""
+    sizes = (ANT_POSE, 105)
 
-    def tell(numbers: Sequence[float]) -> str:
+    def sentences(self, words: Words, numbers: Sequence[float]) -> str:
+        """Return how the torso stands and moves, every joint, and the contacts."""
         height, *quaternion = numbers[:5]
         angles, motion, rates = numbers[5:13], numbers[13:19], numbers[19:ANT_POSE]
         roll, pitch, yaw = _roll_pitch_yaw(quaternion)
-        names = [f"{leg} {joint}" for leg in LEGS for joint in ("hip", "ankle")]
         sentences = [
             f"The torso is {words.number(height)} m high and leans {_lean(words, pitch)} and "
             f"{_way(words.degrees, roll, SIDEWAYS[::-1])}.",
@@ -159,13 +163,11 @@ def ant(words: Words) -> Teller:
             f"It rolls {_way(words.degrees, motion[3], SIDEWAYS[::-1])}, pitches "
             f"{_way(words.degrees, motion[4], FORWARD)} and turns "
             f"{_way(words.degrees, motion[5], SIDEWAYS)} per second.",
-            *_joints(words, names, angles, rates),
+            *_joints(words, ANT_JOINTS, angles, rates),
         ]
         if len(numbers) > ANT_POSE:
             sentences.append(_contacts(words, numbers[ANT_POSE:]))
         return " ".join(sentences)
-
-    return tell
 
 
 def _joints(

@@ -1,9 +1,4 @@
-"""Public fakes and conformance checks, for your tests as for ours. Needs neither torch nor a model.
-
-The checks raise ``AssertionError`` with an explanation, so they read well inside a test:
-
->>> check_model(ScriptedModel(lambda text: [len(text), text.count("a")]))
-"""
+"""A scripted language model, and what every model must keep."""
 
 from __future__ import annotations
 
@@ -11,21 +6,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dragoman.errors import ConfigError, DragomanError, ModelError, SpaceError
+from dragoman.errors import ConfigError, DragomanError, ModelError
 from dragoman.generation import Constraint, Generation, Sampling
-from dragoman.roles.reward.call import Caller
-from dragoman.types import (
-    Cost,
-    Describer,
-    FloatArray,
-    LanguageModel,
-    Pooling,
-    RewardFunction,
-)
+from dragoman.types import Cost, FloatArray, LanguageModel, Pooling
 
 TEXTS = (
     "a",
@@ -199,108 +185,3 @@ def _check_arguments(model: LanguageModel, texts: list[str], together: FloatArra
         except DragomanError:
             continue
         raise AssertionError(f"encode accepted {arguments}, but must raise a DragomanError")
-
-
-def check_reward(
-    reward: RewardFunction, texts: Sequence[str], model: LanguageModel | None = None
-) -> None:
-    """Check that a reward of texts keeps the promises of `dragoman.types.RewardFunction`.
-
-    >>> check_reward(lambda texts: [len(text) for text in texts], ["one", "a second"])
-
-    A potential must also say the same of a text whatever stands beside it.
-
-    Args:
-        reward: The reward to check. Of what it may take, observations and raw actions are not
-            given.
-        texts: At least two different texts of states.
-        model: The language model, if it takes one.
-
-    Raises:
-        AssertionError: A promise is broken.
-        RewardError: It fails, or gives what is no finite number for each text.
-        ConfigError: It takes what nobody gives.
-    """
-    caller = Caller.of("checked", reward)
-
-    def ask(asked: Sequence[str]) -> list[float]:
-        given = {
-            "texts": list(asked),
-            "previous": [texts[0]] * len(asked),
-            "actions": ["act"] * len(asked),
-            "memory": [{} for _ in asked],
-            "model": model,
-        }
-        values: list[float] = caller(given, len(asked))[0].tolist()
-        return values
-
-    together = ask(texts)
-    assert ask(texts) == together, "equal calls must give equal numbers, also with a new memory"
-    if caller.is_potential:
-        alone = [ask([text])[0] for text in texts]
-        assert np.allclose(alone, together, rtol=1e-4, atol=1e-6), (
-            f"a text alone must be worth what it is worth in a batch: {alone} and {together}"
-        )
-        assert np.allclose(ask(texts[::-1])[::-1], together, rtol=1e-4, atol=1e-6), (
-            "the order of texts must not matter"
-        )
-
-
-def check_describer(
-    describer: Describer, env: gym.Env[Any, Any], *, steps: int = 50, seed: int = 0
-) -> None:
-    """Check that a describer keeps the promises of `dragoman.types.Describer`.
-
-    >>> from dragoman.describe import describe_env
-    >>> env = gym.make("CartPole-v1")
-    >>> check_describer(describe_env(env), env)
-
-    Args:
-        describer: The describer to check.
-        env: An environment it was made for; it is reset and stepped with random actions.
-        steps: How many steps to take.
-        seed: Seed of environment and actions.
-
-    Raises:
-        AssertionError: A promise is broken.
-    """
-    moments: list[tuple[Any, Any, str]] = []
-    env.action_space.seed(seed)
-    observation, info = env.reset(seed=seed)
-    for _ in range(steps):
-        text = describer.observation(observation, info)
-        _check_text(text, f"observation {observation!r}")
-        moments.append((observation, info, text))
-        action = env.action_space.sample()
-        _check_text(describer.action(action), f"action {action}")
-        observation, _, terminated, truncated, info = env.step(action)
-        if terminated or truncated:
-            observation, info = env.reset()
-    # Backwards, so that a describer that remembers the last call is caught.
-    for observation, info, text in reversed(moments):
-        again = describer.observation(observation, info)
-        assert again == text, f"one observation was described in two ways: {text!r} and {again!r}"
-    if isinstance(env.action_space, gym.spaces.Discrete):
-        first, count = int(env.action_space.start), int(env.action_space.n)
-        names = [describer.action(action) for action in range(first, first + count)]
-        assert len(set(names)) == count, f"two actions have one text: {names}"
-    if (
-        isinstance(env.observation_space, gym.spaces.Box)
-        and env.observation_space.dtype.kind == "f"
-    ):
-        _check_refuses_nan(describer, moments[0][0], moments[0][1])
-
-
-def _check_text(text: Any, of: str) -> None:
-    assert isinstance(text, str), f"{of} was described by {type(text).__name__}, not by a string"
-    assert text.strip(), f"{of} was described by an empty text"
-
-
-def _check_refuses_nan(describer: Describer, observation: Any, info: Any) -> None:
-    broken = np.array(observation, copy=True)
-    broken.flat[0] = np.nan
-    try:
-        text = describer.observation(broken, info)
-    except SpaceError:
-        return
-    raise AssertionError(f"an observation with NaN was described by {text!r}")

@@ -1,19 +1,53 @@
-"""What is known of an environment from its class, as far as wrappers have left it true."""
+"""Which family an environment belongs to, and what else is known of it by its class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from dragoman.describe.documentation import Documentation, read_documentation
-from dragoman.describe.families import known
+from dragoman.describe.families import (
+    atari,
+    box2d,
+    classic_control,
+    minigrid,
+    mujoco,
+    toy_text,
+)
+from dragoman.describe.families.family import Family
 from dragoman.describe.masks import without_mask
 
-_T = TypeVar("_T")
+FAMILIES: Mapping[str, Family] = {
+    "AcrobotEnv": classic_control.Acrobot(),
+    "AntEnv": mujoco.Ant(),
+    "AtariEnv": atari.Atari(),
+    "BipedalWalker": box2d.BipedalWalker(),
+    "BlackjackEnv": toy_text.Blackjack(),
+    "CartPoleEnv": classic_control.CartPole(),
+    "CliffWalkingEnv": toy_text.CliffWalking(),
+    "Continuous_MountainCarEnv": classic_control.MountainCar(flag=0.45),
+    "FrozenLakeEnv": toy_text.FrozenLake(),
+    "HalfCheetahEnv": mujoco.Runner(mujoco.CHEETAH, relative=True),
+    "HopperEnv": mujoco.Runner(mujoco.HOPPER),
+    "InvertedPendulumEnv": mujoco.InvertedPendulum(),
+    "LunarLander": box2d.LunarLander(),
+    "MiniGridEnv": minigrid.MiniGrid(),
+    "MountainCarEnv": classic_control.MountainCar(flag=0.5),
+    "PendulumEnv": classic_control.Pendulum(),
+    "PusherEnv": mujoco.Pusher(),
+    "ReacherEnv": mujoco.Reacher(),
+    "SwimmerEnv": mujoco.Swimmer(),
+    "TaxiEnv": toy_text.Taxi(),
+    "Walker2dEnv": mujoco.Runner(mujoco.WALKER),
+}
+"""Families by the name of their class, so that describing needs none of their packages."""
+
+PACKAGES = ("ale_py", "gymnasium", "minigrid")
+"""Whose class names `FAMILIES` means: others may have classes of the same name."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +55,7 @@ class Knowledge:
     """What is known of an environment's class, as far as wrappers have left it true.
 
     Attributes:
-        names: The names of the class and of those it inherits from, nearest first, as far as
-            they are of packages that the tables know.
+        family: The family of the class, or of the nearest one that it inherits from.
         documentation: What its docstring says.
         env: The environment beneath its wrappers, or nothing where it is in another process.
         knows_observation: Whether no wrapper has changed the space of its observations.
@@ -31,7 +64,7 @@ class Knowledge:
             unknown what has changed the space.
     """
 
-    names: tuple[str, ...]
+    family: Family
     documentation: Documentation
     env: Any
     knows_observation: bool
@@ -45,7 +78,7 @@ class Knowledge:
             plain = inner.unwrapped
             _, observation_space, action_space = parts_of(env)
             return cls(
-                names=_names(type(plain)),
+                family=family_of(type(plain)),
                 documentation=_documentation(type(plain), inner.spec),
                 env=plain,
                 knows_observation=observation_space
@@ -59,9 +92,9 @@ class Knowledge:
         if isinstance(creator, str):
             creator = load_env_creator(creator)
         if not isinstance(creator, type):
-            return cls((), Documentation(), None, False, False)
+            return cls(Family(), Documentation(), None, False, False)
         return cls(
-            _names(creator), _documentation(creator, spec), None, True, True, _specified(spec)
+            family_of(creator), _documentation(creator, spec), None, True, True, _specified(spec)
         )
 
     def wrappers_of(self, package: str) -> frozenset[str] | None:
@@ -74,17 +107,13 @@ class Knowledge:
         paths = [path.partition(":") for path in self.wrappers]
         return frozenset(name for module, _, name in paths if module.partition(".")[0] == package)
 
-    def of_class(self, table: Mapping[str, _T]) -> _T | None:
-        """Return the entry of a table by class name that is nearest in the class's ancestry."""
-        return next((table[name] for name in self.names if name in table), None)
 
-
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(
-        base.__name__
-        for base in kind.__mro__
-        if base.__module__.partition(".")[0] in known.PACKAGES
+def family_of(kind: type) -> Family:
+    """Return the family of a class of environments; one that knows nothing where there is none."""
+    names = (
+        base.__name__ for base in kind.__mro__ if base.__module__.partition(".")[0] in PACKAGES
     )
+    return next((FAMILIES[name] for name in names if name in FAMILIES), Family())
 
 
 def _wrappers(env: Any) -> tuple[str, ...] | None:
@@ -92,7 +121,7 @@ def _wrappers(env: Any) -> tuple[str, ...] | None:
     found = []
     while isinstance(env, gym.Wrapper):
         kind = type(env)
-        is_known = kind.__module__.partition(".")[0] in known.PACKAGES
+        is_known = kind.__module__.partition(".")[0] in PACKAGES
         if isinstance(env, gym.ObservationWrapper):
             found.append(f"{kind.__module__}:{kind.__name__}")
         if not is_known and env.observation_space != env.env.observation_space:

@@ -136,20 +136,6 @@ class LanguageModel(Protocol):
 
 
 @runtime_checkable
-class Tokenizer(Protocol):
-    """Text in, token ids out: a language model's reading without the model."""
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the model that the tokenizer belongs to."""
-        ...
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text, at least one."""
-        ...
-
-
-@runtime_checkable
 class ScoringModel(LanguageModel, Protocol):
     """A language model that also says how likely texts are after others."""
 

@@ -19,8 +19,9 @@ from dragoman.agents.agent import Agent
 from dragoman.agents.export import export
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
-from dragoman.experiment import Algorithm, Experiment, Model
+from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.adapters import known_as
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
 from dragoman.run import Run
@@ -40,7 +41,7 @@ def trained(tune: Tune | None, path: Path, out: Path, **changes) -> Run:
         steps=32,
         num_envs=2,
         algorithm=Algorithm("ppo", SETTINGS, (8,)),
-        model=Model(str(path), dtype="float32", threads=1),
+        model=ModelSpec(str(path), dtype="float32", threads=1),
         act=Act("score" if tune else "head", question="so", tune=tune),
     )
     return train(replace(experiment, **changes), out=out)
@@ -149,7 +150,7 @@ def test_nothing_is_overwritten_or_left_half_written(
 def test_adapters_on_random_weights_need_the_merged_model(
     tiny_gpt2_path: Path, tmp_path: Path
 ) -> None:
-    model = Model(str(tiny_gpt2_path), dtype="float32", threads=1, weights="random")
+    model = ModelSpec(str(tiny_gpt2_path), dtype="float32", threads=1, weights="random")
     run = trained(tuned("lora"), tiny_gpt2_path, tmp_path / "run", model=model)
     with pytest.raises(ConfigError, match="drawn at random"):
         export(run, tmp_path / "out")
@@ -175,7 +176,7 @@ def test_a_base_that_came_from_a_wheel_is_named(
     monkeypatch.setenv("DRAGOMAN_CACHE", str(tmp_path / "cache"))
     copy = tmp_path / "cache/models/smollm2-135m"
     shutil.copytree(tiny_gpt2_path, copy)
-    model = Model("smollm2-135m", dtype="float32", threads=1)
+    model = ModelSpec("smollm2-135m", dtype="float32", threads=1)
     run = trained(tuned("lora"), tiny_gpt2_path, tmp_path / "run", model=model)
     written = export(run, tmp_path / "out")
     assert f"the copy of HuggingFaceTB/SmolLM2-135M-Instruct in {copy}" in written.note

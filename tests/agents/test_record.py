@@ -20,7 +20,8 @@ from dragoman.agents.record import record
 from dragoman.agents.recording import critiques_of, reward_terms
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
-from dragoman.experiment import Algorithm, Experiment, Model
+from dragoman.experiment import Algorithm, Experiment
+from dragoman.models.spec import ModelSpec
 from dragoman.report.replay import replay_page
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
@@ -241,14 +242,13 @@ def test_terms_and_critiques_of_an_info() -> None:
     assert critiques_of({"critiques": ["a", "b"]}) == ("a", "b")
 
 
-def test_a_learned_embedding_reads_the_text_too(tmp_path: Path, tiny_gpt2_path: Path) -> None:
+def test_a_learned_embedding_reads_the_text_too(tmp_path: Path) -> None:
     experiment = Experiment(
         env="CartPole-v1",
         steps=16,
         num_envs=2,
         algorithm=Algorithm("ppo", PPO, (8,)),
-        model=Model(name=str(tiny_gpt2_path)),
-        observe=Observe(encoder="embedding"),
+        observe=Observe(model=ModelSpec("words")),
     )
     recorded = record(train(experiment, out=tmp_path / "run"), most_steps=2)
     assert recorded.about["observation"] == "a learned embedding of the text"

@@ -22,7 +22,7 @@ base:
   env_settings: {{is_slippery: false, desc: [SF, HG]}}
   steps: 64
   num_envs: 2
-  observe: {{max_tokens: 256}}
+  observe: {{}}
   model: {{name: {model}}}
   algorithm: {{settings: {{n_steps: 16, batch_size: 32, n_epochs: 2}}, network: [8]}}
 evaluation: {{episodes: 4}}

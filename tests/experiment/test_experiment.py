@@ -7,7 +7,8 @@ import pytest
 
 from dragoman.comparison.comparison import Comparison
 from dragoman.errors import ConfigError
-from dragoman.experiment import Algorithm, Describe, Experiment, Model
+from dragoman.experiment import Algorithm, Describe, Experiment
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.settings import Observe
 from dragoman.yaml12 import YesNo, load
 
@@ -18,9 +19,9 @@ FULL = Experiment(
     num_envs=3,
     steps=5,
     algorithm=Algorithm("dqn", {"learning_rate": 0.1}, (8,)),
-    model=Model("gpt2", "bfloat16", weights="random", seed=3),
+    model=ModelSpec("gpt2", "bfloat16", weights="random", seed=3),
     describe=Describe(2, False, "x {cart_position}", ("left", "right"), exact=True),
-    observe=Observe(4, ("mean",), True, False, 10, "embedding", 8, 32),
+    observe=Observe(4, ("mean",), True, False, 10, ModelSpec("words")),
 )
 
 
@@ -59,8 +60,12 @@ def test_overrides_reach_into_the_file(tmp_path: Path) -> None:
         ({"env": "X", "steps": "many"}, "steps is 'many'"),
         ({"env": "X", "steps": 0}, "steps is 0, but must be at least 1"),
         ({"env": "X", "num_envs": -1}, "num_envs is -1"),
-        ({"env": "X", "observe": {"max_tokens": 0}}, r"observe.max_tokens is 0"),
-        ({"env": "X", "observe": {"width": 0}}, r"observe.width is 0"),
+        ({"env": "X", "observe": {"encoder": "embedding"}}, r"observe.encoder is 'embedding', but"),
+        ({"env": "X", "act": {"encoder": "embedding"}}, r"act.encoder is 'embedding', but"),
+        (
+            {"env": "X", "observe": {"model": {"nme": "a"}}},
+            r"unknown key 'observe.model.nme' \(did",
+        ),
         ({"steps": 3}, "the key 'env' is required"),
         ({"env": "X", "env_settings": {"a": YesNo("no")}}, "env_settings.a is no"),
         (
@@ -101,13 +106,32 @@ def test_an_override_below_a_value_is_refused(tmp_path: Path) -> None:
 
 def test_replaced_values_leave_the_experiment_as_it_was() -> None:
     other = FULL.replaced({"observe.layer": 8, "algorithm.settings.gamma": 0.5, "model": {}})
-    assert (other.observe.layer, other.model) == (8, Model())
+    assert (other.observe.layer, other.model) == (8, ModelSpec())
     assert other.algorithm.settings == {"learning_rate": 0.1, "gamma": 0.5}
     assert FULL.algorithm.settings == {"learning_rate": 0.1}
     assert FULL.uses_model is False
-    assert FULL.replaced({"observe.encoder": "model"}).uses_model
+    assert FULL.replaced({"observe.model": None}).uses_model
     with pytest.raises(ConfigError, match=r"unknown key 'observe.layr'"):
         FULL.replaced({"observe.layr": 1})
+
+
+def test_a_name_alone_is_a_model_with_defaults() -> None:
+    named = {"env": "X", "model": "gpt2", "observe": {"model": "words"}}
+    found = Experiment.from_dict(named)
+    assert found.model == ModelSpec("gpt2")
+    assert found.models == [ModelSpec("gpt2"), ModelSpec("words")]
+    assert "server" not in found.to_yaml()
+    assert "timeout" in found.replaced({"model.server": "http://127.0.0.1:1/v1"}).to_yaml()
+
+
+def test_keys_of_the_old_table_of_tokens_are_dropped_where_no_table_was_asked() -> None:
+    old = {"encoder": "model", "width": None, "max_tokens": 128}
+    act = {"policy": "match", "encoder": "model", "max_tokens": 24}
+    found = Experiment.from_dict({"env": "X", "observe": old, "act": act})
+    assert found == Experiment.from_dict({"env": "X", "act": {"policy": "match"}})
+    with pytest.raises(ConfigError) as error:
+        Experiment.from_dict({"env": "X", "observe": {"encoder": "embedding"}})
+    assert "'observe.model: words'" in error.value.cure
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from dragoman.models.catalog import (
     CatalogEntry,
     WheelFile,
     load_model,
-    load_tokenizer,
 )
 from dragoman.models.torch_model import TorchModel
 from dragoman.testing import check_model
@@ -161,7 +160,6 @@ def test_a_gguf_file_is_converted_once_and_again_when_it_changes(
     file.write_bytes(b"first")
     assert load_model(str(file)).name == str(file)
     load_model(str(file))
-    assert load_tokenizer(str(file)).hidden_size == tiny.WIDTH
     assert converted == [b"first"]
     file.write_bytes(b"second")
     load_model(str(file))
@@ -305,13 +303,3 @@ def test_a_seed_names_one_draw_in_every_precision(tmp_path: Path) -> None:
     # Loading a control changes nothing that is drawn afterwards.
     torch.manual_seed(7)
     assert torch.equal(torch.rand(1), after)
-
-
-def test_a_tokenizer_comes_without_the_weights(tmp_path: Path) -> None:
-    folder = tiny.save("t5", tmp_path / "tiny")
-    (folder / "model.safetensors").unlink()
-    tokenizer = load_tokenizer(str(folder))
-    assert tokenizer.hidden_size == tiny.WIDTH
-    assert tokenizer.token_ids(["push left"]) == [tiny.make_tokenizer("t5")("push left").input_ids]
-    with pytest.raises(ModelError, match="no model folder"):
-        load_tokenizer("./nowhere")

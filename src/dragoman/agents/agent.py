@@ -19,7 +19,7 @@ from dragoman.environments.indices import Indices
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.run import Run
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 from dragoman.vector import make_vector
 
 
@@ -52,7 +52,7 @@ class Agent:
         *,
         sampled: bool = False,
         seed: int = 0,
-        model: LanguageModel | Tokenizer | None = None,
+        model: LanguageModel | None = None,
         trust_code: bool = False,
     ) -> None:
         run.require_trust(trust_code)

@@ -20,7 +20,7 @@ from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.run import Run
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 
 Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
 """Observations and infos of the episodes still running in, one action for each out."""
@@ -172,7 +172,7 @@ def evaluate(
     sampled: bool = False,
     env_settings: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
-    model: LanguageModel | Tokenizer | None = None,
+    model: LanguageModel | None = None,
     trust_code: bool = False,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:

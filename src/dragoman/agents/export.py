@@ -23,7 +23,7 @@ from dragoman.models.adapters import known_as, save_adapter, save_merged, save_m
 from dragoman.models.catalog import converted_folder
 from dragoman.models.tuned import TunedModel
 from dragoman.run import Run, Tensors
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 
 POLICY = ("policy.policy.", "policy.")
 """Beginnings of the names of saved weights, of the act role's policies and of all others."""
@@ -56,7 +56,7 @@ def export(
     out: str | Path,
     merged: bool = False,
     *,
-    model: LanguageModel | Tokenizer | None = None,
+    model: LanguageModel | None = None,
     trust_code: bool = False,
 ) -> Export:
     """Write what a run has trained to a new folder.

@@ -35,7 +35,7 @@ from dragoman.experiment import Experiment
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.term import Steps
 from dragoman.run import Run
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 from dragoman.vector import make_vector
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def record(
     sampled: bool = False,
     most_steps: int = 1000,
     name: str | None = None,
-    model: LanguageModel | Tokenizer | None = None,
+    model: LanguageModel | None = None,
     trust_code: bool = False,
     on_step: Callable[[int], None] = lambda steps: None,
 ) -> Recording:
@@ -167,7 +167,7 @@ class _Terms:
             return None
 
 
-def _rewarder_of(run: Run, model: LanguageModel | Tokenizer | None) -> Rewarder | None:
+def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     """Return the run's reward role with what it had learnt and said in the training."""
     env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
     gamma = default_engine().gamma(run.experiment)
@@ -264,7 +264,7 @@ def _reader(experiment: Experiment) -> str:
     """Return in a few words who reads the observation."""
     if experiment.observe is None:
         return "raw numbers, no model"
-    if not experiment.observe.uses_model:
+    model = experiment.observe.model or experiment.model
+    if model.knows_nothing:
         return "a learned embedding of the text"
-    random = " with random weights" if experiment.model.weights == "random" else ""
-    return experiment.model.name + random
+    return model.name + (" with random weights" if model.weights == "random" else "")

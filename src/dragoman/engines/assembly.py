@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import gymnasium as gym
 import torch
@@ -17,16 +17,14 @@ from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
-from dragoman.models.catalog import cache_folder, load_model, load_tokenizer
-from dragoman.models.store import Store
+from dragoman.models.spec import ModelSpec
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.act.observer import OptionsObserver
-from dragoman.roles.observe.embedding import TokenObserver
 from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.rewarder import Rewarder
-from dragoman.types import Describer, LanguageModel, Tokenizer
+from dragoman.types import Describer, LanguageModel
 
 
 def spec_of(experiment: Experiment) -> EnvSpec:
@@ -44,44 +42,31 @@ def spec_of(experiment: Experiment) -> EnvSpec:
     return spec
 
 
-def _model_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
-    """Load the experiment's language model, or nothing where no role uses one."""
-    if not experiment.uses_model:
-        return None
-    settings = experiment.model
-    model = load_model(
-        settings.name,
-        dtype=settings.dtype,
-        device=settings.device,
-        compile=settings.compile,
-        trust_remote_code=settings.trust_remote_code,
-        weights=settings.weights,
-        seed=seed if settings.seed is None else settings.seed,
-    )
-    if settings.threads is None and isinstance(model, TorchModel):
-        model.choose_threads()
-    store = Store(cache_folder()) if settings.disk_cache else None
-    return CachedModel(model, store=store)
+class _Models:
+    """The models that roles ask: the experiment's, and those that roles name, each loaded once."""
+
+    def __init__(self, model: LanguageModel | None, seed: int) -> None:
+        self._model = remembering(model)
+        self._seed = seed
+        self._loaded: list[tuple[ModelSpec, LanguageModel]] = []
+
+    def of(self, named: ModelSpec | None) -> LanguageModel | None:
+        """Return the model that a role names, or the experiment's where it names none."""
+        if named is None:
+            return self._model
+        for spec, known in self._loaded:
+            if spec == named:
+                return known
+        self._loaded.append((named, named.load(self._seed)))
+        return self._loaded[-1][1]
 
 
-def remembering(
-    experiment: Experiment, model: LanguageModel | Tokenizer | None
-) -> LanguageModel | Tokenizer | None:
-    """Return a language model with one memory for all roles that ask it, else what was given."""
-    if isinstance(model, CachedModel) or not hasattr(model, "encode") or _by_table(experiment):
-        return model
-    return CachedModel(cast(LanguageModel, model))
+def remembering(model: LanguageModel | None) -> CachedModel | None:
+    """Return a language model with one memory for all roles that ask it, or nothing."""
+    return model if model is None or isinstance(model, CachedModel) else CachedModel(model)
 
 
-def _by_table(experiment: Experiment) -> bool:
-    """Return whether a role looks the tokens of its texts up in a table."""
-    return any(
-        role is not None and role.encoder == "embedding"
-        for role in (experiment.observe, experiment.act)
-    )
-
-
-def compute_of(model: LanguageModel | Tokenizer | None) -> dict[str, Any]:
+def compute_of(model: LanguageModel | None) -> dict[str, Any]:
     """Return where and how a model computes, for the run's record."""
     inner = model.model if isinstance(model, CachedModel) else model
     return {
@@ -118,7 +103,7 @@ def moments_of(experiment: Experiment, env: Any) -> MomentMaker:
 def observer_of(
     experiment: Experiment,
     env: VectorEnv[Any, Any, Any],
-    model: LanguageModel | Tokenizer | None,
+    model: LanguageModel | None,
     seed: int = 0,
 ) -> AnyObserver | None:
     """Return what the experiment's agent sees with, or nothing where it sees what is there.
@@ -129,36 +114,30 @@ def observer_of(
         model: What `reader_of` returned, or any other model to use instead.
         seed: Seed of the training, which draws what is drawn for the controls of the act role.
     """
-    if isinstance(model, LanguageModel) and not isinstance(model, CachedModel):
-        model = CachedModel(model)
-    state = _state_of(experiment, env, model)
+    models = _Models(model, seed)
+    state = _state_of(experiment, env, models)
     act = experiment.act
     if act is None:
         return state
-    by_table = act.reads_texts and act.encoder == "embedding"
     return OptionsObserver(
         act,
         experiment.observe or Observe(),
         RawState(env.single_observation_space) if state is None else state,
         env.single_action_space,
-        model=model if isinstance(model, LanguageModel) and experiment.uses_model else None,
-        tokenizer=_tokenizer_of(experiment, model) if by_table else None,
+        model=models.of(None) if act.uses_model else None,
+        reader=models.of(act.model) if act.reads_texts else None,
         seed=derive_seed("shuffled texts", seed),
     )
 
 
 def _state_of(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], model: LanguageModel | Tokenizer | None
-) -> Observer | TokenObserver | RawState | None:
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], models: _Models
+) -> Observer | RawState | None:
     settings, space = experiment.observe, env.single_observation_space
     if settings is None:
         return raw_state_of(experiment, space)
-    if settings.encoder == "embedding":
-        tokenizer = _tokenizer_of(experiment, model)
-        return TokenObserver(tokenizer, settings, space)
-    if not isinstance(model, LanguageModel):
-        return None
-    return Observer(model, settings, space)
+    model = models.of(settings.model)
+    return None if model is None else Observer(model, settings, space)
 
 
 def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | None:
@@ -172,12 +151,8 @@ def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | No
     return None if sb3.reads(space) else RawState(space, pictures=True)
 
 
-def _tokenizer_of(experiment: Experiment, model: LanguageModel | Tokenizer | None) -> Tokenizer:
-    return model if isinstance(model, Tokenizer) else tokenizer_of(experiment)
-
-
-def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenizer | None:
-    """Load what reads the experiment's texts: its model, or a tokenizer alone, or nothing.
+def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
+    """Load the experiment's language model, or nothing where no role asks it.
 
     The number of threads that the experiment asks for is set in any case.
 
@@ -187,21 +162,19 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | Tokenize
     """
     if experiment.model.threads is not None:
         torch.set_num_threads(experiment.model.threads)
-    if _by_table(experiment) and not experiment.uses_model:
-        return tokenizer_of(experiment)
-    return _model_of(experiment, seed)
-
-
-def tokenizer_of(experiment: Experiment) -> Tokenizer:
-    """Load the tokenizer of the experiment's language model."""
-    settings = experiment.model
-    return load_tokenizer(settings.name, trust_remote_code=settings.trust_remote_code)
+    if not experiment.uses_model:
+        return None
+    model = experiment.model.load(seed)
+    inner = model.model if isinstance(model, CachedModel) else model
+    if experiment.model.threads is None and isinstance(inner, TorchModel):
+        inner.choose_threads()
+    return model
 
 
 def rewarder_of(
     experiment: Experiment,
     env: VectorEnv[Any, Any, Any],
-    model: LanguageModel | Tokenizer | None,
+    model: LanguageModel | None,
     *,
     seed: int,
     gamma: float,
@@ -219,8 +192,7 @@ def rewarder_of(
         return None
     return Rewarder(
         experiment.reward,
-        # By name, since before Python 3.12 isinstance would ask a server for its properties.
-        cast(LanguageModel, model) if hasattr(model, "encode") else None,
+        model,
         num_envs=env.num_envs,
         gamma=gamma,
         seed=seed,

@@ -138,6 +138,6 @@ class Bookkeeper(Watcher):
 
 def models_of(observer: AnyObserver | None, rewards: RewardVector | None) -> list[LanguageModel]:
     """Return the different language models that the roles ask."""
-    found = [] if observer is None or observer.model is None else [observer.model]
+    found = [] if observer is None else list(observer.models)
     found += [] if rewards is None else rewards.rewarder.models
     return list({id(model): model for model in found}.values())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from gymnasium.vector import VectorEnv
 
@@ -37,7 +36,7 @@ from dragoman.roles.control import Context, roles_of
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import Run, RunWriter, diverged
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 from dragoman.vector import EpisodeRecorder, make_vector
 
 
@@ -46,7 +45,7 @@ def train(
     seed: int = 0,
     *,
     out: str | Path | None = None,
-    model: LanguageModel | Tokenizer | None = None,
+    model: LanguageModel | None = None,
     budget: Budget | None = None,
     engine: Engine | None = None,
     watchers: Sequence[Watcher] = (),
@@ -85,9 +84,8 @@ def train(
         moments = moments_of(experiment, recorder)
         check_spaces(experiment, recorder, moments, engine)
         model = model if model is not None else reader_of(experiment, seed)
-        if experiment.reward is not None or experiment.own_roles:
-            model = remembering(experiment, model)
-        observer = observer_of(replace(acting, reward=None), recorder, model, seed)
+        model = remembering(model)
+        observer = observer_of(acting, recorder, model, seed)
         env: VectorEnv[Any, Any, Any] = recorder
         if observer is not None or roles_of(experiment):
             env = MomentVector(env, moments)
@@ -97,7 +95,7 @@ def train(
             env = rewards = RewardVector(env, rewarder)
         own: dict[str, VectorEnv[Any, Any, Any]] = {}
         for role_name, role in experiment.own_roles.items():
-            asked = cast(LanguageModel, model) if role.uses_model else None
+            asked = model if role.uses_model else None
             env = own[role_name] = role.wrap(env, Context(asked, moments, gamma, seed))
         if observer is not None:
             env = ObserveVector(env, observer)

@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment.collapse import Collapse
-from dragoman.models.catalog import DType, Weights
+from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
 from dragoman.roles.control import OwnRole, roles_of
 from dragoman.roles.observe.settings import Observe
@@ -36,36 +36,6 @@ _SWITCH = pydantic.BeforeValidator(_switched)
 
 POLICY_GRADIENT = ("ppo", "a2c")
 """Algorithms that take a policy of the act role."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """Which language model, and in which precision.
-
-    Attributes:
-        name: A catalogue name, a Transformers hub name or a local path.
-        dtype: ``bfloat16`` is two to five times as fast as ``float32`` on processors that have
-            it, and many times as slow on others; ``auto`` takes it where it is native.
-        device: Where the model computes, in PyTorch's words.
-        threads: Threads of PyTorch; measured before the training unless given.
-        compile: Compile the model's blocks, which takes minutes at the start.
-        trust_remote_code: Run Python code that comes with the model.
-        disk_cache: Share answers with other runs through a file in the user's cache folder. An
-            answer that another run has computed may differ in its last digits.
-        weights: ``random`` keeps architecture and tokenizer but none of the training: the
-            control that tells knowledge from architecture.
-        seed: Names the draw of random weights; ``None`` takes the seed of the training.
-    """
-
-    name: str = "smollm2-135m"
-    dtype: DType = "auto"
-    device: str = "cpu"
-    threads: int | None = None
-    compile: bool = False
-    trust_remote_code: bool = False
-    disk_cache: bool = False
-    weights: Weights = "pretrained"
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +110,7 @@ class Experiment:
     num_envs: int = 8
     steps: int = 100_000
     algorithm: Algorithm = Algorithm()
-    model: Model = Model()
+    model: NamedModel = ModelSpec()
     describe: Describe = Describe()
     observe: Annotated[Observe | None, _SWITCH] = Observe()
     act: Annotated[Act | None, _SWITCH] = None
@@ -149,10 +119,7 @@ class Experiment:
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        observe = self.observe or Observe()
         for name, value, least in (
-            ("observe.width", 1 if observe.width is None else observe.width, 1),
-            ("observe.max_tokens", observe.max_tokens, 1),
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
@@ -187,7 +154,7 @@ class Experiment:
         if tune is not None and tune.value == "shared" and reads_otherwise:
             raise ConfigError(
                 "act.tune reads the last layer of the model that is trained, and nothing else, but "
-                "observe asks for another layer, raw values or a table",
+                "observe asks for another layer, raw values or another model",
                 cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
                 "that the critic reads what observe says",
             )
@@ -201,6 +168,13 @@ class Experiment:
     def can_obey_masks(self) -> bool:
         """Whether its algorithm can keep to the actions that an environment offers."""
         return self.algorithm.name in POLICY_GRADIENT
+
+    @property
+    def models(self) -> list[ModelSpec]:
+        """Every model that it names."""
+        terms = {} if self.reward is None else self.reward.terms
+        named = [role.model for role in (self.observe, self.act, *terms.values()) if role]
+        return [self.model, *(model for model in named if model is not None)]
 
     @property
     def uses_model(self) -> bool:
@@ -222,6 +196,7 @@ class Experiment:
         Raises:
             ConfigError: A key is unknown, a value has the wrong type or breaks a rule.
         """
+        data = _without_encoder(data)
         try:
             experiment: Experiment = _adapter(cls).validate_python(data)
         except pydantic.ValidationError as error:
@@ -258,6 +233,28 @@ class Experiment:
     def to_yaml(self) -> str:
         """Return YAML text that `from_yaml` reads back as an equal experiment."""
         return dump(self.to_dict())
+
+
+def _without_encoder(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without the keys of a table of tokens that was once trained here.
+
+    Raises:
+        ConfigError: They ask for that table.
+    """
+    kept = dict(data)
+    for role, keys in {"observe": ("width", "max_tokens"), "act": ("max_tokens",)}.items():
+        settings = data.get(role)
+        if not isinstance(settings, Mapping):
+            continue
+        if settings.get("encoder", "model") != "model":
+            raise ConfigError(
+                f"{role}.encoder is {settings['encoder']!r}, but there is no table of tokens any "
+                "more",
+                cure=f"write '{role}.model: words' instead of encoder, {' and '.join(keys)}, and "
+                "train again",
+            )
+        kept[role] = {key: settings[key] for key in settings if key not in ("encoder", *keys)}
+    return kept
 
 
 _ADAPTERS: dict[type, pydantic.TypeAdapter[Any]] = {}

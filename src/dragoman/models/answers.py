@@ -1,4 +1,4 @@
-"""What a language model answers, checked where it enters: right count, width, kind, and finite.
+"""What a language model is asked and answers, checked where it enters: count, width, kind, finite.
 
 `dragoman.models.cache.CachedModel` stands between every role and its model and checks what is new,
 so that nothing wrong is remembered, stored or learnt from.
@@ -7,17 +7,30 @@ so that nothing wrong is remembered, stored or learnt from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ModelError
+from dragoman.errors import ConfigError, ModelError, did_you_mean
 from dragoman.generation import Generation
-from dragoman.types import FloatArray
+from dragoman.types import FloatArray, Pooling
 
 QUOTED = 80
 """Characters of a text that a message quotes."""
+
+
+def check_pooling(pooling: Sequence[Pooling]) -> None:
+    """Check that there are poolings, and none but these."""
+    known = get_args(Pooling)
+    for name in pooling:
+        if name not in known:
+            raise ConfigError(
+                f"there is no pooling {name!r}{did_you_mean(name, known)}",
+                cure=f"choose from {', '.join(known)}",
+            )
+    if not pooling:
+        raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")
 
 
 def checked_features(name: str, found: Any, texts: Sequence[str], width: int) -> FloatArray:

@@ -17,7 +17,6 @@ from dragoman.errors import DragomanError, ModelError, did_you_mean
 from dragoman.maths.seeds import derive_seed
 
 if TYPE_CHECKING:
-    from dragoman.models.tokens import TextTokenizer
     from dragoman.models.torch_model import TorchModel
 
 log = logging.getLogger(__name__)
@@ -156,29 +155,6 @@ def load_model(
     if compile:
         loaded.compile()
     return loaded
-
-
-def load_tokenizer(name: str = "smollm2-135m", *, trust_remote_code: bool = False) -> TextTokenizer:
-    """Load the tokenizer of a language model, and the width of the model, without its weights.
-
-    Raises:
-        ModelError: The model cannot be found or loaded; the message says what would help.
-    """
-    import transformers
-
-    from dragoman.models.tokens import TextTokenizer, Tokens
-
-    source = _resolve(name)
-    try:
-        with quiet():
-            trust = {"trust_remote_code": trust_remote_code}
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **trust)
-            config = transformers.AutoConfig.from_pretrained(source, **trust)
-    except Exception as error:
-        # As in `load_model`: whatever Transformers raises, the user needs name and way out.
-        raise _load_error(name, error) from error
-    context = getattr(config, "max_position_embeddings", None)
-    return TextTokenizer(Tokens(tokenizer, name, context), int(config.hidden_size))
 
 
 def _with_random_weights(kind: Any, config: Any, trust: dict[str, bool], seed: int) -> Any:

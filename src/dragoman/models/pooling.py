@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import get_args
-
 import torch
 from torch import Tensor
 
-from dragoman.errors import ConfigError, ModelError, did_you_mean
+from dragoman.errors import ModelError
 from dragoman.models.prefix import Prefix
-from dragoman.types import Pooling
 
 
 def _last(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
@@ -31,19 +27,6 @@ def _first(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
 
 POOLINGS = {"last": _last, "mean": _mean, "first": _first}
 """Hidden states ``(B, T, H)``, which are real ``(B, T)`` and their shared head, to ``(B, H)``."""
-
-
-def check_pooling(pooling: Sequence[Pooling]) -> None:
-    """Check that there are poolings, and none but these."""
-    known = get_args(Pooling)
-    for name in pooling:
-        if name not in known:
-            raise ConfigError(
-                f"there is no pooling {name!r}{did_you_mean(name, known)}",
-                cure=f"choose from {', '.join(known)}",
-            )
-    if not pooling:
-        raise ConfigError("pooling is empty", cure=f"choose from {', '.join(known)}")
 
 
 def check_states(hidden: Tensor, shape: tuple[int, ...], name: str) -> None:

@@ -1,28 +1,44 @@
-"""Which language model a part of an experiment asks, where that is another than its own."""
+"""Which language model: the one dataclass for every place of an experiment that names a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, TypeAlias
+
+import pydantic
 
 from dragoman.models.cache import CachedModel
-from dragoman.models.catalog import DType, cache_folder, load_model
+from dragoman.models.catalog import DType, Weights, cache_folder, load_model
 from dragoman.models.store import Store
+from dragoman.models.words import WORDS, Words
 from dragoman.types import LanguageModel
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A language model on this machine, or behind an OpenAI-compatible server.
+class ModelSpec:
+    """A language model on this machine, behind an OpenAI-compatible server, or ``words``.
+
+    In a file, a name alone stands for a model with defaults: ``model: words``.
 
     Attributes:
-        name: A catalogue name, a hub name or a path; or the model in the server's words.
+        name: A catalogue name, a Transformers hub name or a local path; ``words``, which knows
+            nothing (`dragoman.models.words.Words`); or the model in the server's words.
+        dtype: ``bfloat16`` is two to five times as fast as ``float32`` on processors that have
+            it, and many times as slow on others; ``auto`` takes it where it is native.
+        device: Where the model computes, in PyTorch's words.
+        threads: Threads of PyTorch, set by the experiment's own model; measured before the
+            training unless given.
+        compile: Compile the model's blocks, which takes minutes at the start.
+        trust_remote_code: Run Python code that comes with the model.
+        disk_cache: Share answers with other runs through a file in the user's cache folder. An
+            answer that another run has computed may differ in its last digits.
+        weights: ``random`` keeps architecture and tokenizer but none of the training: the
+            control that separates knowledge from architecture.
+        seed: Names the draw of random weights; ``None`` takes the seed of the training.
         server: Base URL of the server, such as ``http://127.0.0.1:8000/v1``; ``None`` loads the
-            model here.
-        dtype: Precision of a model that is loaded here.
+            model here. What follows is for servers alone.
         revision: Any name of the server's version of the model; change it when its weights change.
-        disk_cache: Keep answers in the user's cache folder, where other runs find them.
         api_key_env: Environment variable with the server's key.
         timeout: Seconds that one request may take.
         retries: How often a failed request is made again.
@@ -35,11 +51,17 @@ class Asked:
         extra_body: More fields of every request.
     """
 
-    name: str
-    server: str | None = None
+    name: str = "smollm2-135m"
     dtype: DType = "auto"
-    revision: str = ""
+    device: str = "cpu"
+    threads: int | None = None
+    compile: bool = False
+    trust_remote_code: bool = False
     disk_cache: bool = False
+    weights: Weights = "pretrained"
+    seed: int | None = None
+    server: str | None = None
+    revision: str = ""
     api_key_env: str = "OPENAI_API_KEY"
     timeout: float = 60.0
     retries: int = 4
@@ -51,23 +73,43 @@ class Asked:
     json_schema: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
-    def load(self) -> LanguageModel:
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether it is ``words``, which is a control itself."""
+        return self.name == WORDS and self.server is None
+
+    def load(self, seed: int = 0) -> LanguageModel:
         """Return the model, with a memory of its answers.
+
+        Args:
+            seed: Draws random weights, unless the settings name a seed.
 
         Raises:
             ConfigError: The server's address is not safe, or its key is missing.
             MissingExtraError: A server needs the extra ``remote``.
             ModelError: The model cannot be loaded.
         """
+        if self.knows_nothing:
+            return Words()
         store = Store(cache_folder()) if self.disk_cache else None
-        return CachedModel(self._bare(), store=store)
+        return CachedModel(self._remote() if self.server else self._local(seed), store=store)
 
-    def _bare(self) -> LanguageModel:
-        if self.server is None:
-            return load_model(self.name, dtype=self.dtype)
+    def _local(self, seed: int) -> LanguageModel:
+        return load_model(
+            self.name,
+            dtype=self.dtype,
+            device=self.device,
+            compile=self.compile,
+            trust_remote_code=self.trust_remote_code,
+            weights=self.weights,
+            seed=seed if self.seed is None else self.seed,
+        )
+
+    def _remote(self) -> LanguageModel:
         # Only here, since it needs the extra "remote".
         from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
 
+        assert self.server is not None
         return RemoteModel(
             self.name,
             self.server,
@@ -87,3 +129,26 @@ class Asked:
             budget=Budget(tokens=self.tokens),
             revision=self.revision,
         )
+
+
+_KEYS = [key.name for key in fields(ModelSpec)]
+_OF_SERVERS = _KEYS[_KEYS.index("server") :]
+
+
+def _by_name(data: Any) -> Any:
+    """Let a name stand for a model with defaults."""
+    return {"name": data} if isinstance(data, str) else data
+
+
+def _short(spec: ModelSpec, dump: pydantic.SerializerFunctionWrapHandler) -> Any:
+    """Return a model as plain data, without the settings of a server where it has none."""
+    dumped = dump(spec)
+    if dumped["server"] is not None:
+        return dumped
+    return {key: value for key, value in dumped.items() if key not in _OF_SERVERS}
+
+
+NamedModel: TypeAlias = Annotated[
+    ModelSpec, pydantic.BeforeValidator(_by_name), pydantic.WrapSerializer(_short)
+]
+"""A model as files name it: a `ModelSpec`, or its name alone."""

@@ -227,28 +227,6 @@ class Tokens:
             )
 
 
-class TextTokenizer:
-    """Texts to token ids, as a model would read them, without the model.
-
-    Args:
-        tokens: The model's tokenizer.
-        hidden_size: Width of the model that the tokenizer belongs to.
-    """
-
-    def __init__(self, tokens: Tokens, hidden_size: int) -> None:
-        self._tokens = tokens
-        self.hidden_size = hidden_size
-
-    @property
-    def name(self) -> str:
-        """What the model is loaded by."""
-        return self._tokens.name
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text, at least one."""
-        return self._tokens.of(texts)
-
-
 def _no_token(candidate: str) -> ConfigError:
     return ConfigError(
         f"the candidate {candidate!r} has no token, so nothing of it can be scored",

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
+from dragoman.models.answers import check_pooling
 from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
 from dragoman.models.fingerprint import end_tokens, fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts
-from dragoman.models.pooling import POOLINGS, check_pooling, check_states
+from dragoman.models.pooling import POOLINGS, check_states
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer, flop_rates

@@ -19,6 +19,8 @@ from gymnasium.vector import VectorEnv
 from dragoman.describe.moment import MomentMaker
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.imports import import_name
+from dragoman.models.spec import ModelSpec
+from dragoman.models.words import WORDS
 from dragoman.types import LanguageModel
 
 _PROMISES = ("controls", "prior", "uses_model")
@@ -57,6 +59,38 @@ class Context:
     moments: MomentMaker
     gamma: float
     seed: int
+
+
+def random_weights(role: str, model: ModelSpec | None, prior: str) -> tuple[Control, ...]:
+    """Return the control of pre-training, where a model's weights can be drawn.
+
+    Args:
+        role: Name of the role.
+        model: The role's own model; ``None`` where it asks the experiment's.
+        prior: What knowledge is left.
+    """
+    if model is not None and (model.server is not None or model.knows_nothing):
+        return ()
+    key = "model.weights" if model is None else f"{role}.model.weights"
+    about = "the same architecture and tokenizer with random initial weights, drawn by seed"
+    return (Control("random-weights", about, prior, {key: "random"}),)
+
+
+def learned_embedding(
+    roles: tuple[str, ...], model: ModelSpec | None, prior: str
+) -> tuple[Control, ...]:
+    """Return the control of the text itself: words and neighbours, and nothing known of them.
+
+    Args:
+        roles: The roles that read through an embedding.
+        model: The role's own model; ``None`` where it asks the experiment's.
+        prior: What knowledge is left.
+    """
+    if model is not None and model.knows_nothing:
+        return ()
+    about = "the same text through an embedding of its words that is trained by rewards alone"
+    overrides = {f"{role}.model": WORDS for role in roles}
+    return (Control("learned-embedding", about, prior, overrides),)
 
 
 @runtime_checkable

@@ -38,17 +38,17 @@ def code_of(experiment: Experiment) -> dict[str, str]:
     found = {}
     if ":" in experiment.env:
         found[f"the environment {experiment.env}"] = _state(experiment.env.rpartition(":")[0])
-    if experiment.model.trust_remote_code:
-        name = experiment.model.name
-        found[f"the code that comes with the model {name}"] = _model_state(Path(name))
     for term in experiment.reward.terms.values() if experiment.reward is not None else ():
         if term.use not in KNOWN:
             found[f"the reward {term.use}"] = _state(term.use.rpartition(":")[0])
-        if term.model is not None and term.model.server is not None:
-            key = term.model.api_key_env
-            found[f"requests to {term.model.server} with the key in ${key}"] = ""
     for name, role in experiment.own_roles.items():
         found[f"the role {name}, {role.use}"] = _state(role.use.rpartition(":")[0])
+    for model in experiment.models:
+        if model.server is not None:
+            found[f"requests to {model.server} with the key in ${model.api_key_env}"] = ""
+        elif model.trust_remote_code:
+            name = model.name
+            found[f"the code that comes with the model {name}"] = _model_state(Path(name))
     return found
 
 

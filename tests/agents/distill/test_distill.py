@@ -20,7 +20,8 @@ from dragoman.agents.evaluate import evaluate
 from dragoman.engines.train import train
 from dragoman.environments import make_environment
 from dragoman.errors import MissingExtraError, RunError, SpaceError
-from dragoman.experiment import Algorithm, Experiment, Model
+from dragoman.experiment import Algorithm, Experiment
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
@@ -112,7 +113,7 @@ def test_continuous_actions(tmp_path: Path) -> None:
 
 
 def test_weights_of_a_real_model_are_counted(tiny_gpt2_path: Path, tmp_path: Path) -> None:
-    model = Model(str(tiny_gpt2_path), dtype="float32", threads=1)
+    model = ModelSpec(str(tiny_gpt2_path), dtype="float32", threads=1)
     experiment = Experiment(
         env="CartPole-v1", steps=8, num_envs=2, model=model, max_episode_steps=10,
         algorithm=Algorithm("ppo", {"n_steps": 4, "batch_size": 8, "n_epochs": 1}, (8,)),

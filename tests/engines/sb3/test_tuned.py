@@ -17,8 +17,9 @@ from dragoman.engines.sb3.algorithms import build
 from dragoman.engines.sb3.optimizer import Masters
 from dragoman.engines.sb3.tuned import RatioError
 from dragoman.engines.train import train
-from dragoman.experiment import Algorithm, Describe, Experiment, Model
+from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.models.cache import CachedModel
+from dragoman.models.spec import ModelSpec
 from dragoman.models.tuned import TunedModel
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
@@ -34,9 +35,9 @@ POLICIES = ["head", "match", "score", "hybrid"]
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def llama(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     folder = tiny.save("llama", tmp_path_factory.mktemp("tiny") / "llama")
-    return Model(str(folder), dtype="float32", threads=1)
+    return ModelSpec(str(folder), dtype="float32", threads=1)
 
 
 def tuned(how: str, **changes) -> Tune:
@@ -44,7 +45,7 @@ def tuned(how: str, **changes) -> Tune:
     return Tune(how=how, max_prompt=64, max_action=8, **changes)
 
 
-def recall(policy: str, tune: Tune | None, model: Model, length: int = 1) -> Experiment:
+def recall(policy: str, tune: Tune | None, model: ModelSpec, length: int = 1) -> Experiment:
     return Experiment(
         env="tests.lamps:Recall",
         env_settings={"length": length},
@@ -69,7 +70,9 @@ def check_learns(experiment: Experiment, out: Path) -> None:
 
 @pytest.mark.parametrize("how", ["frozen", "lora", "full"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_every_policy_learns_a_bandit(policy: str, how: str, llama: Model, tmp_path: Path) -> None:
+def test_every_policy_learns_a_bandit(
+    policy: str, how: str, llama: ModelSpec, tmp_path: Path
+) -> None:
     if (policy, how) == ("score", "frozen"):
         # What it can do is tested beside the frozen policies: it becomes surer or less sure.
         how = "lora"
@@ -78,7 +81,9 @@ def test_every_policy_learns_a_bandit(policy: str, how: str, llama: Model, tmp_p
 
 
 @pytest.mark.parametrize("policy", ["head", "match", "hybrid"])
-def test_a_frozen_model_with_a_history_remembers(policy: str, llama: Model, tmp_path: Path) -> None:
+def test_a_frozen_model_with_a_history_remembers(
+    policy: str, llama: ModelSpec, tmp_path: Path
+) -> None:
     check_learns(recall(policy, None, llama, 3), tmp_path / "run")
 
 
@@ -86,19 +91,19 @@ def test_a_frozen_model_with_a_history_remembers(policy: str, llama: Model, tmp_
 @pytest.mark.parametrize("how", ["lora", "full"])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_trained_model_with_a_history_remembers(
-    policy: str, how: str, llama: Model, tmp_path: Path
+    policy: str, how: str, llama: ModelSpec, tmp_path: Path
 ) -> None:
     check_learns(recall(policy, tuned(how), llama, 3), tmp_path / "run")
 
 
-def test_without_history_nothing_is_remembered(llama: Model, tmp_path: Path) -> None:
+def test_without_history_nothing_is_remembered(llama: ModelSpec, tmp_path: Path) -> None:
     blind = replace(recall("head", None, llama, 3), describe=Describe(), steps=1536)
     assert evaluate(train(blind, out=tmp_path / "run"), 200, sampled=True).mean < 0.45
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_one_policy_evaluates_alike_alone_and_in_any_company(
-    policy: str, llama: Model, tmp_path: Path
+    policy: str, llama: ModelSpec, tmp_path: Path
 ) -> None:
     short = replace(recall(policy, tuned("lora"), llama, 3), steps=192)
     run = train(short, out=tmp_path / "run")
@@ -119,7 +124,7 @@ def test_one_policy_evaluates_alike_alone_and_in_any_company(
             torch.testing.assert_close(value[0], values[i], rtol=1e-4, atol=1e-4)
 
 
-def test_a_run_keeps_what_was_trained_and_nothing_else(llama: Model, tmp_path: Path) -> None:
+def test_a_run_keeps_what_was_trained_and_nothing_else(llama: ModelSpec, tmp_path: Path) -> None:
     short = replace(recall("score", tuned("lora", top=1), llama), steps=192)
     loaded = CachedModel(tiny.make("llama"))
     before = loaded.encode(["left"])
@@ -140,7 +145,7 @@ def built(experiment: Experiment, model=None):
     return build(experiment, ObserveVector(described, observer), 0, model)
 
 
-def test_parts_have_rates_of_their_own(llama: Model) -> None:
+def test_parts_have_rates_of_their_own(llama: ModelSpec) -> None:
     tune = tuned("lora", learning_rate=1e-5, critic_learning_rate=0.01)
     algorithm = built(recall("head", tune, llama))
     algorithm.learn(192)
@@ -151,7 +156,7 @@ def test_parts_have_rates_of_their_own(llama: Model) -> None:
     assert weights == {id(p) for p in algorithm.policy.parameters()}
 
 
-def test_at_first_only_the_critic_is_trained(llama: Model) -> None:
+def test_at_first_only_the_critic_is_trained(llama: ModelSpec) -> None:
     algorithm = built(recall("head", tuned("lora", warm_up=1), llama))
     policy = algorithm.policy.policy
 
@@ -169,7 +174,7 @@ def test_at_first_only_the_critic_is_trained(llama: Model) -> None:
     assert all(not torch.equal(after[n], warmed[n]) for n in after if "lora_B" in n)
 
 
-def test_the_reference_holds_the_policy_back(llama: Model, tmp_path: Path) -> None:
+def test_the_reference_holds_the_policy_back(llama: ModelSpec, tmp_path: Path) -> None:
     found = {}
     for factor in (1e-6, 10.0):
         tune = tuned("lora", reference_kl=factor)
@@ -181,7 +186,7 @@ def test_the_reference_holds_the_policy_back(llama: Model, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("is_checked", [True, False])
 def test_what_makes_rollout_and_update_differ_is_found(
-    is_checked: bool, llama: Model, monkeypatch: pytest.MonkeyPatch
+    is_checked: bool, llama: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     algorithm = built(recall("score", tuned("lora", check_ratio=is_checked), llama))
     read = TunedModel._read
@@ -213,7 +218,7 @@ def test_small_steps_of_short_numbers_are_not_lost() -> None:
     assert (weight.detach() < 1).all()
 
 
-def test_bfloat16_trains_through_copies(llama: Model, tmp_path: Path) -> None:
+def test_bfloat16_trains_through_copies(llama: ModelSpec, tmp_path: Path) -> None:
     short = replace(
         recall("score", tuned("full", top=1), replace(llama, dtype="bfloat16")), steps=384
     )
@@ -222,7 +227,7 @@ def test_bfloat16_trains_through_copies(llama: Model, tmp_path: Path) -> None:
     assert len(evaluate(run, 3).episodes) == 3
 
 
-def test_a2c_trains_the_model_too(llama: Model, tmp_path: Path) -> None:
+def test_a2c_trains_the_model_too(llama: ModelSpec, tmp_path: Path) -> None:
     algorithm = Algorithm("a2c", {"n_steps": 8}, (32,))
     short = replace(recall("score", tuned("lora"), llama), steps=128, algorithm=algorithm)
     run = train(short, out=tmp_path / "run")

@@ -5,6 +5,7 @@ import pytest
 from dragoman.comparison.file import all_arms
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import roles_of
@@ -50,7 +51,7 @@ def test_one_placebo_serves_two_roles() -> None:
     names = ["random-weights", "learned-embedding", "shuffled-texts", "act-learned-embedding"]
     assert list(arms) == ["arm", "no-model", *names]
     # That of the observe role leaves the action texts to the model.
-    assert arms["learned-embedding"].overrides == {"observe.encoder": "embedding"}
+    assert arms["learned-embedding"].overrides == {"observe.model": "words"}
     assert not base.replaced(arms["act-learned-embedding"].overrides).uses_model
 
 
@@ -62,13 +63,13 @@ def test_algorithms_without_a_policy_are_refused() -> None:
 
 
 def test_settings_that_contradict_each_other_say_so() -> None:
-    with pytest.raises(ConfigError, match="leave the model out"):
-        Act("match", encoder="embedding", tune=Tune())
+    with pytest.raises(ConfigError, match="leave it out"):
+        Act("match", model=ModelSpec("words"), tune=Tune())
     with pytest.raises(ConfigError, match=r"act.temperature is 0"):
         Act("score", temperature=0)
     with pytest.raises(ConfigError, match="has no place for the action's text"):
         Act("match", template="do it")
-    for observe in (Observe(layer=2), Observe(raw=True), Observe(encoder="embedding")):
+    for observe in (Observe(layer=2), Observe(raw=True), Observe(model=ModelSpec("words"))):
         with pytest.raises(ConfigError, match="but observe asks for another layer"):
             Experiment(env="CartPole-v1", observe=observe, act=Act(tune=Tune()))
         critic = Act(tune=Tune(value="frozen"))

@@ -8,8 +8,8 @@ from gymnasium import spaces
 from gymnasium.spaces.utils import flatten
 
 from dragoman.errors import ConfigError, SpaceError
+from dragoman.models.words import word_features
 from dragoman.roles.observe.raw import ITEMS, WORDS, RawState
-from dragoman.roles.reward.preferences.words import word_features
 from tests.moments import moments
 from tests.observations import BOX, CODES, PICTURE, READABLE, UNREADABLE, Sayings, Things
 

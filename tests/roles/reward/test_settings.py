@@ -11,7 +11,7 @@ from dragoman.comparison.file import all_arms
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.maths.shaping import Schedule
-from dragoman.models.spec import Asked
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.similarity import GoalSimilarity
 
@@ -64,7 +64,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "two": Term(
                     "critique",
                     on_error="skip",
-                    model=Asked("m", "http://127.0.0.1:8000/v1", json_schema=True),
+                    model=ModelSpec("m", server="http://127.0.0.1:8000/v1", json_schema=True),
                 ),
             },
             env_weight=Schedule(0.0, 1.0, 10),
@@ -183,7 +183,7 @@ def test_a_judges_server_is_not_the_experiments_model() -> None:
         {"use": "critique", "model": {"name": "m", "server": "http://127.0.0.1:1/v1"}}, observe=None
     )
     assert not made.uses_model
-    assert made.reward.terms["critique"].model == Asked("m", "http://127.0.0.1:1/v1")
+    assert made.reward.terms["critique"].model == ModelSpec("m", server="http://127.0.0.1:1/v1")
 
 
 def test_a_configuration_with_rewards_loads_no_torch() -> None:

@@ -19,7 +19,7 @@ from dragoman.environments import make_environment
 from dragoman.files import refuse_taken, whole_folder, write_json
 from dragoman.roles.act.observer import OptionsObserver
 from dragoman.run import Run
-from dragoman.types import LanguageModel, Tokenizer
+from dragoman.types import LanguageModel
 
 
 def distill(
@@ -30,7 +30,7 @@ def distill(
     episodes: int = 20,
     seed: int = 0,
     onnx: bool = True,
-    model: LanguageModel | Tokenizer | None = None,
+    model: LanguageModel | None = None,
     trust_code: bool = False,
     on_step: OnStep = lambda what, done, total: None,
 ) -> Distilled:

@@ -26,9 +26,7 @@ from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
-from dragoman.roles.act.embedding import TokenEmbedding
 from dragoman.roles.act.policy import ActionPolicy, make_policy
-from dragoman.roles.observe.embedding import TokenSpace
 from dragoman.roles.observe.raw import is_picture
 from dragoman.roles.observe.settings import Observe
 
@@ -66,7 +64,7 @@ def build(
         seed=seed,
         # Features arrive as NumPy arrays and the network on them is small: the processor wins.
         device=settings.get("device", _device(experiment, model)),
-        policy_kwargs=_policy_settings(experiment, observations, model),
+        policy_kwargs=_policy_settings(experiment, model),
     )
     if isinstance(algorithm, Tuning) and tune is not None:
         algorithm.tune = tune
@@ -88,7 +86,7 @@ def build_policy(
         model: The language model, where the act role trains it.
     """
     kind = _policy_kind(experiment, observations)
-    settings = _policy_settings(experiment, observations, model)
+    settings = _policy_settings(experiment, model)
     if "use_sde" in experiment.algorithm.settings:
         settings["use_sde"] = settings_of(experiment)["use_sde"]
     space = _transposed(observations)
@@ -131,17 +129,12 @@ def _device(experiment: Experiment, model: Any) -> Any:
     return getattr(getattr(model, "model", model), "device", "cpu") if is_part else "cpu"
 
 
-def _policy_settings(
-    experiment: Experiment, observations: gym.Space[Any], model: Any
-) -> dict[str, Any]:
+def _policy_settings(experiment: Experiment, model: Any) -> dict[str, Any]:
     own = experiment.algorithm.settings.get("policy_kwargs", {})
     if experiment.act is not None:
         make = functools.partial(_make_policy, experiment, model)
         return {**own, "act": experiment.act, "make": make}
-    settings = {"net_arch": list(experiment.algorithm.network), **own}
-    if isinstance(observations, TokenSpace):
-        settings["features_extractor_class"] = TokenEmbedding
-    return settings
+    return {"net_arch": list(experiment.algorithm.network), **own}
 
 
 def _make_policy(

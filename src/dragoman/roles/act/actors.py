@@ -43,19 +43,11 @@ class ConcatActor(nn.Module):
         width: Features ``D`` of a state.
         action_width: Features ``D_a`` of an action.
         hidden: Units of the hidden layers, at least one layer.
-        reader: Turns the observation's ``actions`` into features, if they are not yet.
     """
 
-    def __init__(
-        self,
-        width: int,
-        action_width: int,
-        hidden: Sequence[int],
-        reader: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, width: int, action_width: int, hidden: Sequence[int]) -> None:
         super().__init__()
         first, *rest = hidden
-        self.reader = reader
         self.of_state = linear(width, first)
         self.of_action = nn.Linear(action_width, first, bias=False)
         nn.init.orthogonal_(self.of_action.weight, math.sqrt(2))
@@ -63,8 +55,7 @@ class ConcatActor(nn.Module):
 
     def forward(self, state: Tensor, observation: Observation) -> Tensor:
         """Return logits ``(B, K)`` of states ``(B, D)`` and actions ``(B, K, D_a)``."""
-        actions = read(self.reader, observation["actions"])
-        joined = self.of_state(state).unsqueeze(1) + self.of_action(actions)
+        joined = self.of_state(state).unsqueeze(1) + self.of_action(observation["actions"])
         logits: Tensor = self.network(joined).squeeze(-1)
         return logits
 
@@ -79,26 +70,18 @@ class DotActor(nn.Module):
         width: Features ``D`` of a state.
         action_width: Features ``D_a`` of an action.
         hidden: Units of the hidden layers, the last of which are multiplied.
-        reader: Turns the observation's ``actions`` into features, if they are not yet.
     """
 
-    def __init__(
-        self,
-        width: int,
-        action_width: int,
-        hidden: Sequence[int],
-        reader: nn.Module | None = None,
-    ) -> None:
+    def __init__(self, width: int, action_width: int, hidden: Sequence[int]) -> None:
         super().__init__()
         *inner, last = hidden
-        self.reader = reader
         self.of_state = mlp(width, inner, last)
         # Small, so that the first policy is close to uniform.
         self.of_action = mlp(action_width, inner, last, gain=0.1)
 
     def forward(self, state: Tensor, observation: Observation) -> Tensor:
         """Return logits ``(B, K)`` of states ``(B, D)`` and actions ``(B, K, D_a)``."""
-        actions = self.of_action(read(self.reader, observation["actions"]))
+        actions = self.of_action(observation["actions"])
         return torch.einsum("bd,bkd->bk", self.of_state(state), actions)
 
 
@@ -145,11 +128,3 @@ class HybridActor(nn.Module):
         level = torch.where(level.isfinite(), level, 0.0)
         logits: Tensor = self.base(state, observation) + self.weight * (prior - level)
         return logits
-
-
-def read(reader: nn.Module | None, actions: Tensor) -> Tensor:
-    """Return features ``(B, K, D_a)`` of actions, or of rows of a table ``(B, K, L)`` for them."""
-    if reader is None:
-        return actions
-    features: Tensor = reader(actions.flatten(0, 1))
-    return features.view(*actions.shape[:2], -1)

@@ -10,20 +10,14 @@ import numpy as np
 
 from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
+from dragoman.models.words import is_words
 from dragoman.roles.act.settings import Act
-from dragoman.roles.observe.embedding import (
-    PAD,
-    OptionTokenSpace,
-    TokenObserver,
-    TokenRows,
-    TokenSpace,
-)
 from dragoman.roles.observe.observer import CLIP, Observer
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import FloatArray, LanguageModel, Tokenizer
+from dragoman.types import FloatArray, LanguageModel
 
-StateReader = Observer | TokenObserver | RawState
+StateReader = Observer | RawState
 
 
 class ModelFeatures:
@@ -49,7 +43,8 @@ class ModelFeatures:
         self.model = model
         self.learning = True
         width = len(settings.pooling) * model.hidden_size
-        bound = CLIP if observe.standardise else np.inf
+        self._standardise = observe.standardise and not is_words(model)
+        bound = CLIP if self._standardise else np.inf
         self.space: gym.spaces.Box = gym.spaces.Box(-bound, bound, (count, width), np.float32)
         self._met: set[str] = set()
         self._moments = Moments.empty(width)
@@ -83,63 +78,13 @@ class ModelFeatures:
             layer=self.observe.layer,
             pooling=self.settings.pooling,
         )
-        if not self.observe.standardise:
+        if not self._standardise:
             return features
         new = [i for i, text in enumerate(texts) if text not in self._met]
         if self.learning and new:
             self._met.update(texts)
             self._moments = self._moments.merge(features[new])
         return self._moments.standardise(features, clip=CLIP)
-
-
-class TableRows:
-    """Action texts as rows of a table that the policy learns.
-
-    Where the state is read through a table too, it is the same one.
-
-    Args:
-        settings: The act role.
-        state: Makes the state.
-        tokenizer: Cuts texts.
-        count: Number of actions ``K``.
-
-    Attributes:
-        space: What a call returns for each observation.
-    """
-
-    def __init__(self, settings: Act, state: StateReader, tokenizer: Tokenizer, count: int) -> None:
-        self.settings = settings
-        self._is_shared = isinstance(state, TokenObserver)
-        self._rows = state.rows if isinstance(state, TokenObserver) else TokenRows(tokenizer)
-        of_state = state.feature_space
-        width = of_state.width if isinstance(of_state, TokenSpace) else self._rows.width
-        each = TokenSpace(settings.max_tokens, width, settings.pooling)
-        self.space: gym.spaces.Box = OptionTokenSpace(count, each)
-
-    @property
-    def learning(self) -> bool:
-        """Whether tokens not met before get a row of their own."""
-        return self._rows.learning
-
-    @learning.setter
-    def learning(self, on: bool) -> None:
-        self._rows.learning = on
-
-    def __call__(self, options: Sequence[Mapping[int, str]]) -> FloatArray:
-        """Return rows of the table, float32 ``(B, K, L)``; padding where not admissible."""
-        return placed(options, self.space, PAD, self._padded)
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return what must be saved to find the same rows again, unless the state saves it."""
-        return {} if self._is_shared else self._rows.state()
-
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restore what `state` returned."""
-        if not self._is_shared:
-            self._rows.load_state(state)
-
-    def _padded(self, texts: list[str]) -> FloatArray:
-        return self._rows.padded(texts, self.settings.max_tokens, "act.max_tokens")
 
 
 def placed(

@@ -11,11 +11,11 @@ import numpy as np
 from dragoman.describe.moment import Moment
 from dragoman.models.score import score
 from dragoman.roles.act.action_set import ActionSet
-from dragoman.roles.act.features import ModelFeatures, StateReader, TableRows
+from dragoman.roles.act.features import ModelFeatures, StateReader
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tokens import OptionTokens, answer_of, question_of
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import FloatArray, LanguageModel, Tokenizer
+from dragoman.types import FloatArray, LanguageModel
 
 Seen: TypeAlias = dict[str, np.ndarray]
 
@@ -26,7 +26,7 @@ class OptionsObserver:
     ==========  =======================  =================================================
     state       float32 ``(B, D)``       what the observe role makes of the observation
     mask        int8 ``(B, K)``          1 where an action is admissible
-    actions     float32 ``(B, K, D_a)``  features or token rows of action texts, see `Act`
+    actions     float32 ``(B, K, D_a)``  features of action texts, see `Act`
     scores      float32 ``(B, K)``       scores of action texts after the observation's
     ==========  =======================  =================================================
 
@@ -47,8 +47,8 @@ class OptionsObserver:
         observe: The observe role, for depth and standardisation of features.
         state: Makes the state.
         space: The (unbatched) action space.
-        model: The language model, where the settings use it.
-        tokenizer: Its tokenizer, where action texts are read through a learned table.
+        model: The language model that scores or is trained, where the settings use it.
+        reader: The one that reads action texts, where that is another.
         seed: Draws what shuffled texts are.
 
     Raises:
@@ -63,7 +63,7 @@ class OptionsObserver:
         space: gym.Space[Any],
         *,
         model: LanguageModel | None = None,
-        tokenizer: Tokenizer | None = None,
+        reader: LanguageModel | None = None,
         seed: int = 0,
     ) -> None:
         self.settings = settings
@@ -71,21 +71,25 @@ class OptionsObserver:
         self.actions = ActionSet(settings, space, seed)
         count = self.actions.count
         self._state = state
-        self._features: ModelFeatures | TableRows | None = None
-        if settings.reads_texts and settings.encoder == "embedding":
-            assert tokenizer is not None
-            self._features = TableRows(settings, state, tokenizer, count)
-        elif settings.reads_texts and settings.tune is None:
-            assert model is not None
-            self._features = ModelFeatures(settings, observe, model, count)
+        self._features: ModelFeatures | None = None
+        if settings.reads_texts and settings.tune is None:
+            reader = model if reader is None else reader
+            assert reader is not None
+            self._features = ModelFeatures(settings, observe, reader, count)
         self._tokens: OptionTokens | None = None
         if settings.tune is not None:
             self._tokens = OptionTokens(settings, settings.tune, count, model)
         self.feature_space = self._make_space()
 
     @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        """The language models that read observations and actions."""
+        own = (self.model, None if self._features is None else self._features.model)
+        return (*self._state.models, *(model for model in own if model is not None))
+
+    @property
     def learning(self) -> bool:
-        """Whether statistics and tables take in what is met."""
+        """Whether statistics take in what is met."""
         return self._state.learning
 
     @learning.setter

@@ -29,13 +29,11 @@ from dragoman.roles.act.actors import (
     Observation,
     ScoreActor,
 )
-from dragoman.roles.act.embedding import TokenEmbedding
 from dragoman.roles.act.masked import MaskedCategorical
 from dragoman.roles.act.networks import mlp
 from dragoman.roles.act.penalty import divergence
 from dragoman.roles.act.readers import StateReader, TunedReader, size_of
 from dragoman.roles.act.settings import Act
-from dragoman.roles.observe.embedding import OptionTokenSpace
 from dragoman.types import Pooling
 
 
@@ -171,16 +169,11 @@ def _make_match(
     reader: StateReader | TunedReader,
     hidden: Sequence[int],
 ) -> nn.Module:
-    action_reader = None
     if isinstance(reader, TunedReader):
         action_width = len(settings.pooling) * reader.model.inner.hidden_size
     else:
         space = observations["actions"]
         assert space.shape is not None
         action_width = space.shape[-1]
-        if isinstance(space, OptionTokenSpace):
-            # A word means one thing, in an observation and in an action.
-            action_reader = TokenEmbedding(space.each, reader.table)
-            action_width = action_reader.features_dim
     kind = {"concat": ConcatActor, "dot": DotActor}[settings.interaction]
-    return kind(reader.width, action_width, hidden or (64,), action_reader)
+    return kind(reader.width, action_width, hidden or (64,))

@@ -12,9 +12,7 @@ from torch.nn import functional
 
 from dragoman.models.tuned import Text, TunedModel
 from dragoman.roles.act.actors import Observation
-from dragoman.roles.act.embedding import TokenEmbedding
 from dragoman.roles.act.settings import Act
-from dragoman.roles.observe.embedding import TokenSpace
 from dragoman.types import Pooling
 
 Read: TypeAlias = tuple[Tensor, Tensor, Observation]
@@ -22,7 +20,7 @@ Read: TypeAlias = tuple[Tensor, Tensor, Observation]
 
 
 class StateReader(nn.Module):
-    """A state that is there already, or rows of a table for it.
+    """A state that is there already.
 
     Args:
         space: Space of the observation's ``state``.
@@ -37,19 +35,8 @@ class StateReader(nn.Module):
 
     def __init__(self, space: gym.Space[Any]) -> None:
         super().__init__()
-        if isinstance(space, TokenSpace):
-            table = TokenEmbedding(space)
-            self.encoder: nn.Module = table
-            self.width = table.features_dim
-        else:
-            self.encoder = nn.Flatten()
-            self.width = size_of(space)
-        self.critic_width = self.width
-
-    @property
-    def table(self) -> nn.Embedding | None:
-        """The table that words are looked up in, if there is one."""
-        return self.encoder.rows if isinstance(self.encoder, TokenEmbedding) else None
+        self.encoder = nn.Flatten()
+        self.width = self.critic_width = size_of(space)
 
     def forward(self, observation: Observation) -> Read:
         """Return one state for both."""

@@ -15,19 +15,16 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
+from dragoman.models.spec import NamedModel
 from dragoman.roles.act.tune import Tune
-from dragoman.roles.control import Control
+from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
 
+PRIOR = "the wording of observations and actions; no pre-training"
+
 PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
 
-RANDOM_WEIGHTS = Control(
-    name="random-weights",
-    about="the same architecture and tokenizer with random initial weights, drawn by seed",
-    prior="the wording of observations and actions; no pre-training",
-    overrides={"model.weights": "random"},
-)
 UNIFORM_PRIOR = Control(
     name="uniform-prior",
     about="every admissible action gets the same score",
@@ -39,12 +36,6 @@ SHUFFLED_TEXTS = Control(
     about="every action is read under the text of another one, by a rule drawn by seed",
     prior="the language model's pre-training; wrong action texts",
     overrides={"act.texts": "shuffled"},
-)
-LEARNED_EMBEDDING = Control(
-    name="learned-embedding",
-    about="the same texts through an embedding of their tokens that is trained by rewards alone",
-    prior="the wording of observations and actions; no pre-training",
-    overrides={"act.encoder": "embedding", "observe.encoder": "embedding"},
 )
 
 
@@ -72,9 +63,8 @@ class Act:
             that rewards can change in the score policy: they make it surer or less sure.
         base: What the hybrid trains on top of the prior: a ``head`` or a ``match``.
         weight: Factor of the prior's log-probs (hybrid).
-        encoder: ``model`` reads action texts with the language model; ``embedding`` through a
-            table that the rewards train (match): a control.
-        max_tokens: Most tokens of an action's text that the table reads.
+        model: The model that reads action texts (match), instead of the experiment's, which
+            scores them in any case.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
@@ -93,8 +83,7 @@ class Act:
     learn_temperature: bool = True
     base: Literal["head", "match"] = "head"
     weight: float = 1.0
-    encoder: Literal["model", "embedding"] = "model"
-    max_tokens: int = 24
+    model: NamedModel | None = None
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
     tune: Tune | None = None
@@ -114,10 +103,10 @@ class Act:
             )
         if self.tune is None:
             return
-        if self.encoder == "embedding" or (self.scores == "uniform" and self.policy == "score"):
+        if self.model is not None or (self.scores == "uniform" and self.policy == "score"):
             raise ConfigError(
-                "act.tune trains the model, but these settings of act leave the model out",
-                cure="leave act.tune out",
+                "act.tune trains the experiment's model, but these settings of act leave it out",
+                cure="leave act.tune out, or act.model and act.scores",
             )
         if self.tune.reference_kl and self.policy != "score":
             raise ConfigError(
@@ -137,26 +126,34 @@ class Act:
         return self.policy == "match" or (self.policy == "hybrid" and self.base == "match")
 
     @property
+    def reads_model(self) -> bool:
+        """Whether a language model takes part in the choice, its own or the experiment's."""
+        return self._asks_experiment or self.reads_texts
+
+    @property
     def uses_model(self) -> bool:
-        """Whether texts are read by the language model for this role."""
-        if self.tune is not None:
-            return True
-        scored = self.reads_scores and self.scores == "model"
-        return scored or (self.reads_texts and self.encoder == "model")
+        """Whether it asks the experiment's language model."""
+        return self._asks_experiment or (self.reads_texts and self.model is None)
+
+    @property
+    def _asks_experiment(self) -> bool:
+        return self.tune is not None or (self.reads_scores and self.scores == "model")
 
     @property
     def controls(self) -> tuple[Control, ...]:
         """Placebos of this policy; a head has those of the observe role only."""
         if self.policy == "head":
-            return () if self.tune is None else (RANDOM_WEIGHTS,)
+            return () if self.tune is None else random_weights("act", None, PRIOR)
         # Of a model that is trained, scores and features are what is trained.
         is_prior = self.policy == "hybrid" or (self.policy == "score" and self.tune is None)
-        by_table = self.reads_texts and self.tune is None
+        embedded: tuple[Control, ...] = ()
+        if self.reads_texts and self.tune is None:
+            embedded = learned_embedding(("act", "observe"), self.model, PRIOR)
         return (
-            RANDOM_WEIGHTS,
+            *random_weights("act", None if self._asks_experiment else self.model, PRIOR),
             SHUFFLED_TEXTS,
             *((UNIFORM_PRIOR,) if is_prior else ()),
-            *((LEARNED_EMBEDDING,) if by_table else ()),
+            *embedded,
         )
 
     @property
@@ -164,4 +161,6 @@ class Act:
         """One line of what prior knowledge the role hands to the agent."""
         if self.policy == "head" and self.tune is None:
             return "which actions are admissible, where the environment says so"
+        if self.model is not None and self.model.knows_nothing:
+            return PRIOR
         return "the language model's pre-training; the wording of observations and actions"

@@ -11,6 +11,7 @@ import numpy as np
 from dragoman.describe.moment import Moment
 from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
+from dragoman.models.words import is_words
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import FloatArray, LanguageModel
@@ -34,8 +35,8 @@ class AnyObserver(Protocol):
         ...
 
     @property
-    def model(self) -> LanguageModel | None:
-        """The language model that reads the observations, if one does."""
+    def models(self) -> Sequence[LanguageModel]:
+        """The language models that read for it, whose cost is the run's."""
         ...
 
     def __call__(self, moments: Sequence[Moment]) -> Any:
@@ -76,10 +77,16 @@ class Observer:
         self.settings = settings
         self.space = space
         size = len(settings.pooling) * model.hidden_size + (self._raw.size if self._raw else 0)
-        bound = CLIP if settings.standardise else np.inf
+        self._standardise = settings.standardise and not is_words(model)
+        bound = CLIP if self._standardise else np.inf
         self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
         self.learning = True
         self.moments = Moments.empty(size)
+
+    @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        """The language model that reads the observations."""
+        return (self.model,)
 
     def __call__(self, moments: Sequence[Moment]) -> FloatArray:
         """Return the features of ``B`` moments, float32 ``(B, D)``."""
@@ -90,7 +97,7 @@ class Observer:
         )
         if self._raw is not None:
             features = np.concatenate([features, self._raw(moments)], axis=1)
-        if not self.settings.standardise:
+        if not self._standardise:
             return features
         limit = self.settings.freeze_after
         if self.learning and (limit is None or self.moments.count < limit):

@@ -29,8 +29,8 @@ from dragoman.describe.moment import Moment
 from dragoman.describe.numbers import shown
 from dragoman.describe.spaces import holds_texts, known_space, outside
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.roles.reward.preferences.words import word_features
-from dragoman.types import FloatArray
+from dragoman.models.words import word_features
+from dragoman.types import FloatArray, LanguageModel
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class RawState:
         ConfigError: Nothing in the space can be read.
     """
 
-    model: None = None
+    models: tuple[LanguageModel, ...] = ()
 
     def __init__(self, space: gym.Space[Any], *, pictures: bool = False) -> None:
         leaves = list(_leaves(space))

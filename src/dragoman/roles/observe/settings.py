@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 
-from dragoman.roles.control import Control
+from dragoman.models.spec import NamedModel
+from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
 
-CONTROLS = (
-    Control(
-        name="random-weights",
-        about="the same architecture and tokenizer with random initial weights, drawn by seed",
-        prior="the describer's wording; no pre-training",
-        overrides={"model.weights": "random"},
-    ),
-    Control(
-        name="learned-embedding",
-        about="the same text through an embedding of its tokens that is trained by rewards alone",
-        prior="the describer's wording; no pre-training",
-        overrides={"observe.encoder": "embedding"},
-    ),
-)
+PRIOR = "the describer's wording; no pre-training"
 
 
 @dataclass(frozen=True)
@@ -36,29 +24,37 @@ class Observe:
         raw: Put the flattened raw observation beside the features.
         standardise: Subtract the running mean and divide by the running standard deviation,
             clipped to ±10. The statistics are saved with the run and stand still in evaluation.
+            Counts of words stay as they are: a rare word would lie ten deviations from its mean.
         freeze_after: Stop updating the statistics once they have seen this many observations,
             so that the policy's inputs stop moving. ``None`` never stops.
-        encoder: ``model`` reads the text with the language model. ``embedding`` reads its
-            tokens through a table that the rewards train (`dragoman.roles.observe.embedding`): the
-            control that tells the model's knowledge from having text at all. It has no layer
-            and no running statistics.
-        width: Width of one row of that table; ``None`` takes the model's hidden size.
-        max_tokens: Most tokens of a text that the table reads.
+        model: The model that reads the observations, instead of the experiment's. ``words`` leaves
+            it to the rewards to learn what the text means: the control that separates the model's
+            knowledge from having text at all.
     """
-
-    controls: ClassVar[tuple[Control, ...]] = CONTROLS
-    prior: ClassVar[str] = "the language model's pre-training; the describer's wording"
 
     layer: int | None = None
     pooling: Annotated[tuple[Pooling, ...], ONE_OR_MORE] = ("last", "mean")
     raw: bool = False
     standardise: bool = True
     freeze_after: int | None = None
-    encoder: Literal["model", "embedding"] = "model"
-    width: int | None = None
-    max_tokens: int = 128
+    model: NamedModel | None = None
 
     @property
     def uses_model(self) -> bool:
-        """Whether the text is read by the language model."""
-        return self.encoder == "model"
+        """Whether the text is read by the experiment's language model."""
+        return self.model is None
+
+    @property
+    def prior(self) -> str:
+        """One line of what prior knowledge the role hands to the agent."""
+        if self.model is not None and self.model.knows_nothing:
+            return PRIOR
+        return "the language model's pre-training; the describer's wording"
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """Placebos: an untrained model, and an embedding that knows the text alone."""
+        return (
+            *random_weights("observe", self.model, PRIOR),
+            *learned_embedding(("observe",), self.model, PRIOR),
+        )

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from dragoman.describe import describe_env
 from dragoman.describe.moment import MOMENT, MomentMaker, moment_of
 from dragoman.describe.vector import MomentVector, now_and_reached
-from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
-from dragoman.models.catalog import load_model
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import Describer, FloatArray, LanguageModel
@@ -144,21 +143,15 @@ def observe(
 
     Args:
         env: An environment or a vector environment, in any autoreset mode.
-        model: A model, or the name or path of one.
+        model: A model, or the name or path of one; that of the settings goes first.
         settings: What of the model becomes the observation.
         describer: Turns observations into text; read from the environment's own documentation
             unless given.
-
-    Raises:
-        ConfigError: The settings ask for an embedding that only a training can learn.
     """
-    if not settings.uses_model:
-        raise ConfigError(
-            f"observe.encoder is {settings.encoder!r}, whose table is part of the policy network",
-            cure="train an experiment with it, as in dragoman.train(experiment)",
-        )
+    if settings.model is not None or isinstance(model, str):
+        model = (settings.model or ModelSpec(str(model))).load()
     if not isinstance(model, CachedModel):
-        model = CachedModel(load_model(model) if isinstance(model, str) else model)
+        model = CachedModel(model)
 
     def describe() -> Describer:
         return describer or describe_env(env)

@@ -214,7 +214,7 @@ class Rewarder:
             )
         asked = None
         if "model" in caller.takes:
-            asked = model if term.model is None else term.model.load()
+            asked = model if term.model is None else term.model.load(self.seed)
             if asked is None:
                 raise ConfigError(
                     f"the reward {name!r} asks a language model, but there is none",

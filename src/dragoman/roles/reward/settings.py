@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.maths.shaping import Schedule
-from dragoman.models.spec import Asked
+from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control
 from dragoman.roles.reward.call import Caller, OnError
 from dragoman.roles.reward.catalog import KNOWN, asks_model, make_reward
@@ -66,7 +66,7 @@ class Term:
     on_error: OnError = "stop"
     count_power: float = 0.0
     rescale: bool = False
-    model: Asked | None = None
+    model: NamedModel | None = None
 
     def __post_init__(self) -> None:
         if self.count_power and self.shaping != "bonus":

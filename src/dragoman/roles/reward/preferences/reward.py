@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, RewardError
 from dragoman.maths.seeds import derive_seed
+from dragoman.models.words import word_features
 from dragoman.roles.reward.preferences.annotations import (
     Annotation,
     Asking,
@@ -22,7 +23,6 @@ from dragoman.roles.reward.preferences.annotations import (
     read_annotations,
     sample_pairs,
 )
-from dragoman.roles.reward.preferences.words import word_features
 from dragoman.roles.reward.protocols import Preparation
 from dragoman.roles.reward.similarity import features
 from dragoman.types import FloatArray, LanguageModel, Pooling

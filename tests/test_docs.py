@@ -75,8 +75,7 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         )
 
     monkeypatch.setattr("dragoman.models.catalog.load_model", load)
-    monkeypatch.setattr("dragoman.roles.observe.vector.load_model", load)
-    monkeypatch.setattr("dragoman.engines.assembly.load_model", load)
+    monkeypatch.setattr("dragoman.models.spec.load_model", load)
     (tmp_path / "recipes").mkdir()
     for recipe in RECIPES:
         short = one_update(Experiment.from_yaml(recipe))

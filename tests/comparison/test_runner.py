@@ -174,7 +174,7 @@ def test_tokens_make_arms_equal(
     tmp_path: Path, tiny_gpt2_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "dragoman.engines.assembly.load_model",
+        "dragoman.models.spec.load_model",
         lambda *args, **settings: ScriptedModel(lambda text: [len(text)]),
     )
     file = write_file(

@@ -102,7 +102,7 @@ def test_the_environments_own_return_is_what_counts(
     assert metrics["reward/goal-similarity"] == pytest.approx(mean, rel=1e-5)
     assert metrics["reward/env"] == metrics["rollout/return_mean"]
     assert metrics["model/texts"] > 0
-    monkeypatch.setattr("dragoman.engines.assembly.load_model", no_model)
+    monkeypatch.setattr("dragoman.models.spec.load_model", no_model)
     assert set(evaluate(run, 5).returns) <= {0.0, 1.0}
 
 

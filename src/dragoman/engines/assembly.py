@@ -16,7 +16,7 @@ from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
-from dragoman.models.cache import CachedModel
+from dragoman.models.cache import CachedModel, without_memory
 from dragoman.models.spec import ModelSpec
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.act.observer import OptionsObserver
@@ -68,7 +68,7 @@ def remembering(model: LanguageModel | None) -> CachedModel | None:
 
 def compute_of(model: LanguageModel | None) -> dict[str, Any]:
     """Return where and how a model computes, for the run's record."""
-    inner = model.model if isinstance(model, CachedModel) else model
+    inner = None if model is None else without_memory(model)
     return {
         "device": str(getattr(inner, "device", "cpu")),
         "dtype": str(getattr(inner, "dtype", torch.float32)).removeprefix("torch."),
@@ -165,7 +165,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     if not experiment.uses_model:
         return None
     model = experiment.model.load(seed)
-    inner = model.model if isinstance(model, CachedModel) else model
+    inner = without_memory(model)
     if experiment.model.threads is None and isinstance(inner, TorchModel):
         inner.choose_threads()
     return model

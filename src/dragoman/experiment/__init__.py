@@ -140,6 +140,7 @@ class Experiment:
                 )
         self.own_roles  # noqa: B018  refuses an entry that names no role
         self._check_act()
+        self._check_models()
 
     def _check_act(self) -> None:
         if self.act is None:
@@ -158,6 +159,20 @@ class Experiment:
                 cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
                 "that the critic reads what observe says",
             )
+
+    def _check_models(self) -> None:
+        """Refuse what a role asks of a model that cannot give it, such as one behind a server."""
+        act, observe = self.act, self.observe
+        if act is not None and act.tune is not None:
+            self.model.check_training()
+        if act is not None and act.asks_scores:
+            self.model.check_scoring()
+        if observe is not None:
+            model = observe.model or self.model
+            model.check_encoding("observe", observe.layer, observe.pooling)
+        if act is not None and act.reads_texts:
+            layer = None if observe is None else observe.layer
+            (act.model or self.model).check_encoding("act", layer, act.pooling)
 
     @functools.cached_property
     def own_roles(self) -> dict[str, OwnRole]:

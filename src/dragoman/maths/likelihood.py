@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.types import FloatArray
@@ -34,19 +35,34 @@ def normalise(
         ConfigError: There is no such normalisation.
     """
     sums = np.array([np.sum(one, dtype=np.float64) for one in token_log_probs])
-    if how == "sum":
-        counts = np.ones(len(sums))
-    elif how == "token":
-        counts = np.array([len(one) for one in token_log_probs], dtype=np.float64)
-    elif how == "word":
-        counts = np.array([max(len(text.split()), 1) for text in texts], dtype=np.float64)
-    else:
-        known = get_args(Normalisation)
-        raise ConfigError(
-            f"there is no normalisation {how!r}{did_you_mean(how, known)}",
-            cure=f"choose from {', '.join(known)}",
-        )
+    counts = divisors([len(one) for one in token_log_probs], texts, how)
     return (sums / counts).astype(np.float32)
+
+
+def divisors(
+    tokens: Sequence[int], texts: Sequence[str], how: Normalisation
+) -> NDArray[np.float64]:
+    """Return by what the log-prob of each candidate is divided, ``(K,)``.
+
+    Args:
+        tokens: Number of tokens of each of ``K`` candidates.
+        texts: Their texts, whose words are counted.
+        how: What to divide by.
+
+    Raises:
+        ConfigError: There is no such normalisation.
+    """
+    if how == "sum":
+        return np.ones(len(tokens))
+    if how == "token":
+        return np.array(tokens, dtype=np.float64)
+    if how == "word":
+        return np.array([max(len(text.split()), 1) for text in texts], dtype=np.float64)
+    known = get_args(Normalisation)
+    raise ConfigError(
+        f"there is no normalisation {how!r}{did_you_mean(how, known)}",
+        cure=f"choose from {', '.join(known)}",
+    )
 
 
 def domain_pmi(scores: FloatArray, domain_scores: FloatArray) -> FloatArray:

@@ -238,3 +238,8 @@ def _digest(key: _Key) -> bytes:
     # JSON keeps apart what mere joining would confuse: ("a", "bc") and ("ab", "c").
     named = [["chat", *one.parts] if isinstance(one, ChatPrompt) else one for one in key]
     return hashlib.blake2b(json.dumps(named).encode(), digest_size=20).digest()
+
+
+def without_memory(model: LanguageModel) -> LanguageModel:
+    """Return the model itself, where it stands behind a memory."""
+    return model.model if isinstance(model, CachedModel) else model

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 
+from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import DType, Weights, cache_folder, load_model
 from dragoman.models.store import Store
@@ -72,6 +73,48 @@ class ModelSpec:
     prompt_log_probs: Literal["echo", "vllm"] | None = None
     json_schema: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.server is not None and self.weights == "random":
+            raise ConfigError(
+                f"weights of the model {self.name!r} are random, but those behind {self.server} "
+                "cannot be drawn",
+                cure="leave weights out, and the control random-weights out of 'controls'",
+            )
+
+    def check_encoding(self, role: str, layer: int | None, pooling: Sequence[str]) -> None:
+        """Refuse a layer or poolings of a server, which gives one embedding a text.
+
+        Args:
+            role: Which role reads with it, for the message.
+            layer: What the role asks for.
+            pooling: What the role asks for.
+        """
+        if self.server is not None and (layer is not None or tuple(pooling) != ("last",)):
+            raise ConfigError(
+                f"{role} asks for layer {layer} and pooling {list(pooling)}, but the server "
+                f"{self.server} gives one embedding a text, pooled as it likes",
+                cure=f"set {role}.pooling to [last] and observe.layer to null, or use a model that "
+                "is loaded here",
+            )
+
+    def check_scoring(self) -> None:
+        """Refuse a model that is known not to score texts."""
+        if self.knows_nothing or (self.server is not None and self.prompt_log_probs is None):
+            raise ConfigError(
+                f"act asks how likely the model {self.name!r} finds texts, but it is not known to "
+                "give log-probs of them",
+                cure="set model.prompt_log_probs where the server has them (docs/remote.md), "
+                "choose policy 'head' or 'match', or use a model that is loaded here",
+            )
+
+    def check_training(self) -> None:
+        """Refuse a model whose weights are not in this process."""
+        if self.server is not None or self.knows_nothing:
+            raise ConfigError(
+                f"act.tune trains the model {self.name!r}, which has no weights here",
+                cure="name a model that is loaded here, or leave act.tune out",
+            )
 
     @property
     def knows_nothing(self) -> bool:

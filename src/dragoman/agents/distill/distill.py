@@ -17,6 +17,7 @@ from dragoman.describe.moment import valid_actions
 from dragoman.engines.assembly import reader_of, spec_of
 from dragoman.environments import make_environment
 from dragoman.files import refuse_taken, whole_folder, write_json
+from dragoman.models.cache import without_memory
 from dragoman.roles.act.observer import OptionsObserver
 from dragoman.run import Run
 from dragoman.types import LanguageModel
@@ -112,7 +113,7 @@ def _admissible_of(agent: Agent, env_settings: Mapping[str, Any]) -> Admissible 
 
 def _weights_of(model: Any) -> int | None:
     """Return the number of a language model's weights, where it is loaded here."""
-    transformer = getattr(getattr(model, "model", model), "transformer", None)
+    transformer = getattr(without_memory(model), "transformer", None)
     if transformer is None:
         return None
     return sum(int(weight.numel()) for weight in transformer.parameters())

@@ -26,6 +26,8 @@ from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.models.cache import without_memory
+from dragoman.models.torch_model import TorchModel
 from dragoman.roles.act.policy import ActionPolicy, make_policy
 from dragoman.roles.observe.raw import is_picture
 from dragoman.roles.observe.settings import Observe
@@ -126,7 +128,7 @@ def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[B
 def _device(experiment: Experiment, model: Any) -> Any:
     """Return where policies compute: on the processor, unless the model is part of them."""
     is_part = experiment.act is not None and experiment.act.tune is not None
-    return getattr(getattr(model, "model", model), "device", "cpu") if is_part else "cpu"
+    return getattr(without_memory(model), "device", "cpu") if is_part else "cpu"
 
 
 def _policy_settings(experiment: Experiment, model: Any) -> dict[str, Any]:
@@ -145,12 +147,13 @@ def _make_policy(
 ) -> ActionPolicy:
     assert experiment.act is not None
     assert isinstance(observations, gym.spaces.Dict)
+    inner = without_memory(model)
     return make_policy(
         experiment.act,
         observations,
         actions,
         experiment.algorithm.network,
-        model=getattr(model, "model", model),
+        model=inner if isinstance(inner, TorchModel) else None,
         pooling=(experiment.observe or Observe()).pooling,
     )
 

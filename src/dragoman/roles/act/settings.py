@@ -126,18 +126,15 @@ class Act:
         return self.policy == "match" or (self.policy == "hybrid" and self.base == "match")
 
     @property
-    def reads_model(self) -> bool:
-        """Whether a language model takes part in the choice, its own or the experiment's."""
-        return self._asks_experiment or self.reads_texts
+    def asks_scores(self) -> bool:
+        """Whether the experiment's model, as it was loaded, scores action texts."""
+        return self.reads_scores and self.scores == "model" and self.tune is None
 
     @property
     def uses_model(self) -> bool:
         """Whether it asks the experiment's language model."""
-        return self._asks_experiment or (self.reads_texts and self.model is None)
-
-    @property
-    def _asks_experiment(self) -> bool:
-        return self.tune is not None or (self.reads_scores and self.scores == "model")
+        read = self.reads_texts and self.model is None
+        return self.tune is not None or self.asks_scores or read
 
     @property
     def controls(self) -> tuple[Control, ...]:
@@ -150,7 +147,9 @@ class Act:
         if self.reads_texts and self.tune is None:
             embedded = learned_embedding(("act", "observe"), self.model, PRIOR)
         return (
-            *random_weights("act", None if self._asks_experiment else self.model, PRIOR),
+            *random_weights(
+                "act", self.model if not (self.asks_scores or self.tune) else None, PRIOR
+            ),
             SHUFFLED_TEXTS,
             *((UNIFORM_PRIOR,) if is_prior else ()),
             *embedded,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError
+from dragoman.maths.likelihood import divisors
+from dragoman.models.cache import without_memory
 from dragoman.models.score import score
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
@@ -19,6 +21,7 @@ PAD = -1
 LARGEST = 2**31 - 1
 
 
+@runtime_checkable
 class Cutter(Protocol):
     """Cuts texts into tokens, as the model that is trained does."""
 
@@ -49,14 +52,13 @@ class OptionTokens:
     """
 
     def __init__(self, settings: Act, tune: Tune, count: int, model: Any) -> None:
-        inner = getattr(model, "model", model)
-        if not hasattr(inner, "continuations"):
+        inner = without_memory(model)
+        if not isinstance(inner, Cutter):
             raise ConfigError(
-                f"act.tune is set, but {getattr(model, 'name', model)!r} is no model of "
-                "Transformers in this process",
+                f"act.tune is set, but {model.name!r} is no model of Transformers in this process",
                 cure="name a model that is loaded here, or leave act.tune out",
             )
-        self._cutter: Cutter = inner
+        self._cutter = inner
         self._model = model
         self.settings = settings
         self.tune = tune
@@ -137,10 +139,8 @@ class OptionTokens:
         if not options:
             return
         places, how = list(options), self.settings.normalisation
-        if how == "token":
-            seen["divisor"][i, places] = [len(ids) for ids in candidates]
-        if how == "word":
-            seen["divisor"][i, places] = [len(name.split()) for name in options.values()]
+        tokens = [len(ids) for ids in candidates]
+        seen["divisor"][i, places] = divisors(tokens, list(options.values()), how)
         if self.settings.domain is not None:
             answers = [answer_of(self.settings, name) for name in options.values()]
             (scores,) = score(self._model, [self.settings.domain], [answers], normalisation=how)
@@ -167,7 +167,7 @@ def question_of(settings: Act, text: str, model: Any) -> str:
     question = f"{text}\n{settings.question}"
     if not settings.chat:
         return question
-    chat = getattr(getattr(model, "model", model), "chat", None)
+    chat = getattr(without_memory(model), "chat", None)
     if chat is None:
         raise ConfigError(
             f"act.chat is on, but {model.name!r} says nothing of how it chats",

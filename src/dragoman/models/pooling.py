@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from dragoman.errors import ModelError
 from dragoman.models.prefix import Prefix
+from dragoman.types import Pooling
 
 
 def _last(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
@@ -27,6 +30,20 @@ def _first(hidden: Tensor, is_real: Tensor, prefix: Prefix | None) -> Tensor:
 
 POOLINGS = {"last": _last, "mean": _mean, "first": _first}
 """Hidden states ``(B, T, H)``, which are real ``(B, T)`` and their shared head, to ``(B, H)``."""
+
+
+def pool(
+    hidden: Tensor, is_real: Tensor, pooling: Sequence[Pooling], prefix: Prefix | None = None
+) -> Tensor:
+    """Return poolings side by side, ``(B, len(pooling) * H)``.
+
+    Args:
+        hidden: Hidden states in float32, ``(B, T, H)``.
+        is_real: Which of them are of the text, ``(B, T)``; all others stand behind these.
+        pooling: The poolings.
+        prefix: What all texts begin with, if that stands apart.
+    """
+    return torch.cat([POOLINGS[name](hidden, is_real, prefix) for name in pooling], dim=1)
 
 
 def check_states(hidden: Tensor, shape: tuple[int, ...], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from dragoman.errors import ModelError
 from dragoman.models.batches import pad_right, plan_batches
 from dragoman.models.meter import FlopRates, Meter
+from dragoman.models.pooling import pool
 from dragoman.models.probe import attempt, company_matters, find_context, same
 from dragoman.models.stack import Stack, find_blocks
 from dragoman.types import FloatArray, Pooling
@@ -140,13 +141,9 @@ class Seq2SeqScorer:
             ).last_hidden_state
             return hidden[:, 0].float()
 
-        real = is_real.unsqueeze(-1)
-        ways: dict[Pooling, Callable[[], Tensor]] = {
-            "last": start,
-            "mean": lambda: (encoded.float() * real).sum(dim=1) / real.sum(dim=1),
-            "first": lambda: encoded[:, 0].float(),
-        }
-        features = torch.cat([ways[name]() for name in pooling], dim=1)
+        whole = encoded.float()
+        parts = [start() if one == "last" else pool(whole, is_real, [one]) for one in pooling]
+        features = torch.cat(parts, dim=1)  # (B, len(pooling) * H)
         if not any(candidates):
             return features, features.new_zeros(0)
         chosen, lengths = self._decoded(encoded, is_real, candidates)

@@ -22,7 +22,7 @@ from dragoman.models.fingerprint import end_tokens, fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts
-from dragoman.models.pooling import POOLINGS, check_states
+from dragoman.models.pooling import check_states, pool
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer, flop_rates
@@ -209,8 +209,7 @@ class TorchModel:
             plan = plan_batches if self._stack.pads_at(longest) else equal_batches
             for rows in plan([len(ids) for ids in rests]):
                 hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
-                pooled = [POOLINGS[name](hidden, is_real, prefix) for name in pooling]
-                features[rows] = torch.cat(pooled, dim=1).cpu().numpy()
+                features[rows] = pool(hidden, is_real, pooling, prefix).cpu().numpy()
             self._meter.shared(shared * len(rests))
             self._meter.blocks(sum(map(len, rests)), self._contexts(rests, shared), depth)
         where = {text: row for row, text in enumerate(distinct)}

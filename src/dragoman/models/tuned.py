@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
 from dragoman.models.batches import plan_batches
+from dragoman.models.pooling import pool
 from dragoman.models.rows import Row, TokenTree, rows_of, wanted
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.trunk import Trunk
@@ -210,17 +211,11 @@ class TunedModel(nn.Module):
 
 
 def _pool(hidden: Tensor, prompts: Sequence[tuple[int, ...]], pooling: Sequence[Pooling]) -> Tensor:
-    counts = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)
-    rows = torch.arange(len(prompts), device=hidden.device)
-    is_real = torch.arange(hidden.shape[1], device=hidden.device) < counts.unsqueeze(1)
-    # Of these rows alone: those behind them may be candidates.
-    whole = hidden.float()
-    ways = {
-        "last": lambda: whole[rows, counts - 1],
-        "mean": lambda: (whole * is_real.unsqueeze(-1)).sum(dim=1) / counts.unsqueeze(1),
-        "first": lambda: whole[:, 0],
-    }
-    return torch.cat([ways[name]() for name in pooling], dim=1)
+    """Return features ``(B, len(pooling) * H)`` of rows ``(B, T, H)`` that begin with prompts."""
+    counts = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)  # (B,)
+    # Of the prompts alone: what stands behind them may be candidates.
+    is_real = torch.arange(hidden.shape[1], device=hidden.device) < counts.unsqueeze(1)  # (B, T)
+    return pool(hidden.float(), is_real, pooling)
 
 
 def _upper_names(model: TorchModel, part: range, *, whole: bool) -> list[str]:

@@ -14,7 +14,12 @@ from dragoman.cli import app
 from dragoman.comparison import runner as comparing
 from dragoman.comparison.comparison import Comparison
 from dragoman.run import Run
-from tests.comparison.making import InProcess, make_comparison, write_comparison, write_file
+from tests.comparison.small_comparisons import (
+    InProcess,
+    make_comparison,
+    write_comparison,
+    write_file,
+)
 
 runner = CliRunner()
 

@@ -9,7 +9,7 @@ import pytest
 from dragoman.comparison.comparison import Arm, Comparison
 from dragoman.comparison.folder import keep
 from dragoman.errors import ConfigError, RunError
-from tests.comparison.making import make_comparison, write_comparison
+from tests.comparison.small_comparisons import make_comparison, write_comparison
 
 ARMS = "arms:\n  whole: {}\n  half: {observe.layer: 1, about: half of it}\n"
 

@@ -11,7 +11,7 @@ from dragoman.comparison.listing import find_rows
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.run import RunWriter
-from tests.comparison.making import make_comparison, write_comparison
+from tests.comparison.small_comparisons import make_comparison, write_comparison
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from dragoman.comparison.folder import ComparisonFolder
 from dragoman.comparison.results import read_results, results_of, write_results
 from dragoman.errors import RunError
-from tests.comparison.making import make_comparison, write_comparison, write_run
+from tests.comparison.small_comparisons import make_comparison, write_comparison, write_run
 
 SEEDS = 10
 NOISE = np.linspace(0.0, 0.09, SEEDS)

@@ -19,7 +19,12 @@ from dragoman.errors import ConfigError, RunError
 from dragoman.experiment.budget import MOST_TIMES
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.comparison.making import InProcess, make_comparison, write_comparison, write_file
+from tests.comparison.small_comparisons import (
+    InProcess,
+    make_comparison,
+    write_comparison,
+    write_file,
+)
 
 # A rate that ruins the weights, which only shows when it trains.
 BROKEN = "arms: {tiny: {}, broken: {algorithm.settings: {n_steps: 16, learning_rate: 1e30}}}\n"

@@ -11,7 +11,7 @@ from dragoman.comparison.folder import ComparisonFolder, keep
 from dragoman.comparison.results import results_of
 from dragoman.comparison.speed import WINDOW, reached_at
 from dragoman.run import Run, RunWriter
-from tests.comparison.making import make_comparison
+from tests.comparison.small_comparisons import make_comparison
 
 LENGTH = 10  # steps of an episode
 ARMS = "threshold: 0.5\ncontrols: [random-weights]\n"

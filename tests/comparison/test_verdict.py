@@ -278,11 +278,6 @@ def test_five_seeds_and_a_control_never_helped() -> None:
     assert count_helped("normal", 5, 50.0, [0.0], repetitions=20) == 0
 
 
-def test_scores_without_a_number_name_arm_and_seed() -> None:
-    with pytest.raises(ConfigError, match=r"arm 'judge' has no finite score at seed 2: \[nan\]"):
-        arm("judge", [0.1, 0.2, np.nan])
-
-
 @pytest.mark.parametrize(
     ("family", "problem"),
     [
@@ -302,10 +297,6 @@ def test_other_mistakes_are_refused() -> None:
         judge([], random=0.2)
     with pytest.raises(ConfigError, match="alpha 5"):
         judge([(GOOD, NONE)], random=0.2, alpha=5)
-    with pytest.raises(ConfigError, match="a seed twice"):
-        Scores("judge", (1, 1), np.zeros(2))
-    with pytest.raises(ConfigError, match="2 seeds and scores of shape"):
-        Scores("judge", (1, 2), np.zeros(3))
 
 
 def test_it_needs_neither_torch_nor_gymnasium() -> None:

@@ -25,7 +25,7 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.raw import WORDS, RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
-from tests.comparison.making import InProcess
+from tests.comparison.small_comparisons import InProcess
 from tests.moments import moments
 from tests.observations import READABLE, UNREADABLE
 

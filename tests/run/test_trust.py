@@ -23,7 +23,7 @@ from dragoman.experiment import Experiment
 from dragoman.report.document import write_report
 from dragoman.run import Run, RunWriter
 from dragoman.run.trust import code_of
-from tests.comparison.making import make_comparison, write_comparison
+from tests.comparison.small_comparisons import make_comparison, write_comparison
 
 runner = CliRunner()
 

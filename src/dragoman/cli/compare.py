@@ -113,7 +113,7 @@ class _Display:
     def show(self, event: Any) -> None:
         """Take in what happened to a run."""
         if event.kind == "removed":
-            self._say(f"removed to run anew: {event.text}")
+            self._say(f"removed to run again: {event.text}")
         if event.kind == "failed":
             name = f"{event.arm}, seed {event.seed}" if event.arm else "the random policy"
             self._say(f"failed: {name}: {event.text}", style="red")

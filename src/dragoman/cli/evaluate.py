@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     trust_code: TrustCode = False,
 ) -> None:
-    """Play a trained agent on unseen seeds, greedy and sampled, beside the random policy.
+    """Play a trained agent on unseen seeds, greedy and sampled, next to the random policy.
 
     Greedy takes the likeliest action, sampled draws from the policy. A policy may be perfect one
     way and useless the other, so both are shown.
@@ -49,7 +49,7 @@ def evaluate(
     from dragoman.agents import evaluate as agents
     from dragoman.engines.assembly import reader_of
 
-    warnings.simplefilter("ignore", agents.CutWarning)  # which is told beneath the table
+    warnings.simplefilter("ignore", agents.CutWarning)  # which is printed below the table
     model = reader_of(run.experiment, run.seed)  # once for both ways to act
     rows = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:

@@ -80,7 +80,7 @@ def _tasks(text: str) -> Table:
 
 
 def _print(table: Table) -> None:
-    # Where nobody looks, a line is one row, for grep and its like.
+    # In a pipe a line is one row, for grep and the like.
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPED_WIDTH)

@@ -52,7 +52,7 @@ class EvaluationSettings:
 
     Attributes:
         episodes: Unseen episodes of each run.
-        sampled: Play them again with actions drawn from the policy, beside the greedy ones.
+        sampled: Play them again with actions drawn from the policy, not only greedily.
         env_settings: What of the environment's settings differs from the training's, such as
             objects or missions that were held out from it.
     """

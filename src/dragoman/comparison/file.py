@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -137,16 +137,16 @@ def all_arms(
     for arm in written.values():
         for role, settings in roles_of(base.replaced(arm.overrides)).items():
             users.setdefault(role, (arm, settings))
-    found = dict(written)
+    result = dict(written)
     if baseline is not None:
         if baseline not in written:
             raise ConfigError(
                 f"the baseline {baseline!r} is no arm{did_you_mean(baseline, written)}",
                 cure=f"name one of {list(written)}",
             )
-        found[baseline] = Arm(**{**vars(written[baseline]), "kind": "baseline"})
+        result[baseline] = replace(written[baseline], kind="baseline")
     else:
-        _add(found, BASELINE, _no_model(next(iter(written.values())), users))
+        _add(result, BASELINE, _no_model(next(iter(written.values())), users))
     available = [
         (role, arm, control)
         for role, (arm, settings) in users.items()
@@ -156,12 +156,12 @@ def all_arms(
     for role, arm, control in available:
         if controls is True or (controls and control.name in controls):
             # Two roles may call a control alike, though each means its own.
-            name = control.name if control.name not in found else f"{role}-{control.name}"
+            name = control.name if control.name not in result else f"{role}-{control.name}"
             added = _as_arm(control, role, arm, base)
             # Roles that share the model share its placebos: one training serves them all.
-            if all(added.overrides != other.overrides for other in found.values()):
-                _add(found, name, added)
-    return found
+            if all(added.overrides != other.overrides for other in result.values()):
+                _add(result, name, added)
+    return result
 
 
 def _base(base: str | Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -241,13 +241,13 @@ def _as_arm(control: Control, role: str, arm: Arm, base: Experiment) -> Arm:
     )
 
 
-def _add(found: dict[str, Arm], name: str, arm: Arm) -> None:
-    if name in found:
+def _add(arms: dict[str, Arm], name: str, arm: Arm) -> None:
+    if name in arms:
         raise ConfigError(
             f"an arm is called {name!r}, which is the name of the {arm.kind} that is added",
             cure=f"rename the arm, or leave the {arm.kind} out by 'controls' or 'baseline'",
         )
-    found[name] = arm
+    arms[name] = arm
 
 
 def _check_controls(wanted: bool | tuple[str, ...], available: list[Control]) -> None:

@@ -1,7 +1,7 @@
 """The folder of a comparison.
 
 comparison.yaml     the comparison, with everything that was added by itself
-ARM/SEED/           a run folder, see `dragoman.run`, and beside its files
+ARM/SEED/           a run folder, see `dragoman.run`, and next to its files
     evaluation.json what the trained agent earned on unseen episodes, greedy and sampled
     error.txt       why the run failed, instead
 random.json         what the uniformly random policy earned on the same episodes
@@ -78,26 +78,28 @@ class ComparisonFolder:
 
         A run whose process was killed still says ``running``: nothing here knows better.
         """
+        return self.look(arm, seed)[0]
+
+    def look(self, arm: str, seed: int) -> tuple[Progress, Run | None]:
+        """Return how far a run has come, and the run where it can be read."""
         folder = self.run_folder(arm, seed)
         if not folder.is_dir():
-            return "missing"
+            return "missing", None
         if (folder / "error.txt").is_file():
-            return "failed"
+            return "failed", None
         try:
-            status = Run(folder).status
+            run = Run(folder)
+            status = run.status
         except (ConfigError, RunError):
-            return "interrupted"
+            return "interrupted", None
         if status == "finished" and not (folder / "evaluation.json").is_file():
-            return "unevaluated"
-        return status
+            return "unevaluated", run
+        return status, run
 
     def runs(self, arm: str) -> dict[int, Run]:
         """Return the finished runs of an arm by seed."""
-        return {
-            seed: Run(self.run_folder(arm, seed))
-            for seed in self.comparison.seeds
-            if self.status(arm, seed) == "finished"
-        }
+        looks = {seed: self.look(arm, seed) for seed in self.comparison.seeds}
+        return {seed: run for seed, (status, run) in looks.items() if run and status == "finished"}
 
     def evaluation(self, arm: str, seed: int) -> dict[str, Any]:
         """Return what ``evaluation.json`` of a finished run says."""
@@ -110,9 +112,8 @@ class ComparisonFolder:
             arm: Name of the arm.
             sampled: Of actions drawn from the policy instead of the likeliest ones.
         """
-        key = "sampled_returns" if sampled else "returns"
-        returns = {seed: self.evaluation(arm, seed)[key] for seed in self.runs(arm)}
-        return {seed: float(np.mean(earned)) for seed, earned in returns.items() if earned}
+        evaluations = {seed: self.evaluation(arm, seed) for seed in self.runs(arm)}
+        return scores_of(evaluations, sampled=sampled)
 
     def curve(
         self, arm: str, seed: int, *, bins: int = 60
@@ -122,10 +123,7 @@ class ComparisonFolder:
 
     def costs(self, arm: str, seed: int) -> dict[str, float]:
         """Return what a run has cost: tokens, texts, seconds, gigaflops, steps."""
-        run = Run(self.run_folder(arm, seed))
-        row = run.last_metrics()
-        costs = {name: float(row.get(column) or 0) for name, column in COSTS.items()}
-        return {**costs, "steps": float(run.steps)}
+        return costs_of(Run(self.run_folder(arm, seed)))
 
     def random(self) -> dict[str, Any] | None:
         """Return what ``random.json`` says, once the random policy has played."""
@@ -136,6 +134,21 @@ class ComparisonFolder:
         """Return the mean return of the random policy, once it has played."""
         random = self.random()
         return None if random is None else float(np.mean(random["returns"]))
+
+
+def scores_of(
+    evaluations: Mapping[int, Mapping[str, Any]], *, sampled: bool = False
+) -> dict[int, float]:
+    """Return the mean evaluated return by seed, of what ``evaluation.json`` says by seed."""
+    key = "sampled_returns" if sampled else "returns"
+    return {seed: float(np.mean(one[key])) for seed, one in evaluations.items() if one[key]}
+
+
+def costs_of(run: Run) -> dict[str, float]:
+    """Return what a run has cost by name, see `COSTS`, and its steps."""
+    row = run.last_metrics()
+    costs = {name: float(row.get(column) or 0) for name, column in COSTS.items()}
+    return {**costs, "steps": float(run.steps)}
 
 
 def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:

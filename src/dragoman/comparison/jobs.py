@@ -22,10 +22,10 @@ from dragoman.types import Info
 EVALUATION_SEED = 0
 """Names the set of episodes that every arm, seed and the random policy are evaluated on."""
 
-TELL_SECONDS = 0.3
+REPORT_SECONDS = 0.3
 
-Tell = Callable[[int], None]
-"""Told the environment steps taken so far."""
+OnSteps = Callable[[int], None]
+"""Called with the environment steps taken so far."""
 
 
 class Job(Protocol):
@@ -36,7 +36,7 @@ class Job(Protocol):
         """Where an error is written to."""
         ...
 
-    def run(self, tell: Tell) -> None:
+    def run(self, on_steps: OnSteps) -> None:
         """Do it."""
         ...
 
@@ -65,7 +65,7 @@ class TrainJob:
     threads: int
     trust_code: bool = False
 
-    def run(self, tell: Tell) -> None:
+    def run(self, on_steps: OnSteps) -> None:
         """Train unless that is done, then evaluate."""
         import torch
 
@@ -88,7 +88,7 @@ class TrainJob:
                 out=self.folder,
                 model=model,
                 budget=self.budget,
-                watchers=[_StepReport(tell)],
+                watchers=[_StepReport(on_steps)],
             )
 
         def play(sampled: bool) -> Evaluation:
@@ -130,7 +130,7 @@ class RandomJob:
     experiment: Mapping[str, Any]
     evaluation: EvaluationSettings
 
-    def run(self, tell: Tell) -> None:
+    def run(self, on_steps: OnSteps) -> None:
         """Play, and write the returns."""
         from dragoman.agents.evaluate import evaluate_random
 
@@ -148,12 +148,12 @@ class RandomJob:
 class _StepReport(Watcher):
     """Reports the steps taken a few times a second."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self._told = time.monotonic()
+    def __init__(self, on_steps: OnSteps) -> None:
+        self._on_steps = on_steps
+        self._last = time.monotonic()
 
     def step(self, training: Training, infos: Sequence[Info]) -> Stop:
-        if time.monotonic() - self._told > TELL_SECONDS:
-            self._tell(training.steps)
-            self._told = time.monotonic()
+        if time.monotonic() - self._last > REPORT_SECONDS:
+            self._on_steps(training.steps)
+            self._last = time.monotonic()
         return None

@@ -26,7 +26,7 @@ class Row:
             there for every reward of the user's own.
         roles: The roles in use.
         seeds: Seed of a run, or number of seeds of a comparison.
-        steps: Environment steps behind the weights of a run, or asked for in a comparison.
+        steps: Environment steps behind the weights of a run, or planned in a comparison.
         status: Status of a run, or how many runs of a comparison have finished.
         last_return: Mean return of the last training episodes of a run, or evaluated mean of a
             comparison's first arm.

@@ -25,7 +25,13 @@ from typing import Any
 import numpy as np
 
 from dragoman.comparison.comparison import Arm, Comparison
-from dragoman.comparison.folder import COSTS, FILE_NAME, ComparisonFolder
+from dragoman.comparison.folder import (
+    COSTS,
+    FILE_NAME,
+    ComparisonFolder,
+    costs_of,
+    scores_of,
+)
 from dragoman.comparison.scores import Scores
 from dragoman.comparison.speed import WINDOW, speeds_of
 from dragoman.comparison.verdict import judge
@@ -95,10 +101,22 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
     comparison = folder.comparison
     base = Experiment.from_dict(comparison.base)
     sources = _sources(folder)  # before anything is read, so that a later change shows
-    runs = {name: folder.runs(name) for name in comparison.arms}
-    scores = {name: folder.scores(name) for name in comparison.arms}
+    looks = {
+        name: {seed: folder.look(name, seed) for seed in comparison.seeds}
+        for name in comparison.arms
+    }
+    runs = {
+        name: {seed: run for seed, (status, run) in of_arm.items() if run and status == "finished"}
+        for name, of_arm in looks.items()
+    }
+    evaluations = {
+        name: {seed: folder.evaluation(name, seed) for seed in of_arm}
+        for name, of_arm in runs.items()
+    }
+    scores = {name: scores_of(of_arm) for name, of_arm in evaluations.items()}
+    random = folder.random_score()
     speeds = speeds_of(comparison, runs)
-    verdicts = _verdicts(comparison, scores, folder.random_score())
+    verdicts = _verdicts(comparison, scores, random)
     results = {
         "format": FORMAT,
         "name": comparison.name,
@@ -108,17 +126,17 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
         "budget": comparison.budget,
         "seeds": comparison.seeds,
         "episodes": comparison.evaluation.episodes,
-        "random": folder.random_score(),
+        "random": random,
         "reference": asdict(comparison.reference),
         "threshold": comparison.threshold,
         "window": WINDOW,
         "arms": {
             name: {
                 **_description(comparison, name, base.to_dict(), runs[name]),
-                "problems": list(_problems(folder, name, runs[name])),
-                "status": {seed: folder.status(name, seed) for seed in comparison.seeds},
-                **_scores(name, scores[name], folder.scores(name, sampled=True)),
-                **_costs({seed: folder.costs(name, seed) for seed in runs[name]}),
+                "status": (status := {seed: look[0] for seed, look in looks[name].items()}),
+                "problems": list(_problems(folder, name, status, runs[name], evaluations[name])),
+                **_scores(name, scores[name], scores_of(evaluations[name], sampled=True)),
+                **_costs({seed: costs_of(run) for seed, run in runs[name].items()}),
                 "curve": _curve(name, runs[name].values()),
                 "speed": speeds.get(name),
                 "verdict": verdicts.get(name),
@@ -185,11 +203,14 @@ def _differences(
 
 
 def _problems(
-    folder: ComparisonFolder, name: str, runs: Mapping[int, Run]
+    folder: ComparisonFolder,
+    name: str,
+    statuses: Mapping[int, str],
+    runs: Mapping[int, Run],
+    evaluations: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[tuple[int, str]]:
     """Yield each seed that has no score or only part of one, and why."""
-    for seed in folder.comparison.seeds:
-        status = folder.status(name, seed)
+    for seed, status in statuses.items():
         if status == "failed":
             file = folder.run_folder(name, seed) / "error.txt"
             text = file.read_text(encoding="utf-8", errors="replace").strip()
@@ -199,7 +220,7 @@ def _problems(
     for seed, run in runs.items():
         if not run.episodes():
             yield seed, "no episode of the training has ended, so it has no learning curve"
-        evaluation = folder.evaluation(name, seed)
+        evaluation = evaluations[seed]
         if evaluation.get("stopped"):
             yield (
                 seed,
@@ -252,7 +273,7 @@ def _scores(name: str, scores: Mapping[int, float], sampled: Mapping[int, float]
 
 
 def _costs(costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
-    """Return costs by seed and their means; nothing where no model was asked."""
+    """Return costs by seed and their means; nothing where no model was used."""
     columns = ("steps", *COSTS)
     means: dict[str, float | None] = dict.fromkeys(columns)
     if costs:

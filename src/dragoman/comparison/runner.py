@@ -35,7 +35,7 @@ class Event:
     Attributes:
         arm: Name of its arm; empty for the random policy.
         seed: Its seed.
-        kind: ``removed`` says that an unfinished run was thrown away to begin anew; ``kept``
+        kind: ``removed`` says that an unfinished run was thrown away to begin again; ``kept``
             that it was finished already.
         steps: Environment steps taken so far.
         text: What went wrong, or what was removed.
@@ -59,7 +59,7 @@ def compare(
     """Run what is missing of a comparison, and return its results.
 
     A run that is trained and evaluated is never run again. One that is trained is evaluated.
-    Any other is removed and run anew, since neither environments nor random numbers can be
+    Any other is removed and run again, since neither environments nor random numbers can be
     brought back to where a training stopped.
 
     Args:
@@ -68,14 +68,14 @@ def compare(
         jobs: Processes at once, each with its share of the cores; one a core unless given.
         trust_code: Evaluate trained runs of the folder, whatever code their configs name and
             whoever trained them.
-        on_event: Told what happens to every run.
+        on_event: Called with what happens to every run.
 
     Returns:
         What ``results.json`` holds, see `dragoman.comparison.results`.
 
     Raises:
-        ConfigError: The folder holds another comparison, or an arm cannot work; that is found
-            before any arm is trained, as far as environment and spaces tell.
+        ConfigError: The folder holds another comparison, or an arm cannot work; as far as
+            environment and spaces show it, that is before any arm is trained.
         RunError: Another process compares into the folder.
     """
     cores = _cores()

@@ -43,7 +43,7 @@ class Report:
 class Workers:
     """At most so many processes, started as jobs come; use it as a context manager.
 
-    A process is started anew rather than forked, since threads of PyTorch do not survive a fork,
+    A process is spawned rather than forked, since threads of PyTorch do not survive a fork,
     and does its jobs one by one, since loading PyTorch takes seconds. On the way out processes
     are asked to stop: one that is training leaves an interrupted run that loads.
 
@@ -86,7 +86,7 @@ class Workers:
         assert self.idle, "every process is busy"
         self._free = [worker for worker in self._free if worker.process.is_alive()]
         worker = self._free.pop() if self._free else _Worker(self._context)
-        # One that has just died is found out when it is listened to.
+        # That a process has just died shows when its connection is read.
         with contextlib.suppress(ConnectionError):
             worker.connection.send(job)
         self._busy[worker] = job
@@ -144,7 +144,7 @@ def work(connection: Connection) -> None:
         while True:
             _do(connection.recv(), connection)
     except (KeyboardInterrupt, EOFError, ConnectionError):
-        # Asked to stop, or nobody is left to work for.
+        # Ordered to stop, or the owner is gone.
         return
 
 

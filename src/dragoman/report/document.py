@@ -21,13 +21,13 @@ from dragoman.report.plots import curves_figure, intervals_figure, png, svg
 from dragoman.stats.bootstrap import Interval, number
 
 SIGNS = {"helped": "▲", "hurt": "▼", "no evidence": "●"}
-"""What stands beside a verdict's colour, for those who do not see it."""
+"""What is printed with a verdict's colour, for those who do not see it."""
 
 NOTHING = "\u2013"
-"""What stands where there is no number: a dash."""
+"""What is printed where there is no number: a dash."""
 
 WIDTHS = ("wide", "narrow")
-"""Every figure stands on the page twice, and the style shows the one that fits the screen."""
+"""Every figure is on the page twice, and the style shows the one that fits the screen."""
 
 COST_COLUMNS = {
     "steps": "steps",
@@ -55,8 +55,8 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Files:
 
     Args:
         folder: The comparison's folder.
-        out: The HTML file; ``report.html`` in the folder unless given. Beside it come the same
-            in Markdown and the figures as PNG, under the same name.
+        out: The HTML file; ``report.html`` in the folder unless given. The same in Markdown
+            and the figures as PNG are written next to it, under the same name.
 
     Raises:
         RunError: The folder holds no comparison, or a file in it is damaged.

@@ -52,7 +52,7 @@ PRINT = Palette(
 _VARIABLES = Palette(
     "#0101e0", "#0101e1", "#0101e2", "#0101e3", tuple(f"#0101f{i}" for i in range(7))
 )
-"""Colours that nobody uses; in the SVG they become variables of the page's style."""
+"""Colours that no page uses; in the SVG they become variables of the page's style."""
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

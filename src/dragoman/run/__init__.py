@@ -7,7 +7,7 @@ status.json           running | finished | interrupted | failed and for which re
 metrics.jsonl         one row an update; wall-clock columns are named time/...
 episodes.jsonl        one row a finished episode, in the environment's own rewards
 critiques.jsonl       what a judge in text said of each text, where one judges
-rewards.json          what the reward role has found out before the training, where it has one
+rewards.json          what the reward role has measured before the training, where it has one
 weights.safetensors   trained tensors and running statistics, without the frozen model
 events.out.tfevents.* the same metrics for TensorBoard
 """

@@ -91,7 +91,7 @@ class Run:
         return read_rows(self.path / "episodes.jsonl", cure=CURE)
 
     def rewards(self) -> dict[str, Any]:
-        """Return what each term of the reward has found out before the training."""
+        """Return what each term of the reward has measured before the training."""
         file = self.path / "rewards.json"
         return read_json(file, cure=CURE) if file.is_file() else {}
 

@@ -29,27 +29,27 @@ def data_folder() -> Path:
 
 
 def code_of(experiment: Experiment) -> dict[str, str]:
-    """Return what playing an experiment would execute or tell a key, without importing it.
+    """Return what playing an experiment would execute or send a key to, without importing it.
 
     Returns:
         A digest of what each name leads to now, by a line for the user. Of a package that is
         not a single file, and of a model by its hub name, the name and place stand for it.
     """
-    found = {}
+    code = {}
     if ":" in experiment.env:
-        found[f"the environment {experiment.env}"] = _state(experiment.env.rpartition(":")[0])
+        code[f"the environment {experiment.env}"] = _state(experiment.env.rpartition(":")[0])
     for term in experiment.reward.terms.values() if experiment.reward is not None else ():
         if term.use not in KNOWN:
-            found[f"the reward {term.use}"] = _state(term.use.rpartition(":")[0])
+            code[f"the reward {term.use}"] = _state(term.use.rpartition(":")[0])
     for name, role in experiment.own_roles.items():
-        found[f"the role {name}, {role.use}"] = _state(role.use.rpartition(":")[0])
+        code[f"the role {name}, {role.use}"] = _state(role.use.rpartition(":")[0])
     for model in experiment.models:
         if model.server is not None:
-            found[f"requests to {model.server} with the key in ${model.api_key_env}"] = ""
+            code[f"requests to {model.server} with the key in ${model.api_key_env}"] = ""
         elif model.trust_remote_code:
             name = model.name
-            found[f"the code that comes with the model {name}"] = _model_state(Path(name))
-    return found
+            code[f"the code that comes with the model {name}"] = _model_state(Path(name))
+    return code
 
 
 def remember(config: bytes, experiment: Experiment) -> None:
@@ -99,8 +99,8 @@ def require_trust(folder: Path, config: bytes, experiment: Experiment, trust_cod
 
 
 def _note(config: bytes, code: dict[str, str]) -> Path:
-    told = json.dumps([hashlib.sha256(config).hexdigest(), code], sort_keys=True)
-    return data_folder() / "trusted" / hashlib.sha256(told.encode()).hexdigest()
+    text = json.dumps([hashlib.sha256(config).hexdigest(), code], sort_keys=True)
+    return data_folder() / "trusted" / hashlib.sha256(text.encode()).hexdigest()
 
 
 def _state(source: str) -> str:

@@ -77,9 +77,9 @@ class RunWriter:
         """Append what a judge said of a text to ``critiques.jsonl``."""
         self._append("critiques.jsonl", row)
 
-    def rewards(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write what the terms of a reward have found out before the training."""
-        write_json(self.path / "rewards.json", found)
+    def rewards(self, terms: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write what the terms of a reward have measured before the training."""
+        write_json(self.path / "rewards.json", terms)
 
     def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
         """Replace the saved weights, all or nothing.

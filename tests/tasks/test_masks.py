@@ -11,6 +11,7 @@ import pytest
 from dragoman import tasks
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import masks
+from dragoman.tasks.arguments import whole_number
 
 
 @pytest.mark.parametrize(("action", "taken"), [(0, 1), (1, 1), (2, 4), (3, 4), (4, 4), (5, 1)])
@@ -35,8 +36,8 @@ def test_actions_outside_the_space_are_refused_always(action, when_masked):
 @pytest.mark.parametrize("value", [0, 31, 2.0, True, "6", None])
 def test_whole_numbers_are_checked(value):
     with pytest.raises(ConfigError, match="give a whole number from 1 to 30"):
-        masks.whole_number("jobs", value, 1, 30)
-    assert masks.whole_number("jobs", np.int32(30), 1, 30) == 30
+        whole_number("jobs", value, 1, 30)
+    assert whole_number("jobs", np.int32(30), 1, 30) == 30
 
 
 def test_unknown_action_text_names_a_near_one():

@@ -13,6 +13,7 @@ import numpy as np
 from dragoman.describe.features import Feature, array_reader, feature_texts, vector_writer
 from dragoman.describe.numbers import number_writer, shown
 from dragoman.errors import SpaceError
+from dragoman.phrases import counted
 
 log = logging.getLogger(__name__)
 
@@ -254,7 +255,7 @@ def _sequence(space: gym.spaces.Sequence, precision: int, limits: bool) -> Write
         elif not isinstance(value, tuple | list):
             raise outside(space, value)
         texts = [f"item {i}: {part(item)}" for i, item in enumerate(items)]
-        return "; ".join([_count(len(texts), "item"), *texts])
+        return "; ".join([counted(len(texts), "item"), *texts])
 
     return write
 
@@ -270,7 +271,7 @@ def _graph(space: gym.spaces.Graph, precision: int, limits: bool) -> Writer:
             raise outside(space, value)
         links = [] if value.edge_links is None else value.edge_links.tolist()
         nodes, edges = list(value.nodes), value.edges if value.edges is None else list(value.edges)
-        texts = [f"graph of {_count(len(nodes), 'node')} and {_count(len(links), 'edge')}"]
+        texts = [f"graph of {counted(len(nodes), 'node')} and {counted(len(links), 'edge')}"]
         texts += [f"node {i}: {node(item)}" for i, item in enumerate(nodes)]
         for i, (start, end) in enumerate(links):
             if not 0 <= min(start, end) <= max(start, end) < len(nodes):
@@ -295,10 +296,6 @@ def _one_of(space: gym.spaces.OneOf[Any], precision: int, limits: bool) -> Write
         return f"choice {value[0]}: {parts[value[0]](value[1])}"
 
     return write
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 _WRITERS: dict[type[gym.Space[Any]], Callable[[Any, int, bool], Writer]] = {

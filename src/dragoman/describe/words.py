@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dragoman.describe.numbers import number_writer
@@ -49,13 +49,3 @@ class Words:
 def either(value: float, positive: str, negative: str, zero: str) -> str:
     """Return the word for the sign of a value."""
     return positive if value > 0 else negative if value < 0 else zero
-
-
-def listed(parts: Iterable[str]) -> str:
-    """Return parts as one phrase.
-
-    >>> listed(["up"]), listed(["up", "left"]), listed(["up", "left", "right"])
-    ('up', 'up and left', 'up, left and right')
-    """
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last

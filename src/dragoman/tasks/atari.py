@@ -15,8 +15,8 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.errors import ConfigError, MissingExtraError
-from dragoman.tasks import masks
 from dragoman.tasks import picture as drawing
+from dragoman.tasks.arguments import whole_number
 from dragoman.tasks.atari_memory import HEIGHT, WIDTH, Ball, Breakout, Pong, Ram
 from dragoman.tasks.base import SpeakingEnv
 from dragoman.types import FloatArray
@@ -47,7 +47,7 @@ class RamEnv(SpeakingEnv, Generic[Seen]):
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
+        **SpeakingEnv.metadata,
         "render_fps": 15,
     }
     game: ClassVar[str]
@@ -62,36 +62,39 @@ class RamEnv(SpeakingEnv, Generic[Seen]):
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
         super().__init__(render_mode)
-        frame_skip = masks.whole_number("frame_skip", frame_skip, 1, 60)
+        frame_skip = whole_number("frame_skip", frame_skip, 1, 60)
         if not 0 <= sticky < 1:
             raise ConfigError(f"sticky is {sticky}", cure="choose a number from 0 to below 1")
         self.console = _console(self.game, frame_skip, sticky)
         self.action_space = gym.spaces.Discrete(len(self.seen_by.ACTIONS))
         self.observation_space = gym.spaces.Box(-2, 2, (self.size,), np.float32)
         self.seen: Seen
-        self.is_over = False
+        self._is_over = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[FloatArray, dict[str, Any]]:
-        """Start a new game; ``options`` has no effect."""
-        super().reset(seed=seed)
+        """Start a new game, of which the console draws the chances."""
         ram, _ = self.console.reset(seed=seed)
-        self.is_over = False
-        return self._look(ram), self._info()
+        self._look(ram)
+        return super().reset(seed=seed)
 
-    def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
-        """Hold an action for some frames.
+    def _begin(self) -> None:
+        self._is_over = self.is_truncated = False
 
-        Raises:
-            SpaceError: The game is over, or the action lies outside the space.
-        """
-        masks.refuse_the_past(self.is_over)
-        chosen = masks.allowed_action(action, self.action_masks(), "refuse")
-        button = list(self.seen_by.ACTIONS.values())[chosen]
+    def _take(self, action: int) -> float:
+        """Hold an action for some frames."""
+        button = list(self.seen_by.ACTIONS.values())[action]
         ram, reward, terminated, truncated, _ = self.console.step(button)
-        self.is_over = bool(terminated or truncated)
-        return self._look(ram), float(reward), terminated, truncated, self._info()
+        self._look(ram)
+        self._is_over = bool(terminated or truncated)
+        self.is_truncated = bool(truncated and not terminated)
+        return float(reward)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the game is over."""
+        return self._is_over
 
     def text(self) -> str:
         """Return the game in words."""
@@ -105,8 +108,10 @@ class RamEnv(SpeakingEnv, Generic[Seen]):
         """Switch the console off."""
         self.console.close()
 
-    def _look(self, ram: Ram) -> FloatArray:
+    def _look(self, ram: Ram) -> None:
         self.seen = self.seen_by.read(ram)  # type: ignore[assignment]
+
+    def _observation(self) -> FloatArray:
         return np.array(self.numbers(), dtype=np.float32)
 
     def _action_texts(self) -> list[str]:

@@ -15,6 +15,8 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.phrases import counted
+
 Ram: TypeAlias = NDArray[np.uint8]
 """uint8 ``(128,)``."""
 
@@ -148,17 +150,23 @@ def _decimal(byte: int) -> int:
 def _across(distance: int, thing: str) -> str:
     """Return ``13 pixels right of the paddle``, or ``in line with the paddle``."""
     side = "right" if distance > 0 else "left"
-    return f"{_pixels(distance)} {side} of {thing}" if distance else f"in line with {thing}"
+    return (
+        f"{counted(abs(distance), 'pixel')} {side} of {thing}"
+        if distance
+        else f"in line with {thing}"
+    )
 
 
 def _below(distance: int, thing: str) -> str:
     """Return ``7 pixels below it``, ``7 pixels above it`` or ``level with it``."""
     side = "below" if distance > 0 else "above"
-    return f"{_pixels(distance)} {side} {thing}" if distance else f"level with {thing}"
+    return (
+        f"{counted(abs(distance), 'pixel')} {side} {thing}" if distance else f"level with {thing}"
+    )
 
 
 def _pixels(distance: int) -> str:
-    return "1 pixel" if abs(distance) == 1 else f"{abs(distance)} pixels"
+    return counted(abs(distance), "pixel")
 
 
 def _flight(ball: Ball) -> str:

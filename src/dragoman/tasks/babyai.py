@@ -34,9 +34,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import MissingExtraError, SpaceError
-from dragoman.tasks import masks
+from dragoman.errors import MissingExtraError
 from dragoman.tasks import picture as drawing
+from dragoman.tasks.arguments import one_of, whole_number
 from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.minigrid_view import ACTIONS, sentences
 
@@ -107,7 +107,7 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
+        **SpeakingEnv.metadata,
         "render_fps": 10,
     }
     kinds: ClassVar[tuple[str, ...]] = KINDS
@@ -122,19 +122,18 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
         parity: bool = False,
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
-        masks.one_of("split", split, Split)
+        one_of("split", split, Split)
         SpeakingEnv.__init__(self, render_mode)
-        room_size = masks.whole_number("room_size", room_size, SMALLEST_ROOM, LARGEST_ROOM)
+        room_size = whole_number("room_size", room_size, SMALLEST_ROOM, LARGEST_ROOM)
         # Fuller rooms leave objects that cannot be reached, and drawing one that works takes long.
         room_for = (room_size - 2) ** 2 // 3 - 1
-        num_distractors = masks.whole_number("num_distractors", num_distractors, 0, room_for)
+        num_distractors = whole_number("num_distractors", num_distractors, 0, room_for)
         if max_steps is not None:
-            max_steps = masks.whole_number("max_steps", max_steps, 1, 10**6)
+            max_steps = whole_number("max_steps", max_steps, 1, 10**6)
         self.split = split
         self.num_distractors = num_distractors
         self.parity = parity
         self.last_action: int | None = None
-        self._text = ""
         self._is_over = True
         RoomGridLevel.__init__(
             self,
@@ -146,34 +145,31 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
         )
         self.action_space = gym.spaces.Discrete(NUM_ACTIONS)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Draw a mission and its room; ``options`` has no effect."""
-        observation, _ = super().reset(seed=seed)
+    def _begin(self) -> None:
         self.last_action = None
-        self._is_over = False
-        return observation, self._tell(observation, success=False)
+        self._seen: Observation = self.gen_obs()
+        self._is_over = self.is_truncated = False
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take one step.
-
-        Raises:
-            SpaceError: The action is outside the space, or the episode is over.
-        """
-        self._check(action)
-        masks.refuse_the_past(self._is_over)
-        observation, reward, terminated, truncated, _ = super().step(int(action))
-        self.last_action = int(action)
+    def _take(self, action: int) -> float:
         # MiniGrid sets both where the last step allowed accomplishes the mission.
-        truncated = truncated and not terminated
-        self._is_over = terminated or truncated
-        info = self._tell(observation, success=terminated)
-        return observation, float(reward), bool(terminated), bool(truncated), info
+        self._seen, reward, terminated, truncated, _ = RoomGridLevel.step(self, action)
+        self.last_action = action
+        self.is_truncated = bool(truncated and not terminated)
+        self._is_over = bool(terminated or truncated)
+        return float(reward)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the mission is accomplished or the time is up."""
+        return self._is_over
+
+    def _observation(self) -> Observation:
+        return self._seen
 
     def text(self) -> str:
         """Return the mission and what the agent sees and carries, in words."""
-        return self._text
+        facts = sentences(self._seen["image"], parity=self.parity)
+        return ". ".join([f"Goal: {self.mission}", *facts]) + "."
 
     def _picture(self) -> drawing.Image:
         frame = RoomGridLevel.render(self)
@@ -236,17 +232,8 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
     def _width(self, num_rooms: int) -> int:
         return int((self.room_size - 1) * num_rooms + 1)
 
-    def _check(self, action: Any) -> None:
-        if not self.action_space.contains(action):
-            raise SpaceError(
-                f"action {action} is not in {self.action_space}",
-                cure=f"choose a whole number from 0 to {NUM_ACTIONS - 1}",
-            )
-
-    def _tell(self, observation: Observation, *, success: bool) -> dict[str, Any]:
-        facts = sentences(observation["image"], parity=self.parity)
-        self._text = ". ".join([f"Goal: {self.mission}", *facts]) + "."
-        return {**super()._info(), "success": success}
+    def _info(self) -> dict[str, Any]:
+        return {**super()._info(), "success": self._is_over and not self.is_truncated}
 
     def _action_texts(self) -> list[str]:
         return list(ACTIONS[:NUM_ACTIONS])

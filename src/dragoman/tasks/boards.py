@@ -26,10 +26,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.phrases import counted
 from dragoman.tasks import board_frame
 from dragoman.tasks import picture as drawing
 from dragoman.tasks.board_frame import Tile
-from dragoman.tasks.masks import WhenMasked, counted
+from dragoman.tasks.masks import WhenMasked
 from dragoman.tasks.opponents import State
 from dragoman.tasks.spiel import SpielEnv, outcome
 from dragoman.types import FloatArray

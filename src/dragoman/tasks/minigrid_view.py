@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from dragoman.errors import SpaceError
+from dragoman.phrases import counted
 
 ACTIONS = ("turn left", "turn right", "go forward", "pick up", "drop", "toggle", "done")
 """Texts of actions in MiniGrid's order; some environments leave out the last ones."""
@@ -134,9 +135,7 @@ def _geometry(size: int) -> tuple[tuple[range, range, range], list[str]]:
 def _place(right: int, forward: int) -> str:
     """Return ``2 steps left and 1 step forward``."""
     parts = ((abs(right), "right" if right > 0 else "left"), (forward, "forward"))
-    return " and ".join(
-        f"{count} step{'s' if count > 1 else ''} {side}" for count, side in parts if count
-    )
+    return " and ".join(f"{counted(count, 'step')} {side}" for count, side in parts if count)
 
 
 def _thing(kind: str, colour: str, state: str, *, parity: bool) -> str:

@@ -5,17 +5,13 @@ episode ends at the depot when every stop is served, after at most twice as many
 Distances are straight lines. The problem: Dantzig and Ramser, The truck dispatching problem,
 Management Science 6 (1959).
 
-With the default settings, over the instances of seeds 0 to 299, the policies
-below drive: random 740 km, nearest neighbour 565, savings 461 (standard errors
-7, 5 and 5).
-
-Reference policies of the routing environment: nearest neighbour and savings.
+With the default settings, over the instances of seeds 0 to 299, the reference drives 461 km and
+random play 740 (standard errors 5 and 7); going to the nearest stop takes 565.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
@@ -23,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError
-from dragoman.tasks import masks
+from dragoman.phrases import counted
 from dragoman.tasks import picture as drawing
-from dragoman.tasks.base import SpeakingEnv
-from dragoman.tasks.masks import Mask, WhenMasked, counted
+from dragoman.tasks.arguments import one_of, whole_number
+from dragoman.tasks.base import SpeakingEnv, played
+from dragoman.tasks.masks import Mask, WhenMasked, allowed_texts
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]
@@ -68,25 +65,21 @@ class RoutingEnv(SpeakingEnv):
         when_masked: WhenMasked = "next",
         render_mode: str | None = None,
     ) -> None:
-        masks.one_of("reward", reward, Reward)
-        masks.one_of("when_masked", when_masked, WhenMasked)
+        one_of("reward", reward, Reward)
+        one_of("when_masked", when_masked, WhenMasked)
         super().__init__(render_mode)
         if not isinstance(side, int | float) or not 0 < side < np.inf:
             raise ConfigError(f"side is {side!r}", cure="give a positive number of kilometres")
         self.reward: Reward = reward
         self.when_masked: WhenMasked = when_masked
-        self.stops = masks.whole_number("stops", stops, 1, MOST_STOPS)
+        self.stops = whole_number("stops", stops, 1, MOST_STOPS)
         self.side = float(side)
-        self.capacity = masks.whole_number("capacity", capacity, 1, 1_000_000)
-        self.most_boxes = masks.whole_number("most_boxes", most_boxes, 1, self.capacity)
+        self.capacity = whole_number("capacity", capacity, 1, 1_000_000)
+        self.most_boxes = whole_number("most_boxes", most_boxes, 1, self.capacity)
         self.action_space = gym.spaces.Discrete(self.stops + 1)
         self.observation_space = gym.spaces.Box(0, 1, (3 + 3 * (self.stops + 1),), np.float32)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[FloatArray, dict[str, Any]]:
-        """Draw depot and stops, and start at the depot with a full truck."""
-        super().reset(seed=seed)
+    def _begin(self) -> None:
         self.places: Kilometres = self.np_random.uniform(0, self.side, (self.stops + 1, 2))
         self.demands = self.np_random.integers(1, self.most_boxes, self.stops + 1, endpoint=True)
         self.demands[DEPOT] = 0
@@ -94,23 +87,17 @@ class RoutingEnv(SpeakingEnv):
         self.load = self.capacity
         self.distance = 0.0
         self.visited = [DEPOT]
-        return self._observation(), self._info()
 
-    def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+    def _take(self, place: int) -> float:
         """Drive to a place, and unload or load up there."""
-        masks.refuse_the_past(self.is_over)
-        place = masks.allowed_action(action, self.action_masks(), self.when_masked)
         drive = float(self.distances_from(self.at)[place])
         self.distance += drive
         self.visited.append(place)
         self.load = self.capacity if place == DEPOT else self.load - int(self.wanted[place])
         self.wanted[place] = 0
-        terminated = self.is_over
         if self.reward == "dense":
-            reward = -drive / self.side
-        else:
-            reward = -self.distance / self.side if terminated else 0.0
-        return self._observation(), reward, terminated, False, self._info()
+            return -drive / self.side
+        return -self.distance / self.side if self.is_over else 0.0
 
     @property
     def at(self) -> int:
@@ -168,7 +155,7 @@ class RoutingEnv(SpeakingEnv):
 
     def _action_texts(self) -> list[str]:
         drives = [f"drive to stop {stop}" for stop in range(1, self.stops + 1)]
-        return ["return to the depot", *drives]
+        return allowed_texts(["return to the depot", *drives], self.action_masks())
 
     def _observation(self) -> FloatArray:
         places = self.places / self.side
@@ -188,22 +175,13 @@ def _way(east: float, north: float) -> str:
     return f"{' '.join(parts)} ({away})" if parts else "less than 1 km away"
 
 
-def nearest_neighbour(env: gym.Env[Any, Any]) -> int:
-    """Drive to the nearest stop that the load serves; to the depot when there is none."""
-    routing = _routing(env)
-    stops = np.flatnonzero(routing.action_masks()[1:]) + 1
-    if not stops.size:
-        return DEPOT
-    return int(stops[np.argmin(routing.distances_from(routing.at)[stops])])
-
-
 def savings(env: gym.Env[Any, Any]) -> int:
     """Follow the routes of `savings_routes`, each from its lower end on.
 
     Off the plan (the truck having been driven by someone else) it goes on with whatever the
     truck's own route still lacks, as far as the load serves it.
     """
-    routing = _routing(env)
+    routing = played(env, RoutingEnv, "dragoman/CVRP-v0")
     mask = routing.action_masks()
     routes = savings_routes(routing)
     if routing.at == DEPOT:
@@ -241,15 +219,3 @@ def savings_routes(routing: RoutingEnv) -> list[list[int]]:
         route_of |= dict.fromkeys(joined, joined)
     unique = {min(route): route for route in route_of.values()}
     return [route if route[0] < route[-1] else route[::-1] for route in unique.values()]
-
-
-POLICIES: dict[str, Callable[[gym.Env[Any, Any]], int]] = {
-    "nearest": nearest_neighbour,
-    "savings": savings,
-    "random": masks.uniform,
-}
-"""Every reference by its name; ``random`` draws any allowed drive from the action space."""
-
-
-def _routing(env: gym.Env[Any, Any]) -> RoutingEnv:
-    return masks.played(env, RoutingEnv, "dragoman/CVRP-v0")

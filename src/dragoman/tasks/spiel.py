@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 import gymnasium as gym
 import numpy as np
 
-from dragoman.tasks import masks, opponents
+from dragoman.tasks import opponents
 from dragoman.tasks import picture as drawing
+from dragoman.tasks.arguments import one_of, whole_number
 from dragoman.tasks.base import SpeakingEnv
 from dragoman.tasks.masks import WhenMasked
 from dragoman.types import FloatArray
@@ -52,9 +53,10 @@ class SpielEnv(SpeakingEnv):
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
+        **SpeakingEnv.metadata,
         "render_fps": 1,
     }
+
     game_name: ClassVar[str]
     """The game and its parameters, as OpenSpiel writes them."""
     num_players: ClassVar[int] = 2
@@ -69,12 +71,12 @@ class SpielEnv(SpeakingEnv):
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
         opponents.check(opponent)
-        masks.one_of("side", side, Side)
-        masks.one_of("when_masked", when_masked, WhenMasked)
+        one_of("side", side, Side)
+        one_of("when_masked", when_masked, WhenMasked)
         super().__init__(render_mode)
         self.opponent = opponent
         self.side: Side = side
-        self.simulations = masks.whole_number("simulations", simulations, 1, 1_000_000)
+        self.simulations = whole_number("simulations", simulations, 1, 1_000_000)
         self.when_masked: WhenMasked = when_masked
         self.game = opponents.load_game(self.game_name)
         self.action_space = gym.spaces.Discrete(self.game.num_distinct_actions())
@@ -88,11 +90,7 @@ class SpielEnv(SpeakingEnv):
     highest: ClassVar[float] = 1.0
     """Upper bound of the numbers of an observation; the lower is 0."""
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[FloatArray, dict[str, Any]]:
-        """Begin a new game; ``options`` has no effect."""
-        super().reset(seed=seed)
+    def _begin(self) -> None:
         self.state = self.game.new_initial_state()
         coin = self.np_random.integers(2) if self.side == "random" else self.side == "second"
         self.player = (self.first + int(coin)) % self.num_players
@@ -100,23 +98,21 @@ class SpielEnv(SpeakingEnv):
             seed = int(self.np_random.integers(2**31))
             self._bot = opponents.search(self.game, self.simulations, seed)
         self._play_on()
-        return self.tensor(self.state, self.player), self._info()
 
-    def step(self, action: Any) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
-        """Make a move, and let chance and the opponent answer.
-
-        Raises:
-            SpaceError: The game is over, the action lies outside the space, or it is illegal and
-                ``when_masked`` is ``"refuse"``.
-        """
-        masks.refuse_the_past(self.state.is_terminal())
-        chosen = masks.allowed_action(action, self.action_masks(), self.when_masked)
+    def _take(self, move: int) -> float:
+        """Make a move, and let chance and the opponent answer."""
         before = self.state.returns()[self.player]
-        self.state.apply_action(chosen)
+        self.state.apply_action(move)
         self._play_on()
-        reward = self.state.returns()[self.player] - before
-        observation = self.tensor(self.state, self.player)
-        return observation, reward, self.state.is_terminal(), False, self._info()
+        return float(self.state.returns()[self.player] - before)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the game is over."""
+        return bool(self.state.is_terminal())
+
+    def _observation(self) -> FloatArray:
+        return self.tensor(self.state, self.player)
 
     def text(self) -> str:
         """Return the game in words, as far as the agent may know it."""
@@ -166,7 +162,7 @@ class SpielEnv(SpeakingEnv):
             player = self.state.current_player()
             self._texts = self._legal_texts()
             action = self.opponent(self.tensor(self.state, player), self._info(player))
-            return masks.allowed_action(action, self.action_masks(), self.when_masked)
+            return int(self._chosen(action))
         actions = self.state.legal_actions()
         return int(actions[self.np_random.integers(len(actions))])
 

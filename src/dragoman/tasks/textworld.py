@@ -25,8 +25,8 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.errors import SpaceError
-from dragoman.tasks import masks
-from dragoman.tasks.base import SpeakingEnv
+from dragoman.tasks.arguments import one_of, whole_number
+from dragoman.tasks.base import SpeakingEnv, played
 from dragoman.tasks.masks import WhenMasked
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, Split, start
 
@@ -108,16 +108,16 @@ class TextWorldEnv(SpeakingEnv):
         when_masked: WhenMasked = "next",
         render_mode: str | None = None,
     ) -> None:
-        masks.one_of("split", split, Split)
-        masks.one_of("reward", reward, RewardKind)
-        masks.one_of("when_masked", when_masked, WhenMasked)
+        one_of("split", split, Split)
+        one_of("reward", reward, RewardKind)
+        one_of("when_masked", when_masked, WhenMasked)
         super().__init__(render_mode)
-        self.num_games = masks.whole_number("num_games", num_games, 1, MOST_GAMES)
-        self.num_actions = masks.whole_number("num_actions", num_actions, 1, 1000)
+        self.num_games = whole_number("num_games", num_games, 1, MOST_GAMES)
+        self.num_actions = whole_number("num_actions", num_actions, 1, 1000)
         self.recipe = Recipe(
-            masks.whole_number("rooms", rooms, 1, 20),
-            masks.whole_number("objects", objects, 1, 50),
-            masks.whole_number("quest_length", quest_length, 1, 20),
+            whole_number("rooms", rooms, 1, 20),
+            whole_number("objects", objects, 1, 50),
+            whole_number("quest_length", quest_length, 1, 20),
             split,
         )
         self.reward: RewardKind = reward
@@ -129,33 +129,27 @@ class TextWorldEnv(SpeakingEnv):
         self.state: Any = None  # what TextWorld says of the last step, by attributes
         self.commands: list[str] = []
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
-        """Start one of the games; ``options`` has no effect."""
-        super().reset(seed=seed)
+    def _begin(self) -> None:
         number = int(self.np_random.integers(self.num_games))
         self.close()
         self.game = start(self.recipe.file(number), WANTED)
         self.state = self.game.reset()
         self.plan_length = len(self.state.policy_commands)
         self._note_commands()
-        return self.text(), self._info()
 
-    def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def _take(self, number: int) -> float:
         """Type one command.
 
         Raises:
-            SpaceError: The action is outside its rules, the episode is over, or the game now
-                admits more commands than there are actions.
+            SpaceError: The game now admits more commands than there are actions.
         """
-        masks.refuse_the_past(self.is_over)
-        command = self.commands[masks.allowed_action(action, self.action_masks(), self.when_masked)]
         before = self.progress
-        self.state = self.game.step(command)[0]
+        self.state = self.game.step(self.commands[number])[0]
         self._note_commands()
-        earned = self.progress - before if self.reward == "dense" else float(self.state.won)
-        return self.text(), earned, self.is_over, False, self._info()
+        return self.progress - before if self.reward == "dense" else float(self.state.won)
+
+    def _observation(self) -> str:
+        return self.text()
 
     @property
     def is_lost(self) -> bool:
@@ -222,7 +216,7 @@ class TextWorldEnv(SpeakingEnv):
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Type the next command of TextWorld's own plan."""
-    world = masks.played(env, TextWorldEnv, "dragoman/TextWorld-v0")
+    world = played(env, TextWorldEnv, "dragoman/TextWorld-v0")
     return int(world.action_of(world.state.policy_commands[0]))
 
 

@@ -28,10 +28,11 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import ConfigError
 from dragoman.tasks import masks
 from dragoman.tasks import picture as drawing
-from dragoman.tasks.base import SpeakingEnv
+from dragoman.tasks.arguments import one_of, whole_number
+from dragoman.tasks.base import SpeakingEnv, played
 from dragoman.tasks.household import HOME, OBJECTS, PLACES, Split
 
 RewardKind: TypeAlias = Literal["dense", "final"]
@@ -67,8 +68,8 @@ class TidyHouse(SpeakingEnv):
         ConfigError: An argument is outside its range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc] # Gymnasium forgot the ClassVar
-        "render_modes": ["ansi", "rgb_array"],
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        **SpeakingEnv.metadata,
         "render_fps": 2,
     }
 
@@ -81,10 +82,10 @@ class TidyHouse(SpeakingEnv):
         penalty: float = 0.0,
         render_mode: Literal["ansi", "rgb_array"] | None = None,
     ) -> None:
-        num_objects = masks.whole_number("num_objects", num_objects, 1, MOST_OBJECTS)
-        num_places = masks.whole_number("num_places", num_places, FEWEST_PLACES, len(PLACES))
-        masks.one_of("split", split, Split)
-        masks.one_of("reward", reward, RewardKind)
+        num_objects = whole_number("num_objects", num_objects, 1, MOST_OBJECTS)
+        num_places = whole_number("num_places", num_places, FEWEST_PLACES, len(PLACES))
+        one_of("split", split, Split)
+        one_of("reward", reward, RewardKind)
         super().__init__(render_mode)
         if not 0 <= penalty <= 1:
             raise ConfigError(f"penalty is {penalty}", cure="choose a number from 0 to 1")
@@ -109,11 +110,7 @@ class TidyHouse(SpeakingEnv):
         self.held: str | None = None
         self.put_away: dict[str, str] = {}
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
-        """Furnish a new house; ``options`` has no effect."""
-        super().reset(seed=seed)
+    def _begin(self) -> None:
         # Both lists are sorted, so that the order says nothing of what belongs where.
         chosen = self.np_random.choice(len(PLACES), size=self.num_places, replace=False)
         self.places = tuple(PLACES[i] for i in sorted(chosen))
@@ -122,25 +119,23 @@ class TidyHouse(SpeakingEnv):
         self.floor = sorted(names[i] for i in drawn)
         self.held = None
         self.put_away = {}
-        return self.text(), self._info()
 
-    def step(self, action: np.int64) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Carry out one command.
+    def _chosen(self, action: Any) -> int:
+        # An action whose command is not admissible is taken, and changes nothing.
+        everything = np.ones(len(self._action_texts()), np.int8)
+        return masks.allowed_action(action, everything, "refuse")
 
-        Raises:
-            SpaceError: The action is outside the space, or every object is put away already.
-        """
-        if not self.action_space.contains(action):
-            raise SpaceError(
-                f"action {action} is not in {self.action_space}",
-                cure="choose a whole number below action_space.n",
-            )
-        masks.refuse_the_past(not self.floor and self.held is None)
-        earned = self._obey(int(action)) if action in self._commands() else 0.0
-        done = not self.floor and self.held is None
-        if self.reward == "final":
-            earned = float(self._success())
-        return self.text(), earned, done, False, self._info()
+    def _take(self, action: int) -> float:
+        earned = self._obey(action) if action in self._commands() else 0.0
+        return earned if self.reward == "dense" else float(self._success())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every object is put away."""
+        return not self.floor and self.held is None
+
+    def _observation(self) -> str:
+        return self.text()
 
     def text(self) -> str:
         """Return the house in words, as the agent knows it."""
@@ -189,7 +184,7 @@ class TidyHouse(SpeakingEnv):
 
 def oracle(env: gym.Env[Any, Any]) -> int:
     """Take the first object on the floor, or put the one held where it belongs."""
-    house = masks.played(env, TidyHouse, "dragoman/TidyHouse-v0")
+    house = played(env, TidyHouse, "dragoman/TidyHouse-v0")
     if house.held is None:
         return 0
     return int(house.action_of(f"put {house.held} in {HOME[house.held]}"))

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dragoman.describe.families.family import Family
-from dragoman.describe.words import Words, either, listed
+from dragoman.describe.words import Words, either
+from dragoman.phrases import listed
 
 FORWARD = ("forward", "backward")
 SIDEWAYS = ("to the left", "to the right")

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from dragoman.describe.families.family import Family, Writer
+from dragoman.phrases import counted
 
 STEPS = {"left": (0, -1), "down": (1, 0), "right": (0, 1), "up": (-1, 0)}
 """Rows and columns that a move leads on by."""
@@ -185,14 +186,10 @@ def _way(row: int, column: int, goal: tuple[int, int]) -> str:
     down, right = goal[0] - row, goal[1] - column
     parts = []
     if down:
-        parts.append(f"{_counted(abs(down), 'row')} {'down' if down > 0 else 'up'}")
+        parts.append(f"{counted(abs(down), 'row')} {'down' if down > 0 else 'up'}")
     if right:
-        parts.append(f"{_counted(abs(right), 'column')} {'right' if right > 0 else 'left'}")
+        parts.append(f"{counted(abs(right), 'column')} {'right' if right > 0 else 'left'}")
     return " and ".join(parts) or "here"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _square(place: tuple[int, int]) -> str:

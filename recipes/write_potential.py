@@ -16,7 +16,7 @@ from pathlib import Path
 import gymnasium as gym
 
 import dragoman
-from dragoman.agents.programs import sb3_trainer
+from dragoman.agents.programs import program_trainer
 from dragoman.generation import Sampling
 from dragoman.programs import Found, Search, Writer, sample_transitions, schema_of
 from dragoman.types import GeneratingModel
@@ -49,7 +49,7 @@ def write(model: GeneratingModel, out: Path = OUT, steps: int | None = None) -> 
     env = gym.make(experiment.env, **experiment.env_settings)
     schema = schema_of(env)
     transitions = sample_transitions(env, schema)
-    train = sb3_trainer(experiment, episodes=5)
+    train = program_trainer(experiment, episodes=5)
     found = Writer(model, schema, transitions, train, SEARCH).run(out)
     (out / "best.py").write_text(found.program, encoding="utf-8")
     return found

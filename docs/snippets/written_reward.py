@@ -1,6 +1,6 @@
 import gymnasium as gym
 
-from dragoman.agents.programs import sb3_trainer
+from dragoman.agents.programs import program_trainer
 from dragoman.experiment import Experiment
 from dragoman.generation import Sampling
 from dragoman.programs import Search, Writer, sample_transitions, schema_of
@@ -27,7 +27,7 @@ found = Writer(
     model,
     schema,
     sample_transitions(env, schema),
-    sb3_trainer(experiment, episodes=2),
+    program_trainer(experiment, episodes=2),
     Search(
         "Keep the pole upright and the cart near the middle.",
         candidates=1,

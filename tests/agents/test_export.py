@@ -69,7 +69,7 @@ def check_heads(run: Run, folder: Path) -> None:
     assert len(heads) == len(weights) - len(theirs) > 4
     for name, tensor in weights.items():
         if name not in theirs:
-            key = name.removeprefix("policy.policy.")
+            key = name.removeprefix("policy.")
             np.testing.assert_array_equal(heads[key], tensor)
     told = json.loads((folder / "heads.json").read_text())
     assert {name: tuple(one["shape"]) for name, one in told["tensors"].items()} == {
@@ -85,7 +85,7 @@ def test_adapters_load_with_peft_alone(top: int | None, tiny_gpt2_path: Path, tm
     run = trained(tuned("lora", top=top), tiny_gpt2_path, tmp_path / "run")
     written = export(run, tmp_path / "out", merged=True)
     assert written.note == "wrote the adapters, the merged model and the heads"
-    inner = Agent(run).policy.policy.reader.model.inner
+    inner = Agent(run).policy.module.reader.model.inner
     wanted = logits_of(inner.transformer, inner.tokenizer)
     base = AUTO.from_pretrained(tiny_gpt2_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(written.model)
@@ -103,7 +103,7 @@ def test_a_model_trained_whole_loads_with_transformers_alone(tiny_gpt2_path: Pat
     run = trained(tuned("full", learning_rate=0.003), tiny_gpt2_path, tmp_path / "run")
     written = export(run, tmp_path / "out")
     assert (written.adapter, written.note) == (None, "wrote the trained model and the heads")
-    inner = Agent(run).policy.policy.reader.model.inner
+    inner = Agent(run).policy.module.reader.model.inner
     tokenizer = transformers.AutoTokenizer.from_pretrained(written.model)
     wanted = logits_of(inner.transformer, inner.tokenizer)
     before = logits_of(AUTO.from_pretrained(tiny_gpt2_path), tokenizer)
@@ -155,7 +155,7 @@ def test_adapters_on_random_weights_need_the_merged_model(
     with pytest.raises(ConfigError, match="drawn at random"):
         export(run, tmp_path / "out")
     written = export(run, tmp_path / "out", merged=True)
-    inner = Agent(run).policy.policy.reader.model.inner
+    inner = Agent(run).policy.module.reader.model.inner
     wanted = logits_of(inner.transformer, inner.tokenizer)
     check_equal(logits_of(AUTO.from_pretrained(written.model), inner.tokenizer), wanted)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.agents.programs import FeaturesVector, WrittenTerms, sb3_trainer
+from dragoman.agents.programs import FeaturesVector, WrittenTerms, program_trainer
 from dragoman.errors import ConfigError, ProgramError
 from dragoman.experiment import Experiment
 from dragoman.maths.shaping import shaping
@@ -147,7 +147,7 @@ def test_other_modes_and_spaces_are_refused(program) -> None:
 
 
 def test_a_training_gives_the_environments_own_return(program) -> None:
-    train = sb3_trainer(EXPERIMENT, episodes=3, weight=1000.0)
+    train = program_trainer(EXPERIMENT, episodes=3, weight=1000.0)
     result = train(program("reward", "features"), 1)
     assert 0 < result.score <= 12
     assert set(result.curves) == {"moved", "right", "environment return", "episode length"}
@@ -158,7 +158,7 @@ def test_a_training_gives_the_environments_own_return(program) -> None:
     # The curves are the program's own numbers, whatever their weight.
     assert max(result.curves["right"]) <= 0.5 * 12
     with pytest.raises(ConfigError, match="weight is 0"):
-        sb3_trainer(EXPERIMENT, weight=0.0)
+        program_trainer(EXPERIMENT, weight=0.0)
 
 
 def test_a_program_that_fails_later_ends_the_training(program) -> None:
@@ -167,7 +167,7 @@ def test_a_program_that_fails_later_ends_the_training(program) -> None:
         "    return 0.001 / max(0, 0.05 - abs(state['pole_angle']))\n"
     )
     with pytest.raises(ProgramError, match=r"line 2 .*division by zero; with state"):
-        sb3_trainer(EXPERIMENT, episodes=1)(program("reward", source=source), 0)
+        program_trainer(EXPERIMENT, episodes=1)(program("reward", source=source), 0)
 
 
 def test_a_search_with_real_trainings(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_search_with_real_trainings(tmp_path: Path) -> None:
     search = Search(
         "balance the pole", candidates=1, rounds=2, selection_seeds=(0,), test_seeds=(1,)
     )
-    train = sb3_trainer(EXPERIMENT, episodes=2)
+    train = program_trainer(EXPERIMENT, episodes=2)
     found = Writer(model, schema, sample_transitions(env, schema, steps=50), train, search).run(
         tmp_path
     )

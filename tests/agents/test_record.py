@@ -15,9 +15,9 @@ from PIL import Image
 
 from dragoman.agents.evaluate import evaluate
 from dragoman.agents.frames import FRAME_BYTES, LARGEST, encode_frame
-from dragoman.agents.inspection import squashed_moments
 from dragoman.agents.record import record
 from dragoman.agents.recording import critiques_of, reward_terms
+from dragoman.engines.policies.continuous import squashed_moments
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment

@@ -16,7 +16,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.comparison.runner import compare
 from dragoman.engines import train as engines
 from dragoman.engines.check import check
-from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.policies.features import reads
 from dragoman.engines.train import train
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import ConfigError, SpaceError
@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_refused_before_a_model_is_loaded(
 
 
 def test_spaces_that_the_library_reads_stay_as_they_are() -> None:
-    plain = {name for name, space in READABLE.items() if sb3.reads(space)}
+    plain = {name for name, space in READABLE.items() if reads(space)}
     assert plain == {
         "numbers", "whole numbers", "a matrix", "codes", "a picture", "choice", "choices", "bits",
         "bits in rows", "dict", "dict with bits in rows", "dict with a picture",
@@ -134,7 +134,7 @@ def families() -> list[str]:
 def test_every_family_of_minigrid_is_read_without_a_model(env_id: str) -> None:
     env = make_environment(environment_spec(env_id))
     observation, info = env.reset(seed=0)
-    assert not sb3.reads(env.observation_space)
+    assert not reads(env.observation_space)
     state = RawState(env.observation_space, pictures=True)
     seen = state(moments([observation], [info]))
     assert seen.shape == (1, observation["image"].size + 4 + WORDS)

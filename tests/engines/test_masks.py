@@ -94,7 +94,7 @@ def test_without_masks_nothing_is_said_and_the_network_is_the_algorithms_own(
     )
     run = train(experiment, out=tmp_path / "run")
     assert "masks" not in run.environment
-    assert "policy.mlp_extractor.policy_net.0.weight" in run.weights()
+    assert "policy.actor.0.weight" in run.weights()
 
 
 @pytest.mark.parametrize("observe", [None, Observe()])

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from gymnasium.envs.registration import EnvSpec
-from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.describe.moment import moment_of
 from dragoman.engines.assembly import moments_of, observer_of, reader_of, spec_of
 from dragoman.engines.masks import obeying
-from dragoman.engines.sb3 import algorithms as sb3
-from dragoman.engines.weights import restore
+from dragoman.engines.policies.features import stack
+from dragoman.engines.policies.make import make_policy
+from dragoman.engines.policies.policy import Policy
+from dragoman.engines.weights import restore, weights_of
 from dragoman.environments.indices import Indices
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
@@ -56,7 +57,7 @@ class Agent:
         trust_code: bool = False,
     ) -> None:
         run.require_trust(trust_code)
-        weights = run.weights()
+        weights = weights_of(run)
         # The reward is a matter of the training: playing needs no model for it.
         experiment = obeying(replace(run.experiment, reward=None), run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
@@ -70,7 +71,7 @@ class Agent:
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
         self.indices = Indices(env.single_action_space)
-        self.policy: BasePolicy = sb3.build_policy(experiment, space, self.indices.space, model)
+        self.policy: Policy = make_policy(experiment, space, self.indices.space, model)
         env.close()
         restore(self.policy, self.observer, weights)
         torch.manual_seed(derive_seed("sampled actions", seed))
@@ -82,11 +83,9 @@ class Agent:
         if self.observer is not None:
             pairs = zip(observations, infos, strict=True)
             return self.observer([moment_of(*pair, self.moments) for pair in pairs])
-        return sb3.stack(self._raw_space, observations)
+        return stack(self._raw_space, observations)
 
     def act(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Return one action for each observation."""
-        actions, _ = self.policy.predict(
-            self.read(observations, infos), deterministic=not self.sampled
-        )
-        return list(self.indices.actions(actions))
+        batch = self.read(observations, infos)
+        return list(self.indices.actions(self.policy.act(batch, self.sampled)))

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from dragoman.agents.agent import Agent
 from dragoman.engines.assembly import reader_of
+from dragoman.engines.weights import weights_of
 from dragoman.errors import ConfigError
 from dragoman.files import refuse_taken, whole_folder, write_bytes, write_json
 from dragoman.models.adapters import known_as, save_adapter, save_merged, save_model
@@ -25,10 +26,10 @@ from dragoman.models.tuned import TunedModel
 from dragoman.run import Run, Tensors
 from dragoman.types import LanguageModel
 
-POLICY = ("policy.policy.", "policy.")
-"""Beginnings of the names of saved weights, of the act role's policies and of all others."""
+POLICY = "policy."
+"""Beginning of the names of a policy's saved weights."""
 
-MODEL = "policy.policy.reader.model."
+MODEL = "policy.reader.model."
 """Beginning of the names of the weights that belong to the language model."""
 
 TEMPERATURE = ("actor.log_temperature", "actor.prior.log_temperature")
@@ -111,13 +112,11 @@ def export(
 
 def heads_of(weights: Tensors) -> Tensors:
     """Return what of saved weights does not belong to the language model, by shorter names."""
-    found: Tensors = {}
-    for name, tensor in weights.items():
-        if name.startswith(MODEL):
-            continue
-        beginning = next((one for one in POLICY if name.startswith(one)), "")
-        found[name.removeprefix(beginning)] = tensor
-    return found
+    return {
+        name.removeprefix(POLICY): tensor
+        for name, tensor in weights.items()
+        if not name.startswith(MODEL)
+    }
 
 
 def _how(run: Run) -> str | None:
@@ -127,7 +126,7 @@ def _how(run: Run) -> str | None:
 
 def _save_model(run: Run, loaded: Any, folder: Path, *, merged: bool, base: str | None) -> None:
     policy: Any = Agent(run, model=loaded, trust_code=True).policy  # asked for in `export`
-    tuned = policy.policy.reader.model
+    tuned = policy.module.reader.model
     assert isinstance(tuned, TunedModel)
     if _how(run) == "full":
         save_model(tuned.inner, folder / "model")
@@ -138,7 +137,7 @@ def _save_model(run: Run, loaded: Any, folder: Path, *, merged: bool, base: str 
 
 
 def _save_heads(run: Run, folder: Path, base: str | None) -> None:
-    heads = heads_of(run.weights())
+    heads = heads_of(weights_of(run))
     plain = {name: np.asarray(tensor, order="C") for name, tensor in heads.items()}
     write_bytes(folder / "heads.safetensors", save(plain))
     temperature = next((heads[name] for name in TEMPERATURE if name in heads), None)

@@ -1,9 +1,9 @@
-"""Programs that a language model wrote meet Stable-Baselines3: the trainings of a search."""
+"""Programs that a language model wrote meet an engine: the trainings of a search."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -19,9 +19,12 @@ from dragoman.describe.environment import describe_env
 from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
-from dragoman.engines.engine import whole_steps
-from dragoman.engines.sb3 import algorithms as sb3
-from dragoman.engines.sb3.settings import gamma_of
+from dragoman.engines.bookkeeper import TERM
+from dragoman.engines.engine import Engine, default_engine, whole_steps
+from dragoman.engines.policies.features import stack
+from dragoman.engines.policies.make import make_policy
+from dragoman.engines.watcher import Stop, Training, Watcher, Watchers
+from dragoman.environments.indices import Indices
 from dragoman.errors import ConfigError, ProgramError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
@@ -202,7 +205,24 @@ def _names(program: Program) -> tuple[str, ...]:
     return program.terms("reward")
 
 
-def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1.0) -> Train:
+class _Episodes(Watcher):
+    """Keeps the episodes of a training."""
+
+    def __init__(self) -> None:
+        self.rows: list[Mapping[str, Any]] = []
+
+    def episode(self, training: Training, episode: Mapping[str, Any]) -> Stop:
+        self.rows.append(episode)
+        return None
+
+
+def program_trainer(
+    experiment: Experiment,
+    *,
+    episodes: int = 10,
+    weight: float = 1.0,
+    engine: Engine | None = None,
+) -> Train:
     """Return what trains an experiment's algorithm with a program, and evaluates it without.
 
     The agent sees the environment's own numbers, and the program's features beside them. The
@@ -213,30 +233,34 @@ def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1
         experiment: Environment, algorithm, settings and steps. Its roles are left out.
         episodes: How many episodes a score is the mean of.
         weight: What the program's reward and potential are multiplied by.
+        engine: What trains; Stable-Baselines3 unless given.
 
     Raises:
         ConfigError: The weight is 0.
     """
     if not weight:
         raise ConfigError("weight is 0, so no program would change a training", cure="raise it")
+    engine = default_engine() if engine is None else engine
     spec, plain = spec_of(experiment), replace(experiment, observe=None, reward=None)
-    gamma = gamma_of(experiment)
+    gamma, settings = engine.gamma(experiment), experiment.env_settings
 
     def train(program: Program, seed: int) -> ProgramResult:
-        inner = make_vector(spec, experiment.num_envs, experiment.env_settings)
-        recorder, terms = EpisodeRecorder(inner), WrittenTerms(program)
+        copies = make_vector(spec, experiment.num_envs, settings, autoreset=engine.autoreset)
+        recorder, terms, ended = EpisodeRecorder(copies), WrittenTerms(program), _Episodes()
         rewards = terms.added(recorder, weight, gamma) if terms.made else None
         env = FeaturesVector(recorder if rewards is None else rewards, program)
         try:
-            algorithm = sb3.build(plain, env, derive_seed("train", seed))
-            algorithm.learn(whole_steps(experiment))
+            training = engine.build(plain, env, derive_seed("train", seed))
+            training.learn(Watchers([ended], recorder, rewards), whole_steps(experiment))
+            space, actions = env.single_observation_space, Indices(env.single_action_space)
+            policy = make_policy(plain, space, actions.space)
+            policy.load_state_dict(training.weights())
 
             def act(observations: Sequence[Any], infos: Sequence[Any]) -> Sequence[Any]:
-                batch = sb3.stack(inner.single_observation_space, observations)
-                chosen, _ = algorithm.predict(env.seen(batch), deterministic=True)
-                return list(chosen)
+                batch = env.seen(stack(copies.single_observation_space, observations))
+                return list(actions.actions(policy.act(batch, sampled=False)))
 
-            found = play(spec, experiment.env_settings, act, episodes=episodes, seed=seed)
+            found = play(spec, settings, act, episodes=episodes, seed=seed)
         except RewardError:
             if terms.error is None:
                 raise
@@ -244,13 +268,12 @@ def sb3_trainer(experiment: Experiment, *, episodes: int = 10, weight: float = 1
         finally:
             env.close()
         curves: dict[str, tuple[float, ...]] = {}
-        ended = list(recorder.drain())
-        if ended:
-            curves["environment return"] = tuple(episode.episode_return for episode in ended)
-            curves["episode length"] = tuple(float(episode.length) for episode in ended)
-            sums = [] if rewards is None else list(rewards.drain())
-            for name, shown in terms.shown.items():
-                curves[shown] = tuple(own[name] / weight for own in sums)
+        if ended.rows:
+            columns = {"environment return": "return", "episode length": "length"}
+            columns |= {shown: f"{TERM}{name}" for name, shown in terms.shown.items()}
+            for shown, column in columns.items():
+                scale = weight if column.startswith(TERM) else 1.0
+                curves[shown] = tuple(float(row[column]) / scale for row in ended.rows)
         return ProgramResult(found.mean, curves)
 
     return train

@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from dragoman.agents.agent import Agent
 from dragoman.agents.evaluate import episode_seeds
 from dragoman.agents.frames import encode_frame
-from dragoman.agents.inspection import parts_of, weigh, weighing_of
+from dragoman.agents.inspection import parts_of, weighed_of
 from dragoman.agents.recording import (
     Ending,
     Frame,
@@ -98,7 +98,7 @@ def record(
             env=agent.spec.id,
             about=_about(run, sampled),
             parts=parts_of(stage.env.action_space, moments.describer.action),
-            weighing=weighing_of(agent.policy),
+            weighing=agent.policy.weighing,
             episodes=tuple(played),
             note=" ".join(filter(None, (stage.note, terms.note))),
         )
@@ -169,6 +169,8 @@ class _Terms:
 
 def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     """Return the run's reward role with what it had learnt and said in the training."""
+    if run.experiment.reward is None:
+        return None
     env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
     gamma = default_engine().gamma(run.experiment)
     with warnings.catch_warnings():
@@ -211,10 +213,10 @@ def _play(
     while len(steps) < most_steps and ending == "cut":
         seen = _seen(agent, stage, moment)
         batch = agent.read([moment.observation], [moment.info])
-        indices, _ = agent.policy.predict(batch, deterministic=not agent.sampled)
+        indices = agent.policy.act(batch, agent.sampled)
         action = agent.indices.actions(indices)[0]
         command = moment.action_text(action)
-        weighed, value = weigh(agent.policy, batch, indices[0])
+        view = agent.policy.view(batch, indices[0])
         observation, reward, terminated, truncated, info = stage.env.step(action)
         moment = moment_of(observation, info, moments)
         added, critiques = terms.step(moment, action, is_terminal=bool(terminated))
@@ -222,8 +224,8 @@ def _play(
             Step(
                 *seen,
                 action=command,
-                weighed=weighed,
-                value=value,
+                weighed=weighed_of(view, indices[0]),
+                value=view.value,
                 reward=float(reward),
                 terms={**reward_terms(float(reward), info), **added},
                 critiques=(*critiques_of(info), *critiques),

@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 
 from dragoman.describe import describe_env
 from dragoman.describe.moment import MomentMaker
-from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.policies.features import reads
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
@@ -148,7 +148,7 @@ def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | No
     """
     if experiment.act is not None:
         return RawState(space)
-    return None if sb3.reads(space) else RawState(space, pictures=True)
+    return None if reads(space) else RawState(space, pictures=True)
 
 
 def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:

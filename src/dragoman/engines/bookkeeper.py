@@ -97,7 +97,7 @@ class Bookkeeper(Watcher):
         Raises:
             DivergenceError: They are no finite numbers any more.
         """
-        tensors = tensors_of(training.policy, self.observer, self.rewarder)
+        tensors = tensors_of(training.weights(), self.observer, self.rewarder)
         self.writer.save_weights(tensors, steps=training.steps)
         self._saved_at = time.monotonic()
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from dragoman.types import Info
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from dragoman.roles.reward.vector import RewardVector
     from dragoman.vector import EpisodeRecorder
@@ -57,6 +57,10 @@ class Training(Protocol):
 
     def record(self, name: str, value: Any) -> None:
         """Put a column into the next row of the metrics."""
+        ...
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return what was trained, by the names of `dragoman.engines.policies`."""
         ...
 
 

@@ -7,21 +7,28 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from dragoman.engines.policies.policy import Policy
+from dragoman.engines.sb3.names import our_names
 from dragoman.errors import RunError
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.reward.rewarder import Rewarder
-from dragoman.run import Tensors
+from dragoman.run import FORMAT, Run, Tensors
 
 
 def tensors_of(
-    policy: nn.Module, observer: AnyObserver | None, rewarder: Rewarder | None = None
+    weights: Mapping[str, Tensor], observer: AnyObserver | None, rewarder: Rewarder | None = None
 ) -> Tensors:
-    """Return everything trained, by name, without the frozen language model."""
+    """Return everything trained, by name, without the frozen language model.
+
+    Args:
+        weights: Those of the policy, by the names of `dragoman.engines.policies`.
+        observer: The observe role, if any.
+        rewarder: The reward role, if any.
+    """
     tensors = {
-        f"policy.{name}": _exact(tensor).detach().cpu().numpy()
-        for name, tensor in policy.state_dict().items()
+        f"policy.{name}": _exact(tensor).detach().cpu().numpy() for name, tensor in weights.items()
     }
     if observer is not None:
         tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
@@ -40,8 +47,28 @@ def _exact(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
-def restore(policy: nn.Module, observer: AnyObserver | None, tensors: Tensors) -> None:
-    """Load what `tensors_of` returned.
+def weights_of(run: Run) -> Tensors:
+    """Return what `tensors_of` returned for a run.
+
+    Raises:
+        RunError: There is nothing, it is damaged, or it is of a later version.
+    """
+    tensors = run.weights()
+    if run.format > FORMAT:
+        raise RunError(
+            f"{run.path} has format {run.format}, and this version reads up to {FORMAT}",
+            cure="pip install --upgrade dragoman",
+        )
+    if run.format == 1:
+        # Version 0.1 kept the names of Stable-Baselines3.
+        policy = our_names(below("policy.", tensors))
+        tensors = {name: one for name, one in tensors.items() if not name.startswith("policy.")}
+        tensors |= {f"policy.{name}": one for name, one in policy.items()}
+    return tensors
+
+
+def restore(policy: Policy, observer: AnyObserver | None, tensors: Tensors) -> None:
+    """Load what `weights_of` returned.
 
     Raises:
         RunError: The tensors belong to another network.

@@ -1,7 +1,8 @@
 """The run folder: what a training leaves behind, readable without pickle and without torch.
 
 config.yaml           the experiment
-env.json              seed, versions, device, git state; under masks what became of action masks
+env.json              format, seed, engine, versions, device, git state; under masks what became
+                      of action masks
 status.json           running | finished | interrupted | failed and for which reason, and the
                       steps taken
 metrics.jsonl         one row an update; wall-clock columns are named time/...
@@ -15,7 +16,7 @@ events.out.tfevents.* the same metrics for TensorBoard
 from __future__ import annotations
 
 from dragoman.run.machine import describe_machine
-from dragoman.run.reader import Run, Tensors
+from dragoman.run.reader import FORMAT, Run, Tensors
 from dragoman.run.writer import RunWriter, diverged
 
-__all__ = ["Run", "RunWriter", "Tensors", "describe_machine", "diverged"]
+__all__ = ["FORMAT", "Run", "RunWriter", "Tensors", "describe_machine", "diverged"]

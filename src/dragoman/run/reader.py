@@ -17,6 +17,9 @@ from dragoman.run.trust import require_trust
 Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
+FORMAT = 2
+"""Of a run folder, as its ``env.json`` says; folders of version 0.1, which say nothing, have 1."""
+
 CURE = "train again"
 
 
@@ -75,6 +78,12 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """Seed, versions, device and git state of the training."""
         return read_json(self.path / "env.json", cure=CURE)
+
+    @property
+    def format(self) -> int:
+        """Version of the folder's own layout and of the names of its tensors."""
+        found: int = self.environment.get("format", 1)
+        return found
 
     @property
     def seed(self) -> int:

@@ -16,7 +16,7 @@ from dragoman.errors import DivergenceError
 from dragoman.experiment import Experiment
 from dragoman.files import refuse_taken, write_bytes, write_json
 from dragoman.run.machine import describe_machine
-from dragoman.run.reader import Status
+from dragoman.run.reader import FORMAT, Status
 from dragoman.run.trust import remember
 
 
@@ -44,7 +44,8 @@ class RunWriter:
         config = experiment.to_yaml().encode("utf-8")
         write_bytes(self.path / "config.yaml", config)
         remember(config, experiment)
-        write_json(self.path / "env.json", {"seed": seed, **compute, **describe_machine()})
+        record = {"format": FORMAT, "seed": seed, **compute, **describe_machine()}
+        write_json(self.path / "env.json", record)
         self._set_status("running")
         self._files: dict[str, IO[str]] = {}
 

@@ -6,16 +6,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from dragoman.engines.sb3.algorithms import build, build_policy, stack
+from dragoman.engines.sb3.algorithms import build
 from dragoman.engines.sb3.settings import settings_of
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from tests.counting import Counting
-from tests.observations import Sampled
 
 
 def adapter(first: int = 2) -> VecAdapter:
@@ -103,23 +101,3 @@ def test_settings_become_what_the_constructor_declares() -> None:
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
             fitted(name, **settings)
-
-
-@pytest.mark.parametrize(
-    "name", ["numbers", "codes", "a picture", "dict", "dict with a picture", "bits in rows"]
-)
-def test_a_policy_by_itself_does_what_it_did_in_its_algorithm(name: str) -> None:
-    env = SyncVectorEnv([lambda: Sampled(name)] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
-    experiment = Experiment(
-        env="any", observe=None, algorithm=Algorithm("ppo", {"n_steps": 4, "batch_size": 4})
-    )
-    algorithm = build(experiment, env, seed=0)
-    space = env.single_observation_space
-    alone = build_policy(experiment, space, env.single_action_space)
-    alone.load_state_dict(algorithm.policy.state_dict())
-    rows = stack(space, [space.sample() for _ in range(20)])
-    chosen, values = algorithm.policy.obs_to_tensor(rows)[0], alone.obs_to_tensor(rows)[0]
-    with torch.no_grad():
-        torch.testing.assert_close(
-            alone.predict_values(values), algorithm.policy.predict_values(chosen)
-        )

@@ -64,7 +64,7 @@ def test_every_policy_trains_is_restored_and_obeys_the_mask(
     weights = run.weights()
     assert all(key.startswith(("policy.", "observer.")) for key in weights)
     if act.reads_scores:
-        assert "policy.policy.actor.log_temperature" in weights or "hybrid" in name(act)
+        assert "policy.actor.log_temperature" in weights or "hybrid" in name(act)
     step = record(run, model=model()).episodes[0].steps[0]
     shares = step.weighed[0].weights
     assert sum(shares) == pytest.approx(1)
@@ -125,7 +125,7 @@ def test_heads_of_continuous_and_raw_spaces(tmp_path: Path) -> None:
         algorithm=Algorithm("ppo", {"n_steps": 8, "batch_size": 16, "n_epochs": 1}, (8,)),
     )  # fmt: skip
     run = train(pendulum, out=tmp_path / "pendulum")
-    assert run.weights()["policy.policy.log_std"].shape == (1,)
+    assert run.weights()["policy.log_std"].shape == (1,)
     assert len(evaluate(run, 2).episodes) == 2
 
 

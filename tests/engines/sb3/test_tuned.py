@@ -114,12 +114,12 @@ def test_one_policy_evaluates_alike_alone_and_in_any_company(
     envs = make_vector(spec_of(short), 32, short.env_settings)
     observations, infos = envs.reset(seed=3)
     together = agent.read(list(observations), [{"moment": moment} for moment in infos["moment"]])
-    whole = agent.policy.obs_to_tensor(together)[0]
+    whole = agent.policy.tensors(together)
     with torch.no_grad():
-        inputs, values = agent.policy.policy(whole)
+        inputs, values = agent.policy.module(whole)
         for i in (0, 17):
             alone = {key: value[i : i + 1] for key, value in whole.items()}
-            one, value = agent.policy.policy(alone)
+            one, value = agent.policy.module(alone)
             torch.testing.assert_close(one[0], inputs[i], rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(value[0], values[i], rtol=1e-4, atol=1e-4)
 
@@ -133,7 +133,7 @@ def test_a_run_keeps_what_was_trained_and_nothing_else(llama: ModelSpec, tmp_pat
     assert len(names) == 4  # two matrices, for queries and for values of one block
     assert all("lora" in name and "layers/2" in name for name in names)
     np.testing.assert_array_equal(loaded.encode(["left"]), before)
-    trained = Agent(run, model=loaded).policy.policy.reader.model
+    trained = Agent(run, model=loaded).policy.module.reader.model
     assert not np.allclose(trained.inner.encode(["left"]), before, atol=1e-3)
 
 

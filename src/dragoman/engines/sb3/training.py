@@ -11,8 +11,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from torch import nn
+from torch import Tensor, nn
 
+from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.rollouts import UntilStep, waits_for_episodes
 from dragoman.engines.watcher import Rollout, Watchers
 from dragoman.run import RunWriter
@@ -54,6 +55,10 @@ class SB3Training:
     def record(self, name: str, value: Any) -> None:
         """Put a column into the next row."""
         self.algorithm.logger.record(name, value)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return what was trained, by the names of our own policies."""
+        return our_names(self.algorithm.policy.state_dict())
 
     def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
         """Train, and tell the watchers."""

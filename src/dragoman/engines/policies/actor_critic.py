@@ -1,0 +1,125 @@
+"""Policies of the policy-gradient algorithms: an actor that draws, and a critic."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Categorical, Distribution, Normal
+
+from dragoman.engines.policies.noise import Noise
+from dragoman.engines.policies.policy import ModulePolicy, View
+from dragoman.roles.act.policy import ActionPolicy
+
+Drawn: TypeAlias = Distribution | list[Categorical]
+"""Of several independent choices there is one distribution each."""
+
+
+class ActorCritic(nn.Module):
+    """Actor and critic on the features of an observation.
+
+    Args:
+        features: Observations to features, for the actor.
+        critic_features: The same for the critic; it may be the same module.
+        actor: Features to its last hidden layer.
+        action: That to logits, or to the means of continuous actions.
+        critic: Features to its last hidden layer.
+        value: That to a value ``(B, 1)``.
+        actions: The (unbatched) action space.
+        noise: Standard deviations of continuous actions.
+    """
+
+    def __init__(
+        self,
+        features: nn.Module,
+        critic_features: nn.Module,
+        actor: nn.Module,
+        action: nn.Linear,
+        critic: nn.Module,
+        value: nn.Linear,
+        actions: gym.Space[Any],
+        noise: Noise | None,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.critic_features = critic_features
+        self.actor = actor
+        self.action = action
+        self.critic = critic
+        self.value = value
+        self.noise = noise
+        self.actions = actions
+
+    def forward(self, observation: Any) -> tuple[Tensor, Tensor]:
+        """Return what `distribution` takes, and values ``(B,)``."""
+        latent = self.actor(self.features(observation))
+        found = self.action(latent)
+        if self.noise is not None:
+            found = torch.cat([found, self.noise(found, latent)], dim=-1)
+        return found, self.values(observation)
+
+    def values(self, observation: Any) -> Tensor:
+        """Return values ``(B,)`` alone."""
+        values: Tensor = self.value(self.critic(self.critic_features(observation))).squeeze(-1)
+        return values
+
+    def distribution(self, inputs: Tensor) -> Drawn:
+        """Return the distribution of actions: of logits, or of means and standard deviations."""
+        if isinstance(self.actions, Discrete):
+            return Categorical(logits=inputs)
+        if isinstance(self.actions, MultiDiscrete):
+            sizes = self.actions.nvec.ravel().tolist()
+            return [Categorical(logits=part) for part in torch.split(inputs, sizes, dim=1)]
+        if isinstance(self.actions, MultiBinary):
+            return Bernoulli(logits=inputs)
+        mean, deviation = inputs.chunk(2, dim=-1)
+        return Normal(mean, deviation)
+
+
+def outputs(actions: gym.Space[Any]) -> int:
+    """Return how many numbers an actor gives for an action."""
+    if isinstance(actions, Discrete):
+        return int(actions.n)
+    if isinstance(actions, MultiDiscrete):
+        return int(actions.nvec.sum())
+    assert isinstance(actions, Box | MultiBinary)
+    return int(np.prod(actions.shape))
+
+
+class ActorCriticPolicy(ModulePolicy):
+    """Plays an `ActorCritic`, or the `ActionPolicy` of the act role."""
+
+    module: ActorCritic | ActionPolicy
+
+    def choose(self, batch: Any, sampled: bool) -> Tensor:
+        """Return actions, drawn or the likeliest."""
+        found: Drawn = self.module.distribution(self.module(batch)[0])
+        if isinstance(found, list):
+            return torch.stack([_one(part, sampled) for part in found], dim=1)
+        chosen = _one(found, sampled)
+        return torch.tanh(chosen) if self.squashes else chosen
+
+    def look(self, batch: Any, action: NDArray[Any]) -> View:
+        """Return probabilities, or means and spreads, and the critic's value."""
+        value = float(self.module.values(batch)[0])
+        found: Any = self.module.distribution(self.module(batch)[0])
+        if isinstance(found, Categorical | list):
+            parts = found if isinstance(found, list) else [found]
+            return View(value, tuple(tuple(part.probs[0].tolist()) for part in parts))
+        if isinstance(found, Bernoulli):
+            return View(value, tuple((1 - on, on) for on in found.probs[0].tolist()))
+        means, spreads = found.mean[0].cpu().tolist(), found.stddev[0].cpu().tolist()
+        return View(value, means=tuple(means), spreads=tuple(spreads))
+
+
+def _one(found: Distribution, sampled: bool) -> Tensor:
+    if sampled:
+        return found.rsample() if isinstance(found, Normal) else found.sample()
+    if isinstance(found, Categorical):
+        return torch.argmax(found.probs, dim=1)
+    return torch.round(found.probs) if isinstance(found, Bernoulli) else found.mean

@@ -1,0 +1,161 @@
+"""The untrained policy of an experiment, into which an engine's weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.spaces import Box, Dict
+from torch import nn
+
+from dragoman.engines.policies.actor_critic import ActorCritic, ActorCriticPolicy, outputs
+from dragoman.engines.policies.continuous import ContinuousActor, ContinuousPolicy
+from dragoman.engines.policies.features import PICTURE_FEATURES, Features
+from dragoman.engines.policies.noise import Noise
+from dragoman.engines.policies.policy import Policy, layers
+from dragoman.engines.policies.values import ActionValues, GreedyPolicy
+from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.models.cache import without_memory
+from dragoman.models.torch_model import TorchModel
+from dragoman.roles.act import policy as act
+from dragoman.roles.observe.settings import Observe
+
+CRITICS = 2
+LARGEST_MEAN = 2.0
+"""Of SAC, where its noise depends on the state."""
+
+
+def make_policy(
+    experiment: Experiment,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
+    model: Any = None,
+) -> Policy:
+    """Return the untrained policy of an experiment.
+
+    Args:
+        experiment: What was trained.
+        observations: What the policy reads.
+        actions: What it chooses from, counted from zero.
+        model: The language model, where the act role trains it.
+    """
+    if experiment.act is not None:
+        module = make_action_policy(experiment, observations, actions, model)
+        return ActorCriticPolicy(module, actions, device=device_of(experiment, model))
+    settings = network_settings(experiment)
+    name = experiment.algorithm.name
+    if name in POLICY_GRADIENT:
+        return _actor_critic(settings, observations, actions)
+    if name == "dqn":
+        features, width = _features(settings, observations)
+        network = layers(width, _hidden(settings, "pi"), outputs(actions), nn.ReLU)
+        return GreedyPolicy(ActionValues(features, network), actions)
+    assert isinstance(actions, Box)
+    return _continuous(settings, observations, actions, draws=name == "sac")
+
+
+def make_action_policy(
+    experiment: Experiment,
+    observations: gym.Space[Any],
+    actions: gym.Space[Any],
+    model: Any = None,
+) -> act.ActionPolicy:
+    """Return the untrained module of the act role, see `make_policy`."""
+    assert experiment.act is not None
+    assert isinstance(observations, Dict)
+    inner = without_memory(model)
+    return act.make_policy(
+        experiment.act,
+        observations,
+        actions,
+        experiment.algorithm.network,
+        model=inner if isinstance(inner, TorchModel) else None,
+        pooling=(experiment.observe or Observe()).pooling,
+    )
+
+
+def device_of(experiment: Experiment, model: Any) -> Any:
+    """Return where policies compute: on the processor, unless the model is part of them.
+
+    Features arrive as NumPy arrays and the network on them is small: the processor wins.
+    """
+    is_part = experiment.act is not None and experiment.act.tune is not None
+    return getattr(without_memory(model), "device", "cpu") if is_part else "cpu"
+
+
+def network_settings(experiment: Experiment) -> dict[str, Any]:
+    """Return what decides the network of an experiment without the act role."""
+    settings = experiment.algorithm.settings
+    own = {key: one for key, one in settings.get("policy_kwargs", {}).items() if one is not None}
+    use_sde = {"use_sde": settings["use_sde"]} if "use_sde" in settings else {}
+    return {"net_arch": list(experiment.algorithm.network), **own, **use_sde}
+
+
+def _actor_critic(
+    settings: Mapping[str, Any], observations: gym.Space[Any], actions: gym.Space[Any]
+) -> ActorCriticPolicy:
+    features, width = _features(settings, observations)
+    is_shared = settings.get("share_features_extractor", True)
+    critic_features = features if is_shared else _features(settings, observations)[0]
+    hidden, count = _hidden(settings, "pi"), outputs(actions)
+    noise = _noise(settings, count, (width, *hidden)[-1]) if isinstance(actions, Box) else None
+    module = ActorCritic(
+        features,
+        critic_features,
+        layers(width, hidden, 0, nn.Tanh),
+        nn.Linear((width, *hidden)[-1], count),
+        layers(width, _hidden(settings, "vf"), 0, nn.Tanh),
+        nn.Linear((width, *_hidden(settings, "vf"))[-1], 1),
+        actions,
+        noise,
+    )
+    return ActorCriticPolicy(module, actions, squashes=settings.get("squash_output", False))
+
+
+def _continuous(
+    settings: Mapping[str, Any], observations: gym.Space[Any], actions: Box, *, draws: bool
+) -> ContinuousPolicy:
+    features, width = _features(settings, observations)
+    hidden, count = _hidden(settings, "pi"), outputs(actions)
+    latent = (width, *hidden)[-1]
+    depends = draws and settings.get("use_sde", False)
+    log_std: nn.Linear | Noise | None = nn.Linear(latent, count) if draws else None
+    critics = settings.get("n_critics", CRITICS)
+    of_critic = _hidden(settings, "qf")
+    module = ContinuousActor(
+        features,
+        _features(settings, observations)[0],
+        layers(width, hidden, 0, nn.ReLU),
+        nn.Linear(latent, count),
+        _noise(settings, count, latent) if depends else log_std,
+        [layers(width + count, of_critic, 1, nn.ReLU) for _ in range(critics)],
+        (settings.get("clip_mean", LARGEST_MEAN) or None) if depends else None,
+    )
+    return ContinuousPolicy(module, actions, squashes=True)
+
+
+def _noise(settings: Mapping[str, Any], count: int, latent: int) -> Noise:
+    return Noise(
+        count,
+        latent if settings.get("use_sde", False) else None,
+        each=settings.get("full_std", True),
+        slow=settings.get("use_expln", False),
+    )
+
+
+def _features(settings: Mapping[str, Any], space: gym.Space[Any]) -> tuple[nn.Module, int]:
+    """Return what makes features of observations, and how many."""
+    own = settings.get("features_extractor_kwargs", {})
+    features = Features(
+        space,
+        scale=settings.get("normalize_images", True),
+        picture_features=own.get("cnn_output_dim", PICTURE_FEATURES),
+    )
+    return features, features.width
+
+
+def _hidden(settings: Mapping[str, Any], part: str) -> tuple[int, ...]:
+    """Return the units of the hidden layers of a part of the network."""
+    found = settings["net_arch"]
+    return tuple(found.get(part, ()) if isinstance(found, Mapping) else found)

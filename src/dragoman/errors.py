@@ -61,7 +61,7 @@ class ProgramError(DragomanError):
 
     Args:
         problem: What is wrong with it, with the line where that is known.
-        cure: What to write instead. Both are told to the model that wrote it.
+        cure: What to write instead. The model that wrote it reads both.
     """
 
 

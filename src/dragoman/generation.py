@@ -104,7 +104,7 @@ class Json:
 class ChatPrompt(str):
     r"""A prompt of which some parts may speak to the model in control tokens.
 
-    In any other text a string such as ``<|im_end|>`` is text, whoever wrote it. `TorchModel.chat`
+    In any other text a string such as ``<|im_end|>`` is plain text. `TorchModel.chat`
     makes one by the model's own template; make one yourself for a server that continues prompts
     as they are.
 
@@ -182,8 +182,8 @@ class Generation:
             included: under the model's own distribution, at temperature 1 and unconstrained.
         finish: Whether an end token, a stop string or a full constraint ended the text, or its
             length did.
-        tokens: Their ids, so that nobody needs to cut the text again; empty where a server
-            does not tell.
+        tokens: Their ids, so that the text need not be cut again; empty where a server
+            does not say.
     """
 
     text: str

@@ -45,7 +45,7 @@ def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     """Return the mode that a vector environment declares.
 
     Raises:
-        ConfigError: It declares none, so nobody can tell which observation ends an episode.
+        ConfigError: It declares none, so it is unknown which observation ends an episode.
     """
     mode = env.metadata.get("autoreset_mode")
     if not isinstance(mode, AutoresetMode):
@@ -64,7 +64,7 @@ def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]
     """
     rows: list[dict[str, Any]] = [{} for _ in range(num_envs)]
     for key, values in infos.items():
-        # A key's own leading underscore is told from a mask by its partner being present.
+        # A mask has a partner of the same name without the underscore.
         if key.startswith("_") and key[1:] in infos:
             continue
         was_reported = infos.get(f"_{key}", np.ones(num_envs, dtype=np.bool_))

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database_is_started_anew(
     store = Store(tmp_path)
     store.path.write_bytes(b"this is no database" * 1000)
     assert store.get([b"a"]) == {}
-    assert "is damaged and is started anew" in caplog.text
+    assert "is damaged and is started again" in caplog.text
     store.put({b"a": b"answer"})
     assert Store(tmp_path).get([b"a"]) == {b"a": b"answer"}
 

@@ -106,7 +106,7 @@ def play(
         seed: Names the set of episode seeds; it shares none with training.
         max_steps: Most steps of an episode; unless given, 10,000 where the environment has no time
             limit of its own.
-        on_step: Told after every step how many episodes are still running.
+        on_step: Called after every step with the number of episodes still running.
 
     Warns:
         CutWarning: Episodes had not ended after the most steps.
@@ -190,7 +190,7 @@ def evaluate(
         model: Language model to use instead of loading the experiment's.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
-        on_step: Told after every step how many episodes are still running.
+        on_step: Called after every step with the number of episodes still running.
 
     Raises:
         ConfigError: A count is below one, or the run's config names code that is not trusted.

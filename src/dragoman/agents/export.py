@@ -1,4 +1,4 @@
-"""A trained policy in files that others read: Transformers, PEFT, and whoever reads safetensors.
+"""A trained policy in files that others read: Transformers, PEFT, and what reads safetensors.
 
 adapter/           adapters, as PEFT saves and loads them
 model/             the model with what was learnt in its weights, and its tokenizer
@@ -141,7 +141,7 @@ def _save_heads(run: Run, folder: Path, base: str | None) -> None:
     plain = {name: np.asarray(tensor, order="C") for name, tensor in heads.items()}
     write_bytes(folder / "heads.safetensors", save(plain))
     temperature = next((heads[name] for name in TEMPERATURE if name in heads), None)
-    told: dict[str, Any] = {
+    about: dict[str, Any] = {
         "tuned": _how(run),
         "base": base,
         "temperature": None if temperature is None else float(np.exp(temperature)),
@@ -153,7 +153,7 @@ def _save_heads(run: Run, folder: Path, base: str | None) -> None:
         },
         "experiment": run.experiment.to_dict(),
     }
-    write_json(folder / "heads.json", told)
+    write_json(folder / "heads.json", about)
 
 
 def _note(run: Run, merged: bool) -> str:

@@ -59,7 +59,7 @@ def record(
     """Play a trained agent and record what it saw, weighed, did and earned.
 
     The episodes are the first of those that `dragoman.evaluate` plays with the same
-    seed. Greedy agents play them exactly so; sampled actions are drawn anew, because there the
+    seed. Greedy agents play them exactly so; sampled actions are drawn again, because there the
     episodes are drawn for side by side.
 
     Args:
@@ -72,7 +72,7 @@ def record(
         model: Language model to use instead of loading the experiment's.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
-        on_step: Told the number of steps recorded so far.
+        on_step: Called with the number of steps recorded so far.
 
     Raises:
         ConfigError: A count is below one, or the run's config names code that is not trusted.
@@ -174,7 +174,7 @@ def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
     gamma = default_engine().gamma(run.experiment)
     with warnings.catch_warnings():
-        # The training has told the user.
+        # The training has warned the user.
         warnings.simplefilter("ignore", BonusWarning)
         rewarder = rewarder_of(run.experiment, env, model, seed=run.seed, gamma=gamma)
     env.close()

@@ -52,17 +52,17 @@ def distill(
             trust_code=trust_code,
             on_step=show,
         )
-    told = found.to_dict()
+    report = found.to_dict()
     table = Table(title=printable(f"{run.experiment.env}: return over {episodes} unseen episodes"))
     for column in ("policy", "mean", "95 % interval", "weights"):
         table.add_column(column, justify="left" if column == "policy" else "right")
     sizes = {"teacher": "model_weights", "student": "student_weights"}
     for name, size in sizes.items():
-        row, weights = told["returns"][name], told["sizes"][size]
+        row, weights = report["returns"][name], report["sizes"][size]
         low, high = ("" if row[key] is None else f"{row[key]:.3g}" for key in ("low", "high"))
         count = "" if weights is None else f"{weights:,}"
         table.add_row(name, f"{row['mean']:.3g}", f"{low} to {high}", count)
-    agreement = told["agreement"]
+    agreement = report["agreement"]
     table.caption = (
         f"the student does as the teacher in {agreement['held_out']:.1%} of held-out states, "
         f"{agreement['student_states']:.1%} of its own"

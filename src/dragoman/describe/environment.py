@@ -52,7 +52,7 @@ class EnvDescriber:
             SpaceError: The observation lies outside its space, or is not finite.
         """
         text = info.get("text") if self.heeds else None
-        # The writer also tells a rounded bound from an observation that is really outside.
+        # The writer also separates a rounded bound from an observation that is really outside.
         is_quoted = isinstance(text, str)
         if not is_quoted or not self.space.contains(observation):
             written = self.write_observation(observation)

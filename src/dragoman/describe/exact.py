@@ -38,8 +38,8 @@ def key_writer(space: gym.Space[Any]) -> Key:
         if isinstance(known, kind):
             return make(known)
     raise SpaceError(
-        f"{type(space).__name__} is not a space of Gymnasium's own kinds, so nothing tells its "
-        "values apart",
+        f"{type(space).__name__} is not a space of Gymnasium's own kinds, so nothing separates its "
+        "values",
         cure="flatten the observation to a Box in a wrapper",
     )
 
@@ -47,7 +47,7 @@ def key_writer(space: gym.Space[Any]) -> Key:
 def exact_writer(space: gym.Space[Any]) -> Callable[[Any], str]:
     """Return a function from a value of a space to a text that no other value has.
 
-    Numbers have the fewest digits that tell them from their neighbours. More than 64 numbers,
+    Numbers have the fewest digits that separate them from their neighbours. More than 64 numbers,
     and what has no fixed number of parts, become a digest of 128 bits instead.
 
     >>> exact_writer(gym.spaces.Box(-1, 1, (2,)))(np.array([0.1, -1], np.float32))

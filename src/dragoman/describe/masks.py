@@ -71,41 +71,41 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """
         self._step = 0
         observation, info = self.env.reset(seed=seed, options=options)
-        return self._seen(observation), self._told(observation, info, False, False)
+        return self._seen(observation), self._with_mask(observation, info, False, False)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; errors as in `reset`, but for a state that ends the episode."""
         self._step += 1
         observation, reward, terminated, truncated, info = self.env.step(action)
-        told = self._told(observation, info, terminated, truncated)
-        return self._seen(observation), reward, terminated, truncated, told
+        added = self._with_mask(observation, info, terminated, truncated)
+        return self._seen(observation), reward, terminated, truncated, added
 
     def _seen(self, observation: Any) -> Any:
         if not self._is_cut:
             return observation
         return {key: value for key, value in observation.items() if key != MASK}
 
-    def _told(
+    def _with_mask(
         self, observation: Any, info: dict[str, Any], terminated: bool, truncated: bool
     ) -> dict[str, Any]:
         found = self._mask(observation, info, bool(terminated))
         if not self._count:
             return info if found is None else {**info, MASK: found}
-        told: dict[str, Any] = {}
+        added: dict[str, Any] = {}
         texts = info.get(TEXTS)
         if texts is not None:
-            texts = told[TEXTS] = self._texts(texts)
+            texts = added[TEXTS] = self._texts(texts)
             if found is None and not all(texts):
                 found = [bool(text) for text in texts]
         if found is not None:
-            mask = told[MASK] = self._checked(found).astype(np.int8)
+            mask = added[MASK] = self._checked(found).astype(np.int8)
             if not mask.any() and not terminated and not truncated:
                 raise SpaceError(
                     f"{self._name}: no action is admissible at step {self._step} of an episode "
                     "that has not ended",
                     cure="end the episode there (terminated or truncated), or allow an action",
                 )
-        return {**info, **told} if told else info
+        return {**info, **added} if added else info
 
     def _mask(self, observation: Any, info: Info, is_over: bool) -> Any:
         """Return what the environment says, in whichever way it does, or nothing."""

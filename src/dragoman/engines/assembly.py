@@ -36,8 +36,12 @@ def spec_of(experiment: Experiment) -> EnvSpec:
     )
     steps = experiment.describe.history
     if steps:
-        told = {"steps": steps, "goal": experiment.describe.goal, **_description(experiment)}
-        memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", told)
+        memory_settings = {
+            "steps": steps,
+            "goal": experiment.describe.goal,
+            **_description(experiment),
+        }
+        memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
         spec.additional_wrappers += (memory,)
     return spec
 

@@ -1,6 +1,6 @@
 """What a training library must do to be an engine of Dragoman.
 
-An engine writes no rows, no checkpoints and no episodes: it tells `Watchers` what happens. It
+An engine writes no rows, no checkpoints and no episodes: it calls `Watchers` with what happens. It
 trains with whatever networks it likes, and gives the weights under the names of the neutral
 policies, so that a finished run is played without it.
 """
@@ -22,10 +22,10 @@ class Learner(Training, Protocol):
     """A training that an engine has prepared."""
 
     def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
-        """Train, and tell the watchers.
+        """Train, and call the watchers.
 
         Args:
-            watchers: Told of everything. Where they have stopped, training ends with that step.
+            watchers: Called with everything. Where they have stopped, training ends with that step.
             steps: Environment steps to take, over all copies.
             writer: Where the rows of the metrics go.
         """

@@ -52,7 +52,7 @@ def _parts(space: gym.Space[Any]) -> Mapping[str, gym.Space[Any]]:
 
 
 def _memory() -> int | None:
-    """Return the bytes of this machine's memory, where the system tells."""
+    """Return the bytes of this machine's memory, where the system says it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

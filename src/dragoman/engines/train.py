@@ -112,13 +112,13 @@ def train(
                 rewards.rewarder.keep_critiques(writer.critique)
             bookkeeper = Bookkeeper(writer, observer, rewards, own)
             seeing = _watchers(experiment, bookkeeper, watchers, budget)
-            told = Watchers(seeing, recorder, rewards)
+            seen_by = Watchers(seeing, recorder, rewards)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             with _explained(experiment, training):
                 try:
-                    training.learn(told, steps, writer)
+                    training.learn(seen_by, steps, writer)
                 finally:
-                    told.end(training)
+                    seen_by.end(training)
     finally:
         (recorder if rewards is None else rewards).close()
     return Run(folder)
@@ -130,7 +130,7 @@ def _watchers(
     others: Sequence[Watcher],
     budget: Budget | None,
 ) -> list[Watcher]:
-    """Return all that see a training, in the order in which they are told."""
+    """Return all that see a training, in the order in which they are called."""
     found: list[Watcher] = [bookkeeper]
     if experiment.algorithm.name in POLICY_GRADIENT:
         found.append(CollapseWatch(experiment.collapse))

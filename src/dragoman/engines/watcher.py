@@ -1,6 +1,6 @@
 """What watches a training: the rows of the run folder, budgets, signs of collapse, progress.
 
-A watcher knows no training library. An engine tells `Watchers` what happens, and it tells each
+A watcher knows no training library. An engine calls `Watchers` with what happens, and it calls each
 watcher in turn:
 
     begin                      before the first step, after the first reset
@@ -112,7 +112,7 @@ class Watchers:
     """Hands on what happens in a training, and the episodes that ended in it.
 
     Args:
-        watchers: Told in this order.
+        watchers: Called in this order.
         recorder: The recorder of episodes beneath the algorithm.
         rewards: The reward role beneath the algorithm, if any.
 

@@ -282,7 +282,7 @@ def _mujoco() -> tuple[int, ...]:
 
 
 def _register(name: str) -> None:
-    """Import the package that registers an id, where the id's beginning tells it."""
+    """Import the package that registers an id, where the id's beginning names it."""
     if name.startswith(_OWN):
         importlib.import_module("dragoman.tasks")
     for beginnings, (package, source) in _PACKAGES.items():

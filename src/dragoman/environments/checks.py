@@ -144,7 +144,7 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 
     @property
     def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
-        """The environment's own specification: nobody needs to make this wrapper again."""
+        """The environment's own specification: this wrapper is not made again from it."""
         return self.env.spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:

@@ -50,8 +50,8 @@ class Describe:
         exact: Write the exact numbers behind a text that rounds them or leaves them out, so that
             no two states share a text, and so an answer of the model.
         goal: What the agent should do, said before every observation.
-        history: Number of steps whose observations and actions are told before the present one.
-            Both are for the roles that observe and act; rewards are told the present alone.
+        history: Number of steps whose observations and actions stand before the present one.
+            Both are for the roles that observe and act; rewards read the present alone.
     """
 
     precision: int = 3

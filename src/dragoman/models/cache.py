@@ -89,7 +89,7 @@ class CachedModel:
         """Forget every answer in memory, and have the model forget what it has kept.
 
         For changes that a fingerprint does not see, see `TorchModel.forget`. Answers on disk
-        belong to the fingerprint: keep none of a model whose fingerprint cannot tell its answers.
+        belong to the fingerprint: keep none of a model whose fingerprint does not fix its answers.
         """
         self._answers.clear()
         self._bytes = 0

@@ -88,7 +88,7 @@ class TextReader:
         if self._pattern.search(text):
             raise ModelError(
                 f"the chat template of {self._name!r} rewrites what is said, so that control "
-                f"tokens in it cannot be told from the template's own: {text[:60]!r}...",
+                f"tokens in it cannot be separated from the template's own: {text[:60]!r}...",
                 cure="leave such strings out of the text, or set act.chat to false",
             )
         return ChatPrompt([said])

@@ -275,7 +275,7 @@ class _Chooser(transformers.LogitsProcessor):
         if self._guides is None:
             return log_probs
         size = log_probs.shape[1]
-        # A finished text goes on in its batch, unheard.
+        # A finished text goes on in its batch, and is dropped.
         masks = [
             np.ones(size, dtype=bool) if text is not None else guide.allowed(size)
             for guide, text in zip(self._guides, self._texts, strict=True)
@@ -300,7 +300,7 @@ class _Chooser(transformers.LogitsProcessor):
 
 
 class _Finished(transformers.StoppingCriteria):
-    """Tells Transformers which texts are finished."""
+    """Shows Transformers which texts are finished."""
 
     def __init__(self, chooser: _Chooser) -> None:
         self._chooser = chooser

@@ -35,7 +35,7 @@ def fast_dtype(device: str) -> Literal["float32", "bfloat16"]:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if kind != "cpu":
         return "float32"  # right everywhere, and PyTorch says nothing of the others
-    # PyTorch tells what a processor can do since 2.8; before that, the safe answer is no.
+    # PyTorch says what a processor can do since 2.8; before that, the safe answer is no.
     able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return "bfloat16" if native else "float32"

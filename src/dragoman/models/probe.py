@@ -216,7 +216,7 @@ def _minus(value: object, count: int) -> object:
 
 
 def _traits(block: torch.nn.Module) -> Iterator[tuple[str, object]]:
-    """Yield what tells one kind of block from another: classes, settings and shapes."""
+    """Yield what separates one kind of block from another: classes, settings and shapes."""
     for path, module in block.named_modules():
         yield f"{path} class", type(module).__name__
         for name, value in vars(module).items():

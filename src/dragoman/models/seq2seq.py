@@ -55,7 +55,7 @@ class Seq2SeqScorer:
                 cure="set it in the model's config.json to the token its decoder was trained with",
             )
         self._start = int(start)
-        # One token more for the decoder, which tells its tables from those of the encoder.
+        # One token more for the decoder, which separates its tables from those of the encoder.
         self._context = find_context(
             lambda ids: self._plain(ids[:, :2], ids),
             getattr(model.config, "max_position_embeddings", None),

@@ -78,7 +78,7 @@ class Stack:
     def is_causal(self) -> bool:
         """Whether no token sees the ones after it, found by changing the last of three.
 
-        One block tells, so that asking costs next to nothing.
+        One block shows it, so that trying costs next to nothing.
         """
         ids = torch.tensor([[1, 2, 3], [1, 2, 4]], device=self.device)
         is_real = torch.ones_like(ids, dtype=torch.bool)

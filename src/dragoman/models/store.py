@@ -49,7 +49,7 @@ class Store:
 
     Beyond the limit the answers written first are forgotten. Each answer carries a checksum
     over itself and its key: one that does not fit is taken as unknown, and computed again. A
-    file that is damaged as a whole is started anew. What cannot be read or written (a folder that
+    file that is damaged as a whole is started again. What cannot be read or written (a folder that
     cannot be made, a full disk, a lock held too long) is left out, since every answer can be
     computed again; a warning says so once.
 
@@ -175,7 +175,7 @@ class Store:
         if isinstance(error, sqlite3.OperationalError | OSError):
             self._warn(f"going on without it: {error}")
             return
-        log.warning("%s is damaged and is started anew: %s", self.path, error)
+        log.warning("%s is damaged and is started again: %s", self.path, error)
         self.close()
         try:
             for suffix in ("", "-wal", "-shm"):

@@ -41,7 +41,7 @@ class TorchModel:
 
     Of an encoder-decoder model the encoder encodes, and both together score. Tokens are the
     tokenizer's own, with the special tokens it adds by itself. Padding is made here, always on
-    the right, and told apart from text by position: the tokenizer's padding side and token
+    the right, and known from text by position: the tokenizer's padding side and token
     never matter, and a text may contain the padding or end-of-text token.
 
     What all texts of a call begin with is computed once and remembered (`PrefixMemory`).

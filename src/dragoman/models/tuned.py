@@ -92,7 +92,7 @@ class TunedModel(nn.Module):
         named = dict(inner.transformer.named_parameters())
         for name in trained:
             named[name].requires_grad_(True)
-        # The wrapped model is no submodule: its frozen weights are nobody's business above.
+        # The wrapped model is no submodule: its frozen weights are not part of the policy.
         self._inner = (inner,)
         self.trained = nn.ParameterDict({_key(name): named[name] for name in trained})
         self.trunk: Trunk | None = None

@@ -42,7 +42,7 @@ def check_program(
     """Try a program on many transitions, and again in another order in a fresh copy of it.
 
     Args:
-        load: Loads the program anew, as `Program.load` does.
+        load: Loads a new copy of the program, as `Program.load` does.
         transitions: What to try it on.
         checks: What its values must keep to.
 

@@ -59,7 +59,7 @@ def next_prompt(
             f"The best was:\n```python\n{program.strip()}\n```\nIts training, from first to last:\n"
             f"{statistics}\n"
             "Terms are sums over an episode. A term that hardly changes does not teach: scale it, "
-            "write it anew or drop it. A term much larger than the others drowns them."
+            "rewrite it or drop it. A term much larger than the others drowns them."
         )
     if errors:
         listed = "\n".join(f"- {error}" for error in errors)

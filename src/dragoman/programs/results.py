@@ -1,4 +1,4 @@
-"""What a training with a program tells of it, and how a language model reads that."""
+"""What a training with a program shows of it, and how a language model reads that."""
 
 from __future__ import annotations
 

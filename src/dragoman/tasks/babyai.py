@@ -1,8 +1,8 @@
-"""BabyAI-Text on today's MiniGrid: missions in small rooms, told in words.
+"""BabyAI-Text on today's MiniGrid: missions in small rooms, described in words.
 
 One room of 8 by 8 cells holds the objects of the mission and some more (two rooms with a locked
 door between them, where the mission is to open it). The agent sees 7 by 7 cells before it, none of
-them behind a wall or a shut door. ``info["text"]`` tells what it sees in the sentences of
+them behind a wall or a shut door. ``info["text"]`` says what it sees in the sentences of
 `dragoman.tasks.minigrid_view`; the observation itself is MiniGrid's.
 
     go to           face an object of this kind and colour, right in front
@@ -225,7 +225,7 @@ class BabyAIText(SpeakingEnv, RoomGridLevel):  # type: ignore[misc] # typed in p
         self.add_distractors(here, 0, self.num_distractors, all_unique=False)
         self.place_agent(here, 0)
         self.check_objs_reachable()
-        # Half of the training missions do not tell the door's colour, as published.
+        # Half of the training missions do not name the door's colour, as published.
         is_told = self.split == "test" or self._rand_bool()
         return OpenInstr(ObjDesc("door", colour if is_told else None))
 

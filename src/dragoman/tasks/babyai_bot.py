@@ -42,7 +42,7 @@ def bot(env: gym.Env[Any, Any]) -> int:
 
     It explores, and knows only what the agent has seen so far. Ask it at every step from the first
     of an episode: it remembers and plans. In the environments of `dragoman.tasks.babyai` something
-    else than its advice may be done, and it plans anew from there; elsewhere it takes its advice
+    else than its advice may be done, and it plans again from there; elsewhere it takes its advice
     for followed.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any
 import gymnasium as gym
 
 Policy = Callable[[gym.Env[Any, Any]], Any]
-"""Chooses an action of an environment, into which it may look: it is a yardstick, no agent."""
+"""Chooses an action of an environment, into which it may look: it is a reference, not an agent."""
 
 PACKAGES = {
     "atari": "ale_py",

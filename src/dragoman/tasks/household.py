@@ -2,7 +2,7 @@
 
 No word of an object occurs in an object of another split, no word of a place occurs in any object,
 and within a place no word is part of a word of another split: so neither a table of words nor the
-spelling tells where an unseen object belongs, only knowledge does.
+spelling shows where an unseen object belongs, only knowledge does.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ HEAVIEST, DEAREST, MOST_COPIES = 99, 99, 9  # as the library draws them, from 1,
 class KnapsackEnv(SpeakingEnv):
     """Pack items worth as much as possible.
 
-    Weights from 1 to 99 kg and values from 0 to 99 are drawn anew at every reset, and so is for
+    Weights from 1 to 99 kg and values from 0 to 99 are drawn again at every reset, and so is for
     ``bounded`` how often there is each item, 1 to 9 times. The reward is the value of the item.
 
     The observation is a flat float32 vector: the part of the capacity that is free; then for each

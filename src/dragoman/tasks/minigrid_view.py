@@ -3,7 +3,7 @@
 An observation holds an egocentric view: ``image``, uint8 ``(V, V, 3)`` of kind, colour and state,
 indexed by column from the left and row from the far end, with the agent at ``(V // 2, V - 1)``,
 looking along its column. Cells it cannot see are marked so, and nothing else is read: not the
-compass ``direction``, since everything is told relative to the agent, and not the environment.
+compass ``direction``, since everything is said relative to the agent, and not the environment.
 
     You carry a red key. You see a wall 2 steps left. You see a locked red door 1 step right and 3
     steps forward.
@@ -13,7 +13,7 @@ Interactive Environments with Online Reinforcement Learning", arXiv 2302.02662),
 
 1. what the agent carries;
 2. the wall straight ahead, to the left and to the right, each only where it is the first thing in
-   that line; other walls are not told;
+   that line; other walls are not said;
 3. everything else in view, column by column from the left, in each from the far end.
 """
 
@@ -52,7 +52,7 @@ def sentences(image: Any, *, parity: bool = False) -> list[str]:
         image: uint8 ``(V, V, 3)`` with an odd V.
         parity: Write what BabyAI-Text writes to the letter, where by default its slips are mended:
             "a open" door is now "an open" one, "a red lava" is "lava", and where nothing is to be
-            told, not even a wall, "You see nothing" stands instead of no sentence at all.
+            said, not even a wall, "You see nothing" stands instead of no sentence at all.
 
     Raises:
         SpaceError: The image is not an egocentric view.

@@ -36,7 +36,7 @@ DEPOT = 0
 class RoutingEnv(SpeakingEnv):
     """Serve every stop and drive as few kilometres as possible.
 
-    Depot and stops are uniform in a square and each stop wants 1 to `most_boxes` boxes, drawn anew
+    Depot and stops are uniform in a square and each stop wants 1 to `most_boxes` boxes, drawn again
     at every reset. Place 0, and action 0, is the depot; place and action i is stop i.
 
     The observation is a flat float32 vector: where the truck is (east, north) in units of the

@@ -29,7 +29,7 @@ class ScriptedModel:
     """A language model whose hidden state is whatever a function makes of the text.
 
     Every pooling gives the same answer, and layer ``k`` of ``n`` gives it times ``k / n``, so
-    that a test can tell the layers apart.
+    that a test can separate the layers.
 
     >>> model = ScriptedModel(lambda text: [len(text), 1.0])
     >>> model.encode(["ab", "abc"]).tolist()

@@ -28,7 +28,7 @@ def check_reward(
     Raises:
         AssertionError: A promise is broken.
         RewardError: It fails, or gives what is no finite number for each text.
-        ConfigError: It takes what nobody gives.
+        ConfigError: It takes an argument that is never given.
     """
     caller = Caller.of("checked", reward)
 

@@ -29,7 +29,7 @@ from dragoman.stats.bootstrap import bootstrap_interval
 from dragoman.types import FloatArray, Info
 
 OnStep = Callable[[str, int, int], None]
-"""Told what is going on, how much of it is done, and how much it is in all."""
+"""Called with what is going on, how much of it is done, and how much it is in all."""
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def teach(
         spec: The environment.
         env_settings: Keyword arguments of its constructor.
         settings: How the student is taught.
-        admissible: Info to the admissible actions, if the student is to be told. The teacher
+        admissible: Info to the admissible actions, if the student may see them. The teacher
             must choose from them.
         episodes: How many episodes to evaluate both on.
         seed: Of environments, weights and mixture.
-        on_step: Told after every step how far it is.
+        on_step: Called after every step with how far it is.
     """
     if episodes < 1:
         raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
@@ -296,5 +296,5 @@ def _interval(values: NDArray[np.float64]) -> dict[str, float | None]:
         method="percentile",
     )
     limits = {"low": interval.low, "high": interval.high}
-    told = {key: value if np.isfinite(value) else None for key, value in limits.items()}
-    return {"mean": interval.estimate, **told}
+    finite = {key: value if np.isfinite(value) else None for key, value in limits.items()}
+    return {"mean": interval.estimate, **finite}

@@ -71,7 +71,7 @@ class Lens:
         shape: Of the student.
         observations: Space of the raw observations.
         actions: Space of the actions.
-        admissible: Info to the admissible actions ``(K,)``, if the student is told.
+        admissible: Info to the admissible actions ``(K,)``, if the student may see them.
     """
 
     shape: Shape
@@ -179,7 +179,7 @@ def visit(
         steps: Steps of every copy.
         share: Probability that an action is the student's.
         generator: Draws whose it is.
-        on_step: Told after every step how many states were labelled by it.
+        on_step: Called after every step with the number of states that it labelled.
     """
     count = len(copies)
     held = np.arange(1, count + 1) % HELD_OUT == 0

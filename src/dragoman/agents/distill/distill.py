@@ -50,7 +50,7 @@ def distill(
         model: Language model to use instead of loading the experiment's.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
-        on_step: Told after every step how far it is.
+        on_step: Called after every step with how far it is.
 
     Raises:
         SpaceError: Raw observations are text, or actions neither named nor real.
@@ -92,15 +92,15 @@ def distill(
             **{f"{file.name}_bytes": file.stat().st_size for file in sorted(folder.iterdir())},
         }
         found = replace(found, path=out, sizes=sizes)
-        told = {"run": str(run.path), "env": run.experiment.env, "seed": seed}
+        source = {"run": str(run.path), "env": run.experiment.env, "seed": seed}
         write_json(
-            folder / "distilled.json", {**told, **found.to_dict(), "settings": asdict(settings)}
+            folder / "distilled.json", {**source, **found.to_dict(), "settings": asdict(settings)}
         )
     return found
 
 
 def _admissible_of(agent: Agent, env_settings: Mapping[str, Any]) -> Admissible | None:
-    """Return what tells the admissible actions, where policy and environment know of them."""
+    """Return what gives the valid actions, where policy and environment know of them."""
     observer = agent.observer
     if not isinstance(observer, OptionsObserver) or not observer.actions.count:
         return None

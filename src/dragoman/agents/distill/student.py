@@ -80,12 +80,12 @@ def shape_of(
         SpaceError: Observations are no fixed number of numbers, or actions neither named nor real.
     """
     _refuse_text(observations)
-    inputs, told = gym.spaces.flatdim(observations), str(observations)
+    inputs, data = gym.spaces.flatdim(observations), str(observations)
     if isinstance(actions, gym.spaces.Discrete):
         count, start = int(actions.n), int(actions.start)
-        return Shape(inputs, hidden, count, start, masked=masked, observation=told)
+        return Shape(inputs, hidden, count, start, masked=masked, observation=data)
     if isinstance(actions, gym.spaces.Box) and np.issubdtype(actions.dtype, np.floating):
-        return Shape(inputs, hidden, 0, action_shape=actions.shape, observation=told)
+        return Shape(inputs, hidden, 0, action_shape=actions.shape, observation=data)
     raise SpaceError(
         f"a student cannot act in {actions}: it chooses one of some actions or real numbers",
         cure="wrap the action space as Discrete or as Box of float32",
@@ -189,9 +189,9 @@ def load_student(folder: str | Path) -> Student:
     """
     folder = Path(folder)
     try:
-        told = json.loads((folder / "student.json").read_text(encoding="utf-8"))
-        lists = {key: tuple(value) for key, value in told.items() if isinstance(value, list)}
-        student = Student(Shape(**{**told, **lists}))
+        data = json.loads((folder / "student.json").read_text(encoding="utf-8"))
+        lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+        student = Student(Shape(**{**data, **lists}))
         student.load_state_dict(load_file(folder / "student.safetensors"))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise RunError(

@@ -1,4 +1,4 @@
-"""A training of Stable-Baselines3, and the one callback that tells watchers of it."""
+"""A training of Stable-Baselines3, and the one callback that calls watchers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SB3Training:
         return our_names(self.algorithm.policy.state_dict())
 
     def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
-        """Train, and tell the watchers."""
+        """Train, and call the watchers."""
         if writer is not None:
             folder = str(writer.path)
             outputs = [_Rows(writer), TensorBoardOutputFormat(folder)]
@@ -103,7 +103,7 @@ class _Rows(KVWriter):
 
 
 class _Told(BaseCallback):
-    """Tells watchers what a callback of Stable-Baselines3 is told."""
+    """Calls watchers with what a callback of Stable-Baselines3 is called with."""
 
     def __init__(self, training: SB3Training, watchers: Watchers) -> None:
         super().__init__()

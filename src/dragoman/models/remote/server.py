@@ -225,7 +225,7 @@ class Server:
     async def _post(self, path: str, body: Mapping[str, Any]) -> str:
         seconds = self._connection.timeout
         try:
-            # The client's timeout begins anew with every byte.
+            # The client's timeout begins again with every byte.
             async with asyncio.timeout(seconds):
                 text: str = await self._client.post(f"/{path}", cast_to=str, body=dict(body))
                 return text

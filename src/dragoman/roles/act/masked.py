@@ -14,7 +14,7 @@ class MaskedCategorical(Categorical):
 
     Their logits become minus infinity before the softmax. They add nothing to the entropy, and
     no gradient, which stays finite, flows through them. A row in which nothing is admissible is
-    the end of an episode, where nobody acts: it is uniform, so that a batch may contain it.
+    the end of an episode, where no action is taken: it is uniform, so that a batch may contain it.
 
     Args:
         logits: ``(B, K)``, finite where admissible.

@@ -46,8 +46,8 @@ class Act:
     Attributes:
         policy: How actions are chosen: ``head``, ``match``, ``score`` or ``hybrid``.
         pooling: Which real tokens of an action's text become its features (match).
-        template: What an action's text is read in (match): a sentence around ``{action}`` tells
-            the model what the command is about.
+        template: What an action's text is read in (match): a sentence around ``{action}`` says
+            to the model what the command is about.
         interaction: How a state meets an action (match): ``concat`` puts their features side by
             side into one MLP; ``dot`` gives each an MLP of its own and takes the inner product
             (the DRRN of He et al. 2016).

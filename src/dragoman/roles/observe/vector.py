@@ -134,7 +134,7 @@ def observe(
     settings: Observe = Observe(),
     describer: Describer | None = None,
 ) -> ObserveEnv | ObserveVector:
-    """Put a language model between an environment and whoever trains on it.
+    """Put a language model between an environment and what trains on it.
 
     >>> from dragoman.testing import ScriptedModel
     >>> env = gym.make("CartPole-v1")

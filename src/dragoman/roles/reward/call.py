@@ -61,7 +61,7 @@ class Caller:
         """Return a caller for a reward function.
 
         Raises:
-            ConfigError: It needs an argument that nobody gives.
+            ConfigError: It needs an argument that is never given.
         """
         if hasattr(function, "takes"):
             return cls(name, function, names_of(function))

@@ -108,7 +108,7 @@ class Term:
 
     @property
     def may_use_model(self) -> bool:
-        """Whether it may ask the experiment's language model, told without importing it."""
+        """Whether it may ask the experiment's language model, without importing it."""
         return self.model is None and (self.use not in KNOWN or asks_model(self.use))
 
 
@@ -152,7 +152,7 @@ class Reward:
 
     @property
     def may_use_model(self) -> bool:
-        """Whether one of the terms may ask the model, told without importing it."""
+        """Whether one of the terms may ask the model, without importing it."""
         return self.placebo is None and any(term.may_use_model for term in self.terms.values())
 
     @classmethod

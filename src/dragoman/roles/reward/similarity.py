@@ -80,7 +80,7 @@ class GoalReached:
     The largest cosine to a goal that is above the threshold and was not reached before in the
     episode, else 0 (Du et al., 2023, "Guiding pretraining in reinforcement learning with large
     language models", there of captions of transitions whose action has succeeded, which texts of
-    states cannot tell). All goals above the threshold count as reached. It has a memory, so it
+    states do not show). All goals above the threshold count as reached. It has a memory, so it
     is a bonus and no potential.
 
     Attributes:

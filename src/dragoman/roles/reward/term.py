@@ -60,7 +60,7 @@ class RunningTerm:
         low: What it says of a state is shifted down by this, and
         span: divided by this.
         said: Its critiques of texts, where it gives any.
-        on_said: Told of each new critique.
+        on_said: Called with each new critique.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RunningTerm:
         if high == low:
             raise ConfigError(
                 f"the reward {self.name!r} says {low:.6g} of nearly all of {len(values)} texts of "
-                "random play, which no scale tells apart",
+                "random play, which no scale separates",
                 cure="ask for something in which states differ, or set rescale to false",
             )
         self.low, self.span = low, high - low

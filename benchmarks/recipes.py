@@ -115,7 +115,7 @@ def wait(training: subprocess.Popen[bytes], out: Path, seconds: float) -> bool:
     """Wait for a training, stop it after so many seconds, and return whether it went to its end."""
     until = time.monotonic() + seconds
     metrics = out / "metrics.jsonl"
-    while time.monotonic() < until or not metrics.is_file() or len(metrics.open().readlines()) < 2:
+    while time.monotonic() < until or not has_two_rows(metrics):
         try:
             training.wait(1.0)
             return True
@@ -124,6 +124,11 @@ def wait(training: subprocess.Popen[bytes], out: Path, seconds: float) -> bool:
     training.send_signal(signal.SIGINT)  # after which a run folder loads
     training.wait()
     return False
+
+
+def has_two_rows(metrics: Path) -> bool:
+    """Return whether a file of metrics is there and has two rows."""
+    return metrics.is_file() and metrics.read_text().count("\n") >= 2
 
 
 def projected(rows: Sequence[Mapping[str, Any]], steps: int, *, started: float) -> float:

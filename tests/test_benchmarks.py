@@ -39,7 +39,7 @@ def test_rows_that_are_there_are_kept_and_failures_are_not(
 
 
 def test_a_recipe_that_cannot_train_says_why(recipes: SimpleNamespace) -> None:
-    row = recipes.measured("comparisons/rewards-written", {"steps": 1})
+    row = recipes.measured("comparisons/rewards-written", {"steps": 16})
     assert row[2].startswith("failed: error: the program")
     assert recipes.experiment_of("acting/babyai", {}).act.policy == "score"
     assert not recipes.experiment_of("acting/babyai", {}).model.disk_cache

@@ -207,7 +207,7 @@ OLDER = [
 def test_an_environment_of_an_older_interface_learns_what_to_write_and_where(
     name: str, problem: str, cure: str, limit: int | None
 ) -> None:
-    file = str(Path(__file__).with_name("older.py"))
+    file = str(Path(__file__).parents[1] / "older.py")
     spec = environment_spec(f"{file}:{name}", max_episode_steps=limit)
 
     def play() -> None:

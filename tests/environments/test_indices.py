@@ -107,7 +107,7 @@ def test_several_choices_with_starts(algorithm: str, tmp_path: Path) -> None:
     assert [part.options for part in played.parts] == [("1", "2", "3"), ("-2", "-1")]
     agent = Agent(run)
     action = agent.act([np.eye(3, dtype=np.float32)[0]], [{}])[0]
-    assert agent.policy.action_space == MultiDiscrete([3, 2])
+    assert agent.policy.actions == MultiDiscrete([3, 2])
     assert MultiDiscrete([3, 2], start=[1, -2]).contains(action)
 
 

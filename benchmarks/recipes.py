@@ -127,8 +127,8 @@ def wait(training: subprocess.Popen[bytes], out: Path, seconds: float) -> bool:
 
 
 def has_two_rows(metrics: Path) -> bool:
-    """Return whether a file of metrics is there and has two rows."""
-    return metrics.is_file() and metrics.read_text().count("\n") >= 2
+    """Return whether a file of metrics is there and has two rows with a time."""
+    return metrics.is_file() and metrics.read_text().count('"time/seconds"') >= 2
 
 
 def projected(rows: Sequence[Mapping[str, Any]], steps: int, *, started: float) -> float:
@@ -139,7 +139,8 @@ def projected(rows: Sequence[Mapping[str, Any]], steps: int, *, started: float) 
         steps: All steps.
         started: Seconds from the command to its stop, for what comes before the first step.
     """
-    first, last = rows[0], rows[-1]
+    timed = [row for row in rows if "time/seconds" in row]
+    first, last = timed[0], timed[-1]
     pace = (last["time/seconds"] - first["time/seconds"]) / (last["step"] - first["step"])
     before = max(0.0, started - last["time/seconds"])
     return before + first["time/seconds"] + pace * (steps - first["step"])

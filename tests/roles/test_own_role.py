@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
+from gymnasium.vector import VectorEnv
 from typer.testing import CliRunner
 
 from dragoman.agents.evaluate import evaluate
@@ -15,7 +17,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.roles.control import Control, roles_of
+from dragoman.roles.control import Context, Control, roles_of
 from dragoman.run import Run
 from dragoman.run.trust import code_of
 from dragoman.testing import ScriptedModel
@@ -53,6 +55,27 @@ def test_it_stands_beside_the_roles_of_dragoman(tmp_path: Path) -> None:
     model = ScriptedModel(lambda text: [len(text), text.count("1")])
     run = train(experiment, out=tmp_path / "run", model=model)
     assert run.metrics()[-1]["novelty/states"] >= 4
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Asks the language model once, and changes nothing."""
+
+    controls: ClassVar[tuple[Control, ...]] = ()
+    prior: ClassVar[str] = "none"
+    uses_model: ClassVar[bool] = True
+
+    def wrap(self, env: VectorEnv, context: Context) -> VectorEnv:
+        assert context.model is not None
+        context.model.encode(["one", "two"])
+        return env
+
+
+def test_what_its_model_costs_is_the_runs(tmp_path: Path) -> None:
+    roles = {"asking": {"use": "tests.roles.test_own_role:Asking"}}
+    model = ScriptedModel(lambda text: [len(text), 1.0])
+    run = train(Experiment.from_dict({**BASE, "roles": roles}), out=tmp_path / "run", model=model)
+    assert run.metrics()[-1]["model/texts"] == 2
 
 
 def test_its_controls_are_arms_and_the_baseline_is_without_it(tmp_path: Path) -> None:

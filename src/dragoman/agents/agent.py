@@ -39,6 +39,7 @@ class Agent:
         ConfigError: The config names code that is not trusted.
 
     Attributes:
+        model: The language model, where one was given or the policy asks it.
         spec: The environment.
         policy: The policy, which reads what `read` returns and chooses by indices.
         indices: What these indices stand for.
@@ -61,6 +62,7 @@ class Agent:
         # The reward is a matter of the training: playing needs no model for it.
         experiment = obeying(replace(run.experiment, reward=None), run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
+        self.model = model
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)

@@ -82,8 +82,11 @@ def record(
         if count < 1:
             raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
     agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
-    if run.experiment.reward is not None and model is None:
+    # The reward may ask a model where the policy does not.
+    if run.experiment.reward is not None and agent.model is None:
         model = reader_of(run.experiment, run.seed)
+    else:
+        model = agent.model
     with _rendered(agent.spec, run.experiment) as stage:
         moments = moments_of(run.experiment, stage.env)
         played, taken = [], 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +36,7 @@ class Bookkeeper(Watcher):
         observer: The observe role, if any.
         rewards: The reward role, if any.
         own: Wrappers of a user's own roles, by name.
+        models: Language models that these ask.
     """
 
     def __init__(
@@ -44,12 +45,13 @@ class Bookkeeper(Watcher):
         observer: AnyObserver | None,
         rewards: RewardVector | None,
         own: Mapping[str, VectorEnv[Any, Any, Any]] = MappingProxyType({}),
+        models: Sequence[LanguageModel] = (),
     ) -> None:
         self.writer = writer
         self.observer = observer
         self.rewarder = None if rewards is None else rewards.rewarder
         self.own = own
-        self.models = models_of(observer, rewards)
+        self.models = models_of(observer, rewards, models)
         self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
         self.episodes = 0
@@ -136,8 +138,11 @@ class Bookkeeper(Watcher):
             training.record(f"reward_skipped/{name}", term.skipped)
 
 
-def models_of(observer: AnyObserver | None, rewards: RewardVector | None) -> list[LanguageModel]:
-    """Return the different language models that the roles ask."""
-    found = [] if observer is None else list(observer.models)
+def models_of(
+    observer: AnyObserver | None, rewards: RewardVector | None, own: Sequence[LanguageModel]
+) -> list[LanguageModel]:
+    """Return the different language models that the roles ask, a user's own roles too."""
+    found = [*own]
+    found += [] if observer is None else list(observer.models)
     found += [] if rewards is None else rewards.rewarder.models
     return list({id(model): model for model in found}.values())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from dragoman.engines.bookkeeper import Bookkeeper
 from dragoman.engines.budget import BudgetWatch
 from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
-from dragoman.engines.engine import Engine, default_engine, whole_steps
+from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
 from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
@@ -34,6 +35,7 @@ from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.control import Context, roles_of
 from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.run import Run, RunWriter, diverged
 from dragoman.types import LanguageModel
@@ -94,34 +96,50 @@ def train(
         if rewarder is not None:
             env = rewards = RewardVector(env, rewarder)
         own: dict[str, VectorEnv[Any, Any, Any]] = {}
+        models: list[LanguageModel] = []
         for role_name, role in experiment.own_roles.items():
             asked = model if role.uses_model else None
+            if asked is not None:
+                models.append(asked)
             env = own[role_name] = role.wrap(env, Context(asked, moments, gamma, seed))
         if observer is not None:
             env = ObserveVector(env, observer)
         training = engine.build(acting, env, derive_seed("train", seed), model)
         with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
             if rewards is not None:
-
-                def sampled(steps: int) -> list[str]:
-                    env = make_environment(spec, settings)
-                    return sample_texts(env, moments, seed, steps)
-
-                rewards.rewarder.prepare(sampled, folder)
-                writer.rewards(rewards.rewarder.found)
-                rewards.rewarder.keep_critiques(writer.critique)
-            bookkeeper = Bookkeeper(writer, observer, rewards, own)
+                make = partial(make_environment, spec, settings)
+                _prepare(rewards.rewarder, writer, lambda n: sample_texts(make(), moments, seed, n))
+            bookkeeper = Bookkeeper(writer, observer, rewards, own, models)
             seeing = _watchers(experiment, bookkeeper, watchers, budget)
-            seen_by = Watchers(seeing, recorder, rewards)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
-            with _explained(experiment, training):
-                try:
-                    training.learn(seen_by, steps, writer)
-                finally:
-                    seen_by.end(training)
+            _learn(experiment, training, Watchers(seeing, recorder, rewards), steps, writer)
     finally:
         (recorder if rewards is None else rewards).close()
     return Run(folder)
+
+
+def _prepare(rewarder: Rewarder, writer: RunWriter, sampled: Callable[[int], list[str]]) -> None:
+    """Let the reward role find out what it must know, and keep that with the run.
+
+    Args:
+        rewarder: The role.
+        writer: The run folder.
+        sampled: Plays so many steps at random and returns the texts of the states.
+    """
+    rewarder.prepare(sampled, writer.path)
+    writer.rewards(rewarder.found)
+    rewarder.keep_critiques(writer.critique)
+
+
+def _learn(
+    experiment: Experiment, training: Learner, watchers: Watchers, steps: int, writer: RunWriter
+) -> None:
+    """Train, and let every watcher end, whatever happens."""
+    with _explained(experiment, training):
+        try:
+            training.learn(watchers, steps, writer)
+        finally:
+            watchers.end(training)
 
 
 def _watchers(

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -214,17 +216,24 @@ def train_in(tree: Path, out: Path, only: str) -> dict[str, Any]:
     return found
 
 
-def compare(revision: str, only: str) -> int:
-    """Train the set here and at another commit; print what differs and return how much."""
+@contextmanager
+def source_at(revision: str) -> Iterator[Path]:
+    """Give the source tree of a commit."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder, "tree")
         git = ["git", "-C", str(ROOT), "worktree"]
         subprocess.run([*git, "add", "--quiet", "--detach", str(tree), revision], check=True)
         try:
-            theirs = train_in(tree, Path(folder, "theirs.json"), only)
-            ours = train_in(ROOT, Path(folder, "ours.json"), only)
+            yield tree
         finally:
             subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def compare(revision: str, only: str) -> int:
+    """Train the set here and at another commit; print what differs and return how much."""
+    with tempfile.TemporaryDirectory() as folder, source_at(revision) as tree:
+        theirs = train_in(tree, Path(folder, "theirs.json"), only)
+        ours = train_in(ROOT, Path(folder, "ours.json"), only)
     found = differences(ours, theirs)
     print(*found, sep="\n")
     print(f"{len(ours)} runs, {len(found)} differences from {revision}")

@@ -111,6 +111,13 @@ def read_mapping(file: Path, what: str, *, first: str) -> dict[str, Any]:
     return data
 
 
+def misfit(error: pydantic.ValidationError) -> tuple[str, str]:
+    """Return the dotted key of the first value that does not fit, and a sentence about it."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return key, f"{key} is {first['input']!r}: {first['msg']}"
+
+
 def refuse_yes_no(settings: Any, key: str) -> None:
     """Refuse plain yes, no, on and off where nothing says whether a boolean is meant.
 

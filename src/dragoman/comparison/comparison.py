@@ -14,7 +14,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.experiment.budget import Measure
 from dragoman.roles.control import roles_of
-from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
+from dragoman.yaml12 import dump, misfit, read_mapping, refuse_yes_no
 
 if TYPE_CHECKING:
     from dragoman.comparison.folder import ComparisonFolder
@@ -188,14 +188,12 @@ def validated(adapter: pydantic.TypeAdapter[T], data: Any, kind: type[Any]) -> T
         return adapter.validate_python(data)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key, problem = misfit(error)
         if first["type"] == "unexpected_keyword_argument":
             known = [one.name for one in fields(kind)]
             problem = f"unknown key {key!r}{did_you_mean(str(first['loc'][-1]), known)}"
         elif first["type"] == "missing":
             problem = f"the key {key!r} is required"
-        else:
-            problem = f"{key} is {first['input']!r}: {first['msg']}"
         raise ConfigError(problem, cure="docs/comparing.md lists every key") from None
 
 

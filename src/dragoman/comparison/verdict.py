@@ -29,6 +29,7 @@ from dragoman.comparison.scores import (
     arm_statistics,
 )
 from dragoman.errors import ConfigError
+from dragoman.phrases import counted
 from dragoman.stats.bootstrap import RESAMPLES
 from dragoman.stats.paired import holm, smallest_p_value
 from dragoman.stats.power import fewest_units
@@ -148,7 +149,7 @@ def _too_few(entry: ArmStatistics, power: Power, arms: int, alpha: float) -> str
     tests = arms * len(entry.comparisons)
     return (
         f"too few seeds: {len(entry.seeds)} cannot give a p-value below {smallest:.2g}, which "
-        f"after Holm over {tests} test{'' if tests == 1 else 's'} is above {alpha:g}, so at least "
+        f"after Holm over {counted(tests, 'test')} is above {alpha:g}, so at least "
         f"{power.fewest_seeds} are needed" + _then_needed(entry, power)
     )
 

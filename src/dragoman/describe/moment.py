@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.environment import EnvDescriber
+from dragoman.describe.masks import MASK, TEXTS
 from dragoman.errors import SpaceError
 from dragoman.types import BoolArray, Describer, Info
 
@@ -81,17 +82,16 @@ class Moment:
         Raises:
             SpaceError: The environment's own texts do not fit the action space.
         """
-        texts: Sequence[str] | None = self.info.get("action_texts")
-        if texts is None:
+        texts: Sequence[str] | None = self.info.get(TEXTS)
+        # A describer may use other words than those of the environment.
+        if texts is None or not getattr(self.maker.describer, "heeds_actions", True):
             return self.maker.action_names
         if len(texts) != self.maker.count:
             raise SpaceError(
                 f"info['action_texts'] has {len(texts)} texts for {self.maker.count} actions",
                 cure="give one text for each action, empty where it is not admissible",
             )
-        describer = self.maker.describer
-        # A describer may use other words than those of the environment.
-        return describer.actions(self.info) if isinstance(describer, EnvDescriber) else texts
+        return texts
 
     def action_text(self, action: Any) -> str:
         """Return what an action of any space is called if it is taken now."""
@@ -175,7 +175,7 @@ def valid_actions(info: Info, count: int) -> BoolArray:
     Raises:
         SpaceError: The mask does not fit the actions.
     """
-    mask, texts = info.get("action_mask"), info.get("action_texts")
+    mask, texts = info.get(MASK), info.get(TEXTS)
     if mask is None:
         mask = np.ones(count) if texts is None else [bool(text) for text in texts]
     found = np.asarray(mask).astype(np.bool_)

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.masks import MASK
 from dragoman.describe.moment import MomentMaker, moment_of
 from dragoman.maths.seeds import derive_seed
 from dragoman.types import Describer, Info
@@ -39,7 +40,7 @@ def rollout(
 
 def random_action(space: gym.Space[Any], info: Info) -> Any:
     """Return a random action, one that the mask of this moment allows where there is one."""
-    mask = info.get("action_mask")
+    mask = info.get(MASK)
     if isinstance(space, gym.spaces.Discrete) and mask is not None:
         return space.sample(mask=np.asarray(mask, dtype=np.int8))
     return space.sample()

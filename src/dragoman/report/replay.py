@@ -16,6 +16,7 @@ from rich.text import Text
 
 from dragoman.agents.recording import Frame, Recording, Step
 from dragoman.errors import ConfigError
+from dragoman.phrases import counted
 from dragoman.report.pages import render
 
 
@@ -41,7 +42,7 @@ def replay_page(recordings: Sequence[Recording]) -> str:
         "replay.html",
         title=f"{', '.join(envs)}: replay",
         env=", ".join(envs),
-        summary=f"{runs}, {episodes} evaluation episode{'s' if episodes > 1 else ''}",
+        summary=f"{runs}, {counted(episodes, 'evaluation episode')}",
         recordings=_json([_plain(recording) for recording in recordings]),
     )
 

@@ -1,8 +1,8 @@
 """What every role says of itself, and how it comes into the loop.
 
 A role is a field of `dragoman.experiment.Experiment`, or an entry of its ``roles``, whose settings
-keep the promises of `Role`. A training lets each wrap the vector environment, and a comparison
-asks each for its controls.
+keep the promises of `Role`. A comparison asks each for its controls, and a training lets those of
+a user wrap the vector environment.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dragoman.imports import import_name
 from dragoman.models.spec import ModelSpec
 from dragoman.models.words import WORDS
 from dragoman.types import LanguageModel
+from dragoman.yaml12 import misfit
 
 _PROMISES = ("controls", "prior", "uses_model")
 
@@ -176,11 +177,9 @@ class OwnRole:
         try:
             made: WrappingRole = pydantic.TypeAdapter(kind).validate_python(self._settings)
         except pydantic.ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in ("roles", self.name, *first["loc"]))
-            raise ConfigError(
-                f"{key} is {first['input']!r}: {first['msg']}", cure=f"change {key}"
-            ) from None
+            key, problem = misfit(error)
+            here = f"roles.{self.name}."
+            raise ConfigError(here + problem, cure=f"change {here}{key}") from None
         return made
 
     @property

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from dragoman.roles.observe.raw import is_picture
+from dragoman.roles.observe.raw import is_image, is_picture
 
 PICTURE_FEATURES = 256
 """Features of each picture within a dictionary."""
@@ -28,7 +28,7 @@ def reads(space: gym.Space[Any]) -> bool:
             not isinstance(part, Dict)
             and reads(part)
             # The network for pictures is too deep for small ones.
-            and (not _is_image(part) or is_picture(part))
+            and (not is_image(part) or is_picture(part))
             # Modules are named by keys.
             and not (hasattr(nn.ModuleDict, key) or "." in key or not key)
             for key, part in space.spaces.items()
@@ -78,7 +78,7 @@ class Features(nn.Module):
         parts = space.spaces if isinstance(space, Dict) else {}
         for key, part in parts.items():
             # Unscaled ones may have been scaled before.
-            if _is_image(part) or (not scale and isinstance(part, Box) and len(part.shape) == 3):
+            if is_image(part) or (not scale and isinstance(part, Box) and len(part.shape) == 3):
                 self.parts[key] = convolutions(_channels_first(part), picture_features)
         self.width = sum(
             picture_features if key in self.parts else _width(part)
@@ -101,7 +101,7 @@ class Features(nn.Module):
         if isinstance(space, MultiDiscrete):
             columns = zip(values.long().unbind(dim=1), space.nvec.tolist(), strict=True)
             return torch.cat([one_hot(column, size).float() for column, size in columns], dim=-1)
-        if _is_image(space):
+        if is_image(space):
             if not _has_channels_first(space):
                 values = values.permute(0, 3, 1, 2)  # (B, rows, columns, colours) -> (B, C, H, W)
             return values.float() / 255.0 if self.scale else values.float()
@@ -133,16 +133,6 @@ def _width(space: gym.Space[Any]) -> int:
     return int(np.prod(space.shape))
 
 
-def _is_image(space: gym.Space[Any]) -> bool:
-    """Return whether values are bytes in three dimensions, which may be a picture."""
-    return (
-        isinstance(space, Box)
-        and len(space.shape) == 3
-        and space.dtype == np.uint8
-        and bool(np.all(space.low == 0) and np.all(space.high == 255))
-    )
-
-
 def _has_channels_first(space: gym.Space[Any]) -> bool:
     assert space.shape is not None
     return int(np.argmin(space.shape)) == 0
@@ -150,7 +140,7 @@ def _has_channels_first(space: gym.Space[Any]) -> bool:
 
 def _channels_first(space: gym.Space[Any]) -> tuple[int, ...]:
     assert space.shape is not None
-    if not _is_image(space) or _has_channels_first(space):
+    if not is_image(space) or _has_channels_first(space):
         return space.shape
     rows, columns, colours = space.shape
     return colours, rows, columns

@@ -8,16 +8,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.models.words import is_words
 from dragoman.roles.act.settings import Act
-from dragoman.roles.observe.observer import CLIP, Observer
-from dragoman.roles.observe.raw import RawState
+from dragoman.roles.observe.observer import CLIP, restored
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import FloatArray, LanguageModel
-
-StateReader = Observer | RawState
 
 
 class ModelFeatures:
@@ -51,7 +47,7 @@ class ModelFeatures:
 
     def __call__(self, options: Sequence[Mapping[int, str]]) -> FloatArray:
         """Return features, float32 ``(B, K, D_a)``; zero where not admissible."""
-        return placed(options, self.space, 0.0, self._encoded)
+        return placed(options, self.space, self._encoded)
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same features again."""
@@ -63,14 +59,12 @@ class ModelFeatures:
         Raises:
             SpaceError: The saved statistics belong to features of another size.
         """
-        if state["actions.mean"].shape != self._moments.mean.shape:
-            raise SpaceError(
-                f"the saved statistics of actions have shape {state['actions.mean'].shape}, "
-                f"these features have {self._moments.mean.shape}",
-                cure="use the model, layer and pooling that the run was trained with",
-            )
-        own = {name: state[f"actions.{name}"] for name in self._moments.arrays()}
-        self._moments = Moments.of_arrays(own)
+        self._moments = restored(
+            self._moments,
+            {name: state[f"actions.{name}"] for name in self._moments.arrays()},
+            what="the saved statistics of actions",
+            decide="model, layer and pooling",
+        )
 
     def _encoded(self, texts: list[str]) -> FloatArray:
         features = self.model.encode(
@@ -90,18 +84,16 @@ class ModelFeatures:
 def placed(
     options: Sequence[Mapping[int, str]],
     space: gym.Space[Any],
-    filler: float,
     read: Callable[[list[str]], FloatArray],
 ) -> FloatArray:
-    """Return what is read of action texts, each text once, at the places of the actions.
+    """Return what is read of action texts, each once, at the places of the actions; else zero.
 
     Args:
         options: The admissible actions of each observation, with their texts.
         space: What is returned for each observation.
-        filler: Stands where an action is not admissible.
         read: Reads distinct texts.
     """
-    found = np.full((len(options), *(space.shape or ())), filler, np.float32)
+    found = np.zeros((len(options), *(space.shape or ())), np.float32)
     texts = list(dict.fromkeys(text for own in options for text in own.values()))
     if not texts:
         return found

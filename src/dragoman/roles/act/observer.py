@@ -11,9 +11,10 @@ import numpy as np
 from dragoman.describe.moment import Moment
 from dragoman.models.score import score
 from dragoman.roles.act.action_set import ActionSet
-from dragoman.roles.act.features import ModelFeatures, StateReader
+from dragoman.roles.act.features import ModelFeatures
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tokens import OptionTokens, answer_of, question_of
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import FloatArray, LanguageModel
 
@@ -59,7 +60,7 @@ class OptionsObserver:
         self,
         settings: Act,
         observe: Observe,
-        state: StateReader,
+        state: AnyObserver,
         space: gym.Space[Any],
         *,
         model: LanguageModel | None = None,

@@ -114,10 +114,31 @@ class Observer:
         Raises:
             SpaceError: The saved statistics belong to features of another size.
         """
-        if state["mean"].shape != self.moments.mean.shape:
-            raise SpaceError(
-                f"the saved statistics have shape {state['mean'].shape}, "
-                f"these features have {self.moments.mean.shape}",
-                cure="use the model, layer, pooling and raw setting that the run was trained with",
-            )
-        self.moments = Moments.of_arrays(state)
+        self.moments = restored(
+            self.moments,
+            state,
+            what="the saved statistics",
+            decide="model, layer, pooling and raw setting",
+        )
+
+
+def restored(
+    moments: Moments, state: Mapping[str, np.ndarray], *, what: str, decide: str
+) -> Moments:
+    """Return saved moments of features as wide as these.
+
+    Args:
+        moments: Those of the features that are computed now.
+        state: What `Moments.arrays` returned.
+        what: What they are, for the message.
+        decide: Which settings decide the width.
+
+    Raises:
+        SpaceError: They belong to features of another size.
+    """
+    if state["mean"].shape != moments.mean.shape:
+        raise SpaceError(
+            f"{what} have shape {state['mean'].shape}, these features have {moments.mean.shape}",
+            cure=f"use the {decide} that the run was trained with",
+        )
+    return Moments.of_arrays(state)

@@ -92,15 +92,19 @@ class Leaf:
         return value
 
 
-def is_picture(space: gym.Space[Any]) -> bool:
-    """Return whether values are pictures: bytes in rows and columns, enough of both, of colours."""
+def is_image(space: gym.Space[Any]) -> bool:
+    """Return whether values are bytes in three dimensions, which may be a picture."""
     return (
         isinstance(space, gym.spaces.Box)
         and space.dtype == np.uint8
         and len(space.shape) == 3
-        and sorted(space.shape)[1] >= PICTURE
         and bool(np.all(space.low == 0) and np.all(space.high == 255))
     )
+
+
+def is_picture(space: gym.Space[Any]) -> bool:
+    """Return whether values are pictures: bytes in rows and columns, enough of both, of colours."""
+    return is_image(space) and sorted(space.shape or ())[1] >= PICTURE
 
 
 class RawState:

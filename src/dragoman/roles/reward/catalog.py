@@ -14,6 +14,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.imports import import_name
 from dragoman.roles.reward.call import GIVEN, names_of
 from dragoman.types import RewardFunction
+from dragoman.yaml12 import misfit
 
 KNOWN = {
     "goal-similarity": "dragoman.roles.reward.similarity:GoalSimilarity",
@@ -106,10 +107,7 @@ def _instance(kind: type[Any], use: str, settings: Mapping[str, Any]) -> RewardF
         # Lists of a YAML file become tuples, and a word that is no number is refused.
         validated: Any = pydantic.TypeAdapter(kind).validate_python(dict(settings))
     except pydantic.ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"the reward {use!r}: {key} is {first['input']!r}: {first['msg']}", cure=f"mend {key}"
-        ) from None
+        key, problem = misfit(error)
+        raise ConfigError(f"the reward {use!r}: {problem}", cure=f"mend {key}") from None
     checked: RewardFunction = validated
     return checked

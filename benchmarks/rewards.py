@@ -24,7 +24,7 @@ from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.roles.reward.protocols import Preparation
 from dragoman.roles.reward.rewarder import BonusWarning
-from tests.grid import EXPERIMENT, GOAL, REWARDS, SIZE, START, knowing_model, nearness
+from tests.corner_grid import EXPERIMENT, GOAL, REWARDS, SIZE, START, knowing_model, nearness
 
 RESULTS = Path(__file__).parent / "results" / "rewards.md"
 POTENTIAL, BONUS = REWARDS["goal-similarity"], REWARDS["goal-reached"]

@@ -23,8 +23,8 @@ from dragoman.tasks.atari_memory import Ball, Breakout
 from dragoman.testing import ScriptedModel
 from recipes.tasks import curves
 from tests.models.remote.stub_server import StubServer, chat_answer
-from tests.reading import read_numbers
-from tests.shortened import one_update
+from tests.number_reader import read_numbers
+from tests.short_experiments import one_update
 
 ROOT = Path(__file__).parent.parent
 PAGES = [

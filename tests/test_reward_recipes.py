@@ -13,7 +13,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.testing import ScriptedModel
-from tests.shortened import one_update
+from tests.short_experiments import one_update
 
 ROOT = Path(__file__).parent.parent
 COMPARISONS = sorted((ROOT / "recipes/comparisons").glob("rewards-*.yaml"))

@@ -14,7 +14,7 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.roles.observe.vector import ObserveVector, observe
 from dragoman.testing import ScriptedModel
 from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
-from tests.counting import Counting
+from tests.counting_env import Counting
 
 FIRST = (2, 3, 5)
 

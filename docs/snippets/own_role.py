@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from gymnasium.vector import VectorWrapper
 
 from dragoman.describe.vector import now_and_reached
 from dragoman.roles.control import Control
+from dragoman.roles.role import RoleVector
 from dragoman.vector import autoreset_mode
 
 
@@ -34,7 +34,7 @@ class Novelty:
         return NoveltyVector(env, self)
 
 
-class NoveltyVector(VectorWrapper):
+class NoveltyVector(RoleVector):
     def __init__(self, env, settings):
         super().__init__(env)
         self.settings, self.visits = settings, Counter()

@@ -36,7 +36,7 @@ AUTO = transformers.AutoModelForCausalLM
 def trained(tune: Tune | None, path: Path, out: Path, **changes) -> Run:
     """One update on a bandit of words, through a GPT-2 with random weights."""
     experiment = Experiment(
-        env="tests.lamps:Recall",
+        env="tests.text_tasks:Recall",
         env_settings={"length": 1},
         steps=32,
         num_envs=2,

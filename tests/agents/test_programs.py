@@ -92,7 +92,7 @@ def test_terms_are_added_to_the_reward_across_resets(program) -> None:
     finished = list(env.env.drain())
     assert len(finished) == endings
     # The first sub-environment always pushes right: 2 * 0.5 a step, as much as CartPole gives.
-    assert any(own["reward-1"] == own["env"] for own in finished)
+    assert any(own["reward/reward-1"] == own["reward/env"] for own in finished)
 
 
 def test_the_program_runs_once_a_step(program) -> None:

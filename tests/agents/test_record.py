@@ -26,8 +26,8 @@ from dragoman.report.replay import replay_page
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.counting import Counting
-from tests.reading import read_numbers
+from tests.counting_env import Counting
+from tests.number_reader import read_numbers
 from tests.recordings import recording
 
 PPO = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
@@ -189,7 +189,7 @@ def test_a_renderer_that_fails_leaves_a_note(tmp_path: Path) -> None:
 
 
 def test_long_episodes_are_cut_and_counts_are_checked(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", "tests.counting:Counting", observe=None)
+    run = trained(tmp_path / "run", "tests.counting_env:Counting", observe=None)
     cut = record(run, most_steps=1)
     assert cut.note == "No pictures: Counting-v0 renders neither pictures nor text."
     assert (cut.episodes[0].ending, cut.episodes[0].length) == ("cut", 1)

@@ -14,7 +14,7 @@ from dragoman.engines.train import train
 from dragoman.errors import RunError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import RunWriter
-from tests.comparisons import write_comparison
+from tests.known_comparisons import write_comparison
 
 runner = CliRunner()
 EXPERIMENT = Experiment(

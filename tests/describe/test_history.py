@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from dragoman.describe.history import Remember
 from dragoman.describe.moment import MOMENT
 from dragoman.vector import split_infos
-from tests.counting import Counting
+from tests.counting_env import Counting
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))

@@ -12,11 +12,11 @@ from dragoman.describe.masks import ReadMasks, without_mask
 from dragoman.describe.rollout import random_actions
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import SpaceError
-from tests.masked import CONVENTIONS, COUNT
+from tests.masked_task import CONVENTIONS, COUNT
 
 
 def made(name: str, **settings):
-    return make_environment(environment_spec(f"tests.masked:{name}"), settings)
+    return make_environment(environment_spec(f"tests.masked_task:{name}"), settings)
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
@@ -38,7 +38,7 @@ def test_every_convention_ends_in_the_info(name: str) -> None:
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_the_random_policy_obeys_every_convention(name: str) -> None:
-    spec = environment_spec(f"tests.masked:{name}")
+    spec = environment_spec(f"tests.masked_task:{name}")
     played = play(spec, {}, random_actions(made(name).action_space), episodes=20)
     assert all(episode.length == 5 for episode in played.episodes)
 
@@ -50,7 +50,7 @@ def test_a_mask_in_the_observation_is_no_feature() -> None:
     assert "0.5" in text
     lines = list(rollout(env, describe_env(env), steps=7))
     assert not any("mask" in line for line in lines)
-    kept = make_environment(environment_spec("tests.masked:InObservation", keep_mask=True))
+    kept = make_environment(environment_spec("tests.masked_task:InObservation", keep_mask=True))
     observation, info = kept.reset(seed=0)
     np.testing.assert_array_equal(observation["action_mask"], info["action_mask"])
 

@@ -8,9 +8,9 @@ from dragoman.describe import describe_env
 from dragoman.describe.history import Remember
 from dragoman.describe.moment import MOMENT, MomentMaker, valid_actions
 from dragoman.errors import SpaceError
-from tests.counting import Counting
-from tests.lamps import Lamps
+from tests.counting_env import Counting
 from tests.moments import Echo, moments
+from tests.text_tasks import Lamps
 
 
 def test_goal_past_and_observation_word_for_word() -> None:

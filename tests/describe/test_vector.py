@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from dragoman.describe.history import Remember
 from dragoman.describe.moment import MOMENT, MomentMaker
 from dragoman.describe.vector import MomentVector, now_and_reached
-from tests.counting import Counting
+from tests.counting_env import Counting
 from tests.moments import Echo
 
 FIRST = (2, 3)

@@ -10,7 +10,7 @@ from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.testing import ScriptedModel
-from tests.reading import read_numbers
+from tests.number_reader import read_numbers
 
 RATE = {"start": 0.01, "end": 0.0}
 EXPERIMENT = Experiment(

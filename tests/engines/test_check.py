@@ -27,9 +27,9 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
 from tests.comparison.small_comparisons import InProcess
 from tests.moments import moments
-from tests.observations import READABLE, UNREADABLE
+from tests.observation_spaces import READABLE, UNREADABLE
 
-ENV = "tests.observations:Sampled"
+ENV = "tests.observation_spaces:Sampled"
 SHORT: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 8, "batch_size": 8, "n_epochs": 1},
     "a2c": {"n_steps": 8},
@@ -144,7 +144,7 @@ def test_every_family_of_minigrid_is_read_without_a_model(env_id: str) -> None:
 
 ARMS = """\
 base:
-  env: tests.observations:Sampled
+  env: tests.observation_spaces:Sampled
   env_settings: {{name: {space}}}
   steps: 16
   num_envs: 2

@@ -16,12 +16,13 @@ from dragoman.models.cache import CachedModel
 from dragoman.roles.act.policy import make_policy
 from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.role import Models
 from dragoman.testing import ScriptedModel
 from dragoman.vector import make_vector
-from tests.lamps import bag_of_words, says_the_colour
+from tests.text_tasks import bag_of_words, says_the_colour
 
 EXPERIMENT = Experiment(
-    env="tests.lamps:Lamps",
+    env="tests.text_tasks:Lamps",
     env_settings={"length": 3},
     num_envs=2,
     act=Act("score"),
@@ -49,7 +50,7 @@ def test_the_loss_of_ragged_sets() -> None:
     model = CachedModel(ScriptedModel(bag_of_words, log_probs=says_the_colour))
     env = make_vector(spec_of(EXPERIMENT), 2, EXPERIMENT.env_settings)
     described = MomentVector(env, moments_of(EXPERIMENT, env))
-    observer = observer_of(EXPERIMENT, env, model)
+    observer = observer_of(EXPERIMENT, env, Models(model, 0))
     algorithm = build(EXPERIMENT, ObserveVector(described, observer), 0)
     _, callback = algorithm._setup_learn(12)
     buffer = algorithm.rollout_buffer

@@ -17,10 +17,10 @@ from dragoman.experiment import Algorithm, Experiment
 from dragoman.experiment.collapse import Collapse
 from dragoman.roles.act.settings import Act
 from dragoman.testing import ScriptedModel
-from tests.lamps import bag_of_words, says_the_colour
+from tests.text_tasks import bag_of_words, says_the_colour
 
 EXPERIMENT = Experiment(
-    env="tests.lamps:Lamps",
+    env="tests.text_tasks:Lamps",
     steps=1024,
     num_envs=4,
     act=Act("score"),

@@ -22,8 +22,8 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.masked import CONVENTIONS
-from tests.reading import read_numbers
+from tests.masked_task import CONVENTIONS
+from tests.number_reader import read_numbers
 
 ALGORITHMS = {
     "ppo": Algorithm("ppo", {"n_steps": 16, "batch_size": 32, "n_epochs": 2}, (8,)),
@@ -33,7 +33,7 @@ ALGORITHMS = {
 
 def short(env: str, **settings) -> Experiment:
     given = {"steps": 128, "num_envs": 2, "observe": None, "algorithm": ALGORITHMS["ppo"]}
-    return Experiment(env=f"tests.masked:{env}", **{**given, **settings})
+    return Experiment(env=f"tests.masked_task:{env}", **{**given, **settings})
 
 
 def model() -> ScriptedModel:

@@ -19,9 +19,9 @@ from dragoman.report.replay import replay_page
 from dragoman.roles.reward.rewarder import BonusWarning
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.grid import EXPERIMENT, REWARDS, START, direction, knowing_model, nearness
+from tests.corner_grid import EXPERIMENT, REWARDS, START, direction, knowing_model, nearness
 
-COUNTING = "tests.counting:Counting"
+COUNTING = "tests.counting_env:Counting"
 SMALL = {"name": "ppo", "settings": {"n_steps": 16, "batch_size": 32, "n_epochs": 1}}
 
 

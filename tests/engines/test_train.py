@@ -20,10 +20,10 @@ from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.lamps import bag_of_words, says_the_colour
-from tests.reading import read_numbers
+from tests.number_reader import read_numbers
+from tests.text_tasks import bag_of_words, says_the_colour
 
-COUNTING = "tests.counting:Counting"
+COUNTING = "tests.counting_env:Counting"
 SMALL = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 
 
@@ -305,7 +305,7 @@ def test_a_step_is_described_once_whatever_roles_are_on(
     }
     experiment = Experiment.from_dict(
         {
-            "env": "tests.lamps:Lamps",
+            "env": "tests.text_tasks:Lamps",
             "env_settings": {"length": 3},
             "steps": 64,
             "num_envs": 2,

@@ -13,9 +13,9 @@ from dragoman.errors import SpaceError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import Run
 from dragoman.vector import make_vector
-from tests.faults import RIGHT, WRONG
+from tests.faulty_env import RIGHT, WRONG
 
-FAULTY = "tests.faults:Faulty"
+FAULTY = "tests.faulty_env:Faulty"
 BEGIN = "environment 'Faulty-v0', sub-environment "
 
 
@@ -102,7 +102,7 @@ def test_gymnasium_s_own_check_still_looks_at_the_first_steps() -> None:
 
 def wrapped(**settings):
     """An entry point that brings a wrapper of its own, as many do."""
-    env = make_environment(environment_spec("tests.faults:Faulty"), settings).unwrapped
+    env = make_environment(environment_spec("tests.faulty_env:Faulty"), settings).unwrapped
     return gym.wrappers.OrderEnforcing(env)
 
 

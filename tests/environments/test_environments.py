@@ -63,7 +63,7 @@ def test_class_in_a_file(own: Path) -> None:
 
 
 def test_class_in_a_module() -> None:
-    spec = environment_spec("tests.counting:Counting")
+    spec = environment_spec("tests.counting_env:Counting")
     assert make_environment(spec, {"first": 9}).unwrapped.first == 9
 
 
@@ -74,7 +74,7 @@ def test_class_in_a_module() -> None:
         ("cartpole-v1", "did you mean 'CartPole-v1'"),
         ("no_such_module_here:Env", "no module named 'no_such_module_here'"),
         ("no_such_file.py:Env", "there is no file no_such_file.py"),
-        ("tests.counting:Countin", "did you mean 'Counting'"),
+        ("tests.counting_env:Countin", "did you mean 'Counting'"),
         ("Taxi-v3", f"'Taxi-v3' is not in Gymnasium {gym.__version__}, which has 'Taxi-v4'"),
         ("gymnasium:Taxi-v3", "which has 'Taxi-v4'"),
         ("Blackjack-v0", "which has 'Blackjack-v1'"),
@@ -207,7 +207,7 @@ OLDER = [
 def test_an_environment_of_an_older_interface_learns_what_to_write_and_where(
     name: str, problem: str, cure: str, limit: int | None
 ) -> None:
-    file = str(Path(__file__).parents[1] / "older.py")
+    file = str(Path(__file__).parents[1] / "old_api_envs.py")
     spec = environment_spec(f"{file}:{name}", max_episode_steps=limit)
 
     def play() -> None:
@@ -222,7 +222,8 @@ def test_an_environment_of_an_older_interface_learns_what_to_write_and_where(
 
 
 def test_a_reset_that_takes_anything_is_taken() -> None:
-    env = make_environment(environment_spec("tests.older:TakesAnything", max_episode_steps=2))
+    spec = environment_spec("tests.old_api_envs:TakesAnything", max_episode_steps=2)
+    env = make_environment(spec)
     assert env.reset(seed=0)[0] == 0
     assert [env.step(0)[3] for _ in range(2)] == [False, True]
     # Gymnasium can make it again, as vector environments of other processes do.
@@ -268,5 +269,5 @@ def test_an_import_of_gym_names_the_line_to_write(tmp_path: Path) -> None:
 
 def test_a_class_that_is_no_environment_says_what_it_derives_from() -> None:
     with pytest.raises(ConfigError, match=r"derives from builtins.object") as error:
-        environment_spec("tests.older:NoEnvironment")
-    assert error.value.cure.endswith("derive from gym.Env in tests.older")
+        environment_spec("tests.old_api_envs:NoEnvironment")
+    assert error.value.cure.endswith("derive from gym.Env in tests.old_api_envs")

@@ -26,7 +26,7 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.testing import ScriptedModel
-from tests.started import WORDS, Started, reads_the_word, says_the_word
+from tests.offset_actions import WORDS, Started, reads_the_word, says_the_word
 
 STARTS = [1, -3]
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ def model() -> ScriptedModel:
 
 def experiment(env: str, algorithm: str, **settings: Any) -> Experiment:
     return Experiment(
-        env=f"tests.started:{env}",
+        env=f"tests.offset_actions:{env}",
         steps=128,
         num_envs=2,
         algorithm=Algorithm(algorithm, ALGORITHMS[algorithm], (8,)),
@@ -145,7 +145,7 @@ def test_the_text_that_is_read_is_that_of_the_action(
 def test_rewards_read_the_action_that_was_done(start: int, tmp_path: Path) -> None:
     short = experiment(
         "Started", "ppo", observe=None, act=Act("score"), env_settings={"start": start},
-        reward=Reward({"said": Term(use="tests.started:said", shaping="bonus")}),
+        reward=Reward({"said": Term(use="tests.offset_actions:said", shaping="bonus")}),
     )  # fmt: skip
     with pytest.warns(UserWarning, match="plain bonus"):
         run = train(short, out=tmp_path / "run", model=model())

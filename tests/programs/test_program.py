@@ -9,7 +9,7 @@ import pytest
 from dragoman.errors import ConfigError, MissingExtraError, ProgramError, SpaceError
 from dragoman.programs import Checks, Limits, Program, Sandbox, Schema, check_program, program
 from dragoman.programs.schema import Quantity
-from tests.programs.trying import cart_pole
+from tests.programs.outcomes import cart_pole
 
 HEAD = "def reward(state, action, next_state):\n"
 GOOD = f"""import math

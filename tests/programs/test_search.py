@@ -15,9 +15,9 @@ from dragoman.programs import Program, ProgramResult, Sandbox, Search, Writer
 from dragoman.programs.prompts import RULES
 from dragoman.programs.results import lipschitz, reflection, squeezed
 from dragoman.testing import ScriptedModel
-from tests.exchanges import MODEL, WRITERS, recorded, replaying
 from tests.models.remote.stub_server import StubServer, chat_answer
-from tests.programs.trying import HOSTILE, LIMITS, cart_pole
+from tests.programs.outcomes import HOSTILE, LIMITS, cart_pole
+from tests.server_exchanges import MODEL, WRITERS, recorded, replaying
 
 TASK = "keep the pole upright"
 SEARCH = Search(TASK, candidates=3, rounds=2, selection_seeds=(0, 1), test_seeds=(7, 8))

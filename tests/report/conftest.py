@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.comparisons import write_comparison
+from tests.known_comparisons import write_comparison
 from tests.report.browser import Browser, browser
 
 

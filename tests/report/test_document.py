@@ -16,7 +16,7 @@ from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.results import results_of
 from dragoman.errors import RunError
 from dragoman.report.document import headline, write_report
-from tests.comparisons import ARMS, FINALS, write_comparison
+from tests.known_comparisons import ARMS, FINALS, write_comparison
 
 
 @pytest.fixture(scope="module")

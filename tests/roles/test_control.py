@@ -8,8 +8,9 @@ import pytest
 from dragoman.comparison.file import all_arms
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.roles.control import Control, roles_of
+from dragoman.roles.control import Control
 from dragoman.roles.observe.settings import Observe
+from dragoman.roles.role import roles_of
 
 
 @dataclass(frozen=True)

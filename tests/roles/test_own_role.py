@@ -17,7 +17,8 @@ from dragoman.comparison.file import read_comparison
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.roles.control import Context, Control, roles_of
+from dragoman.roles.control import Control
+from dragoman.roles.role import Context, roles_of
 from dragoman.run import Run
 from dragoman.run.trust import code_of
 from dragoman.testing import ScriptedModel

@@ -6,7 +6,7 @@ from scipy import stats
 
 from dragoman.errors import ConfigError
 from dragoman.stats.aggregates import interquartile_mean, mean, probability_of_improvement
-from tests.maths.tables import X, Y, scores
+from tests.maths.score_tables import X, Y, scores
 
 AGGREGATES = [mean, interquartile_mean]
 

@@ -10,7 +10,7 @@ from dragoman.errors import ConfigError
 from dragoman.stats import bootstrap
 from dragoman.stats.aggregates import interquartile_mean, mean, probability_of_improvement
 from dragoman.stats.bootstrap import Interval, bootstrap_interval, number
-from tests.maths.tables import X, Y, scores
+from tests.maths.score_tables import X, Y, scores
 
 
 def seeded(seed: int = 0) -> np.random.Generator:

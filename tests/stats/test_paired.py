@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from dragoman.errors import ConfigError
 from dragoman.stats import paired
 from dragoman.stats.paired import holm, holm_levels, sign_flip_p_value, smallest_p_value
-from tests.maths.tables import NUMBERS
+from tests.maths.score_tables import NUMBERS
 
 DIFFERENCES = np.array([0.3, -0.1, 0.2, 0.5, 0.05, 0.2, -0.02])
 

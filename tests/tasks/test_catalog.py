@@ -15,7 +15,7 @@ from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import ENVIRONMENTS, masks
 from dragoman.tasks.catalog import PACKAGES, TASKS, Task, scores_of
 from dragoman.testing import check_task
-from tests.tasks.extras import error_without
+from tests.tasks.missing_extras import error_without
 
 # A setting that only draws other instances has nothing more to show.
 EACH = [task for task in TASKS if task.settings.get("split") != "test"]

@@ -8,7 +8,7 @@ from or_gymnasium.envs.inventory_management import InvManagementLostSalesEnv
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import SpaceError
 from dragoman.tasks.inventory import LEVELS, InventoryEnv, echelon_base_stock_to_the_end
-from tests.tasks.playing import play
+from tests.tasks.episodes import play
 
 ID = "dragoman/Inventory-v0"
 FIVE = tuple(LEVELS)

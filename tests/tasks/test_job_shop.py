@@ -12,7 +12,7 @@ from dragoman.tasks import picture as drawing
 from dragoman.tasks.instances import INSTANCES, Instance
 from dragoman.tasks.job_shop import most_operations_remaining
 from dragoman.tasks.masks import uniform
-from tests.tasks.playing import play
+from tests.tasks.episodes import play
 
 OPTIMA = {"ft06": 55, "ft10": 930, "la01": 666}
 # Found by simulated annealing; the job of each dispatch.

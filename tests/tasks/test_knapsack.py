@@ -11,7 +11,7 @@ import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import SpaceError
 from dragoman.tasks import masks
 from dragoman.tasks.knapsack import KnapsackEnv, best_filling, exact
-from tests.tasks.playing import play
+from tests.tasks.episodes import play
 
 ID = "dragoman/Knapsack-v0"
 

@@ -9,7 +9,7 @@ import pytest
 import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import ConfigError
 from dragoman.tasks.opponents import load_game, mcts, playouts, search, uniform
-from tests.tasks.playing import play
+from tests.tasks.episodes import play
 
 
 def average(game: str, policy, count: int, **settings) -> float:

@@ -11,7 +11,7 @@ import dragoman.tasks  # noqa: F401  (registers the environments)
 from dragoman.errors import SpaceError
 from dragoman.tasks import masks
 from dragoman.tasks.routing import savings, savings_routes
-from tests.tasks.playing import play
+from tests.tasks.episodes import play
 
 TEXT_SEED_7 = (
     "Goal: serve every stop and return to the depot, driving as little as possible. "

@@ -13,7 +13,7 @@ from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks import masks, textworld_games
 from dragoman.tasks.textworld import TextWorldEnv, oracle, without_decoration
 from dragoman.tasks.textworld_games import MOST_GAMES, Recipe, is_won_by_its_plan
-from tests.tasks.playing import play, same
+from tests.tasks.episodes import play, same
 
 ID = "dragoman/TextWorld-v0"
 SMALL = {"num_games": 2, "rooms": 2, "objects": 3, "quest_length": 3}

@@ -19,10 +19,10 @@ from dragoman.describe.environment import describe_env
 from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
-from dragoman.engines.bookkeeper import TERM
 from dragoman.engines.engine import Engine, default_engine, whole_steps
 from dragoman.engines.policies.features import stack
 from dragoman.engines.policies.make import make_policy
+from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Stop, Training, Watcher, Watchers
 from dragoman.environments.indices import Indices
 from dragoman.errors import ConfigError, ProgramError, RewardError
@@ -35,6 +35,7 @@ from dragoman.roles.reward.program import WrittenFunction
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.vector import RewardVector
+from dragoman.roles.role import Models
 from dragoman.vector import EpisodeRecorder, Step, autoreset_mode, make_vector
 
 
@@ -138,10 +139,9 @@ class WrittenTerms:
             warnings.simplefilter("ignore", BonusWarning)
             rewarder = Rewarder(
                 Reward(terms),
-                None,
+                Models(None, 0),
                 num_envs=env.num_envs,
                 gamma=gamma,
-                seed=0,
                 made=self.made,
             )
         make = MomentMaker(partial(describe_env, env), env.single_action_space)
@@ -247,11 +247,13 @@ def program_trainer(
     def train(program: Program, seed: int) -> ProgramResult:
         copies = make_vector(spec, experiment.num_envs, settings, autoreset=engine.autoreset)
         recorder, terms, ended = EpisodeRecorder(copies), WrittenTerms(program), _Episodes()
-        rewards = terms.added(recorder, weight, gamma) if terms.made else None
-        env = FeaturesVector(recorder if rewards is None else rewards, program)
+        roles = RoleStack(recorder)
+        if terms.made:
+            roles.put("reward", terms.added(recorder, weight, gamma))
+        env = FeaturesVector(roles.env, program)
         try:
             training = engine.build(plain, env, derive_seed("train", seed))
-            training.learn(Watchers([ended], recorder, rewards), whole_steps(experiment))
+            training.learn(Watchers([ended], recorder, roles), whole_steps(experiment))
             space, actions = env.single_observation_space, Indices(env.single_action_space)
             policy = make_policy(plain, space, actions.space)
             policy.load_state_dict(training.weights())
@@ -270,9 +272,9 @@ def program_trainer(
         curves: dict[str, tuple[float, ...]] = {}
         if ended.rows:
             columns = {"environment return": "return", "episode length": "length"}
-            columns |= {shown: f"{TERM}{name}" for name, shown in terms.shown.items()}
+            columns |= {shown: f"reward/{name}" for name, shown in terms.shown.items()}
             for shown, column in columns.items():
-                scale = weight if column.startswith(TERM) else 1.0
+                scale = weight if "/" in column else 1.0
                 curves[shown] = tuple(float(row[column]) / scale for row in ended.rows)
         return ProgramResult(found.mean, curves)
 

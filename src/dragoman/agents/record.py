@@ -26,7 +26,7 @@ from dragoman.agents.recording import (
     reward_terms,
 )
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
-from dragoman.engines.assembly import moments_of, reader_of, rewarder_of, spec_of
+from dragoman.engines.assembly import moments_of, reader_of, spec_of
 from dragoman.engines.engine import default_engine
 from dragoman.engines.weights import below
 from dragoman.environments import make_environment, render_without_display
@@ -34,6 +34,7 @@ from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.term import Steps
+from dragoman.roles.role import Models, remembering
 from dragoman.run import Run
 from dragoman.types import LanguageModel
 from dragoman.vector import make_vector
@@ -172,18 +173,19 @@ class _Terms:
 
 def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     """Return the run's reward role with what it had learnt and said in the training."""
-    if run.experiment.reward is None:
+    reward = run.experiment.reward
+    if reward is None:
         return None
     env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
     gamma = default_engine().gamma(run.experiment)
     with warnings.catch_warnings():
         # The training has warned the user.
         warnings.simplefilter("ignore", BonusWarning)
-        rewarder = rewarder_of(run.experiment, env, model, seed=run.seed, gamma=gamma)
+        models = Models(remembering(model), run.seed)
+        rewarder = Rewarder(reward, models, num_envs=1, gamma=gamma, env=env)
     env.close()
-    if rewarder is not None:
-        rewarder.load_state(below("reward.", run.weights()))
-        rewarder.recall(run.critiques())
+    rewarder.load_state(below("reward.", run.weights()))
+    rewarder.recall(run.critiques())
     return rewarder
 
 

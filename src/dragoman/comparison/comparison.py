@@ -13,7 +13,7 @@ import pydantic
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.experiment.budget import Measure
-from dragoman.roles.control import roles_of
+from dragoman.roles.role import roles_of
 from dragoman.yaml12 import dump, misfit, read_mapping, refuse_yes_no
 
 if TYPE_CHECKING:

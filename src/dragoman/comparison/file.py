@@ -19,7 +19,8 @@ from dragoman.comparison.comparison import (
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, with_overrides
 from dragoman.experiment.budget import Measure
-from dragoman.roles.control import Control, roles_of
+from dragoman.roles.control import Control
+from dragoman.roles.role import roles_of
 from dragoman.tasks.catalog import TASKS, scores_of
 from dragoman.yaml12 import read_mapping
 

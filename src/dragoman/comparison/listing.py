@@ -11,7 +11,7 @@ from pathlib import Path
 from dragoman.comparison.folder import FILE_NAME, ComparisonFolder
 from dragoman.errors import ConfigError, DragomanError, did_you_mean
 from dragoman.experiment import Experiment
-from dragoman.roles.control import roles_of
+from dragoman.roles.role import roles_of
 from dragoman.run import Run
 
 

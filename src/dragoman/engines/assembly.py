@@ -15,15 +15,11 @@ from dragoman.describe.moment import MomentMaker
 from dragoman.engines.policies.features import reads
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
-from dragoman.maths.seeds import derive_seed
-from dragoman.models.cache import CachedModel, without_memory
-from dragoman.models.spec import ModelSpec
+from dragoman.models.cache import without_memory
 from dragoman.models.torch_model import TorchModel
-from dragoman.roles.act.observer import OptionsObserver
-from dragoman.roles.observe.observer import AnyObserver, Observer
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.raw import RawState
-from dragoman.roles.observe.settings import Observe
-from dragoman.roles.reward.rewarder import Rewarder
+from dragoman.roles.role import Models, roles_of
 from dragoman.types import Describer, LanguageModel
 
 
@@ -44,30 +40,6 @@ def spec_of(experiment: Experiment) -> EnvSpec:
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
         spec.additional_wrappers += (memory,)
     return spec
-
-
-class _Models:
-    """The models that roles ask: the experiment's, and those that roles name, each loaded once."""
-
-    def __init__(self, model: LanguageModel | None, seed: int) -> None:
-        self._model = remembering(model)
-        self._seed = seed
-        self._loaded: list[tuple[ModelSpec, LanguageModel]] = []
-
-    def of(self, named: ModelSpec | None) -> LanguageModel | None:
-        """Return the model that a role names, or the experiment's where it names none."""
-        if named is None:
-            return self._model
-        for spec, known in self._loaded:
-            if spec == named:
-                return known
-        self._loaded.append((named, named.load(self._seed)))
-        return self._loaded[-1][1]
-
-
-def remembering(model: LanguageModel | None) -> CachedModel | None:
-    """Return a language model with one memory for all roles that ask it, or nothing."""
-    return model if model is None or isinstance(model, CachedModel) else CachedModel(model)
 
 
 def compute_of(model: LanguageModel | None) -> dict[str, Any]:
@@ -105,43 +77,20 @@ def moments_of(experiment: Experiment, env: Any) -> MomentMaker:
 
 
 def observer_of(
-    experiment: Experiment,
-    env: VectorEnv[Any, Any, Any],
-    model: LanguageModel | None,
-    seed: int = 0,
+    experiment: Experiment, env: VectorEnv[Any, Any, Any], models: Models
 ) -> AnyObserver | None:
     """Return what the experiment's agent sees with, or nothing where it sees what is there.
 
     Args:
-        experiment: What to observe with.
+        experiment: Whose roles to walk over.
         env: The vector environment, for its spaces and its documentation.
-        model: What `reader_of` returned, or any other model to use instead.
-        seed: Seed of the training, which draws what is drawn for the controls of the act role.
+        models: The language models.
     """
-    models = _Models(model, seed)
-    state = _state_of(experiment, env, models)
-    act = experiment.act
-    if act is None:
-        return state
-    return OptionsObserver(
-        act,
-        experiment.observe or Observe(),
-        RawState(env.single_observation_space) if state is None else state,
-        env.single_action_space,
-        model=models.of(None) if act.uses_model else None,
-        reader=models.of(act.model) if act.reads_texts else None,
-        seed=derive_seed("shuffled texts", seed),
-    )
-
-
-def _state_of(
-    experiment: Experiment, env: VectorEnv[Any, Any, Any], models: _Models
-) -> Observer | RawState | None:
-    settings, space = experiment.observe, env.single_observation_space
-    if settings is None:
-        return raw_state_of(experiment, space)
-    model = models.of(settings.model)
-    return None if model is None else Observer(model, settings, space)
+    observer: AnyObserver | None = None
+    for role in roles_of(experiment).values():
+        if hasattr(role, "observer"):
+            observer = role.observer(env, models, observer)
+    return raw_state_of(experiment, env.single_observation_space) if observer is None else observer
 
 
 def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | None:
@@ -173,32 +122,3 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     if experiment.model.threads is None and isinstance(inner, TorchModel):
         inner.choose_threads()
     return model
-
-
-def rewarder_of(
-    experiment: Experiment,
-    env: VectorEnv[Any, Any, Any],
-    model: LanguageModel | None,
-    *,
-    seed: int,
-    gamma: float,
-) -> Rewarder | None:
-    """Return the reward role of the experiment at work, or nothing where it has none.
-
-    Args:
-        experiment: Whose reward.
-        env: The vector environment, for its documentation and the number of its copies.
-        model: What `reader_of` returned, or any other model to use instead.
-        seed: Seed of the training.
-        gamma: The learner's own discount.
-    """
-    if experiment.reward is None:
-        return None
-    return Rewarder(
-        experiment.reward,
-        model,
-        num_envs=env.num_envs,
-        gamma=gamma,
-        seed=seed,
-        env=env,
-    )

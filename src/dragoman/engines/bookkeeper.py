@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv
 
 from dragoman.engines.budget import total_cost
+from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Rollout, Stop, Training, Watcher
 from dragoman.engines.weights import is_finite, tensors_of
-from dragoman.roles.observe.observer import AnyObserver
-from dragoman.roles.reward.rewarder import Rewarder
-from dragoman.roles.reward.vector import RewardVector
+from dragoman.roles.role import Models
 from dragoman.run import RunWriter, diverged
-from dragoman.types import LanguageModel
 
 RETURN_WINDOW = 100
 CHECKPOINT_SECONDS = 30.0
 CHECK_STEPS = 100
 """Least environment steps between two looks at whether the weights are finite."""
-TERM = "reward/"
-"""Beginning of an episode's columns that are sums of the reward's terms."""
 
 
 class Bookkeeper(Watcher):
@@ -33,26 +27,15 @@ class Bookkeeper(Watcher):
 
     Args:
         writer: The run folder.
-        observer: The observe role, if any.
-        rewards: The reward role, if any.
-        own: Wrappers of a user's own roles, by name.
-        models: Language models that these ask.
+        stack: The roles at work.
+        models: The language models that they ask.
     """
 
-    def __init__(
-        self,
-        writer: RunWriter,
-        observer: AnyObserver | None,
-        rewards: RewardVector | None,
-        own: Mapping[str, VectorEnv[Any, Any, Any]] = MappingProxyType({}),
-        models: Sequence[LanguageModel] = (),
-    ) -> None:
+    def __init__(self, writer: RunWriter, stack: RoleStack, models: Models) -> None:
         self.writer = writer
-        self.observer = observer
-        self.rewarder = None if rewards is None else rewards.rewarder
-        self.own = own
-        self.models = models_of(observer, rewards, models)
-        self.terms: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
+        self.stack = stack
+        self.models = models
+        self.of_roles: deque[dict[str, float]] = deque(maxlen=RETURN_WINDOW)
         self.returns: deque[float] = deque(maxlen=RETURN_WINDOW)
         self.episodes = 0
         self._checked_at = 0
@@ -62,13 +45,7 @@ class Bookkeeper(Watcher):
     def episode(self, training: Training, episode: Mapping[str, Any]) -> Stop:
         """Write the episode."""
         self.episodes += 1
-        self.terms.append(
-            {
-                key.removeprefix(TERM): value
-                for key, value in episode.items()
-                if key.startswith(TERM)
-            }
-        )
+        self.of_roles.append({key: one for key, one in episode.items() if "/" in key})
         self.returns.append(episode["return"])
         self.writer.episode(episode)
         self.record(training)
@@ -99,7 +76,7 @@ class Bookkeeper(Watcher):
         Raises:
             DivergenceError: They are no finite numbers any more.
         """
-        tensors = tensors_of(training.weights(), self.observer, self.rewarder)
+        tensors = tensors_of(training.weights(), self.stack.state())
         self.writer.save_weights(tensors, steps=training.steps)
         self._saved_at = time.monotonic()
 
@@ -110,39 +87,19 @@ class Bookkeeper(Watcher):
         training.record("rollout/episodes", self.episodes)
         seconds = time.monotonic() - self._started_at
         training.record("time/seconds", seconds)
-        shortened = getattr(self.observer, "shortened", None)
+        shortened = getattr(self.stack.observer, "shortened", None)
         if shortened is not None:
             training.record("prompt/shortened", shortened)
-        if self.rewarder is not None:
-            self._record_rewards(training, self.rewarder)
-        for name, wrapper in self.own.items():
-            numbers: Mapping[str, float] = wrapper.metrics() if hasattr(wrapper, "metrics") else {}
-            for key, number in numbers.items():
-                training.record(f"{name}/{key}", float(number))
-        if self.models:
-            cost = total_cost(self.models)
+        # Of a user's own roles too: all columns of an episode with a "/" come from roles.
+        for name in self.of_roles[-1] if self.of_roles else ():
+            mean = float(np.mean([columns[name] for columns in self.of_roles]))
+            training.record(name, mean)
+        for name, number in self.stack.metrics().items():
+            training.record(name, float(number))
+        if self.models.asked:
+            cost = total_cost(self.models.asked)
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
                 training.record(f"model/{name}", getattr(cost, name))
             training.record("model/gigaflops", cost.flops / 1e9)
             training.record("time/model_seconds", cost.seconds)
             training.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))
-
-    def _record_rewards(self, training: Training, rewarder: Rewarder) -> None:
-        """Record means of the terms over the last episodes, their weights and their failures."""
-        for name in self.terms[-1] if self.terms else ():
-            mean = float(np.mean([terms[name] for terms in self.terms]))
-            training.record(f"{TERM}{name}", mean)
-        training.record("reward_weight/env", rewarder.env_weight)
-        for name, term in rewarder.terms.items():
-            training.record(f"reward_weight/{name}", term.weight)
-            training.record(f"reward_skipped/{name}", term.skipped)
-
-
-def models_of(
-    observer: AnyObserver | None, rewards: RewardVector | None, own: Sequence[LanguageModel]
-) -> list[LanguageModel]:
-    """Return the different language models that the roles ask, a user's own roles too."""
-    found = [*own]
-    found += [] if observer is None else list(observer.models)
-    found += [] if rewards is None else rewards.rewarder.models
-    return list({id(model): model for model in found}.values())

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from gymnasium.vector import VectorEnv
 
 from dragoman.describe.rollout import sample_texts
-from dragoman.describe.vector import MomentVector
-from dragoman.engines.assembly import (
-    compute_of,
-    moments_of,
-    observer_of,
-    reader_of,
-    remembering,
-    rewarder_of,
-    spec_of,
-)
+from dragoman.engines.assembly import compute_of, moments_of, reader_of, spec_of
 from dragoman.engines.bookkeeper import Bookkeeper
 from dragoman.engines.budget import BudgetWatch
 from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
 from dragoman.engines.masks import masks_of, obeying, warn_of
+from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.errors import ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.maths.seeds import derive_seed
-from dragoman.roles.control import Context, roles_of
-from dragoman.roles.observe.vector import ObserveVector
-from dragoman.roles.reward.rewarder import Rewarder
-from dragoman.roles.reward.vector import RewardVector
+from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
 from dragoman.types import LanguageModel
 from dragoman.vector import EpisodeRecorder, make_vector
@@ -81,54 +67,24 @@ def train(
     folder = Path(out) if out else Path("runs", name)
     copies, settings = experiment.num_envs, experiment.env_settings
     recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
-    rewards: RewardVector | None = None
+    stack = RoleStack(recorder)
     try:
         moments = moments_of(experiment, recorder)
         check_spaces(experiment, recorder, moments, engine)
-        model = model if model is not None else reader_of(experiment, seed)
-        model = remembering(model)
-        observer = observer_of(acting, recorder, model, seed)
-        env: VectorEnv[Any, Any, Any] = recorder
-        if observer is not None or roles_of(experiment):
-            env = MomentVector(env, moments)
-        gamma = engine.gamma(experiment)
-        rewarder = rewarder_of(experiment, recorder, model, seed=seed, gamma=gamma)
-        if rewarder is not None:
-            env = rewards = RewardVector(env, rewarder)
-        own: dict[str, VectorEnv[Any, Any, Any]] = {}
-        models: list[LanguageModel] = []
-        for role_name, role in experiment.own_roles.items():
-            asked = model if role.uses_model else None
-            if asked is not None:
-                models.append(asked)
-            env = own[role_name] = role.wrap(env, Context(asked, moments, gamma, seed))
-        if observer is not None:
-            env = ObserveVector(env, observer)
-        training = engine.build(acting, env, derive_seed("train", seed), model)
+        model = remembering(model if model is not None else reader_of(experiment, seed))
+        models = Models(model, seed)
+        stack.add(acting, Context(models, moments, engine.gamma(experiment)))
+        training = engine.build(acting, stack.env, derive_seed("train", seed), model)
         with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
-            if rewards is not None:
-                make = partial(make_environment, spec, settings)
-                _prepare(rewards.rewarder, writer, lambda n: sample_texts(make(), moments, seed, n))
-            bookkeeper = Bookkeeper(writer, observer, rewards, own, models)
+            make = partial(make_environment, spec, settings)
+            stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
+            bookkeeper = Bookkeeper(writer, stack, models)
             seeing = _watchers(experiment, bookkeeper, watchers, budget)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
-            _learn(experiment, training, Watchers(seeing, recorder, rewards), steps, writer)
+            _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
     finally:
-        (recorder if rewards is None else rewards).close()
+        stack.close()
     return Run(folder)
-
-
-def _prepare(rewarder: Rewarder, writer: RunWriter, sampled: Callable[[int], list[str]]) -> None:
-    """Let the reward role find out what it must know, and keep that with the run.
-
-    Args:
-        rewarder: The role.
-        writer: The run folder.
-        sampled: Plays so many steps at random and returns the texts of the states.
-    """
-    rewarder.prepare(sampled, writer.path)
-    writer.rewards(rewarder.found)
-    rewarder.keep_critiques(writer.critique)
 
 
 def _learn(
@@ -154,7 +110,7 @@ def _watchers(
         found.append(CollapseWatch(experiment.collapse))
     found += others
     if budget is not None:
-        found.append(BudgetWatch(budget, bookkeeper.models))
+        found.append(BudgetWatch(budget, bookkeeper.models.asked))
     return found
 
 

@@ -25,7 +25,7 @@ from dragoman.types import Info
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from dragoman.roles.reward.vector import RewardVector
+    from dragoman.engines.stack import RoleStack
     from dragoman.vector import EpisodeRecorder
 
 Stop: TypeAlias = bool | None
@@ -114,7 +114,7 @@ class Watchers:
     Args:
         watchers: Called in this order.
         recorder: The recorder of episodes beneath the algorithm.
-        rewards: The reward role beneath the algorithm, if any.
+        stack: The roles beneath the algorithm, if any.
 
     Attributes:
         stopped: A watcher has asked to stop.
@@ -124,12 +124,12 @@ class Watchers:
         self,
         watchers: Sequence[Watcher],
         recorder: EpisodeRecorder,
-        rewards: RewardVector | None = None,
+        stack: RoleStack | None = None,
     ) -> None:
         self.stopped = False
         self._watchers = watchers
         self._recorder = recorder
-        self._rewards = rewards
+        self._stack = stack
 
     def begin(self, training: Training) -> None:
         """Say that the first step comes next."""
@@ -138,9 +138,10 @@ class Watchers:
     def step(self, training: Training, infos: Sequence[Info]) -> bool:
         """Say that all environments have taken a step, and return whether to go on."""
         finished = list(self._recorder.drain())
-        # Both count the same episodes, in the same order.
-        terms = [{}] * len(finished) if self._rewards is None else list(self._rewards.drain())
-        for episode, own in zip(finished, terms, strict=True):
+        # All count the same episodes, in the same order.
+        count = len(finished)
+        of_roles = [{}] * count if self._stack is None else self._stack.drain(count)
+        for episode, own in zip(finished, of_roles, strict=True):
             row = {
                 "step": training.steps,
                 "env": episode.env,
@@ -148,7 +149,7 @@ class Watchers:
                 "length": episode.length,
                 "terminated": episode.terminated,
                 "truncated": episode.truncated,
-                **{f"reward/{name}": value for name, value in own.items()},
+                **own,
             }
             self._tell("episode", training, row)
         self._tell("step", training, infos)

@@ -13,28 +13,18 @@ from dragoman.engines.policies.policy import Policy
 from dragoman.engines.sb3.names import our_names
 from dragoman.errors import RunError
 from dragoman.roles.observe.observer import AnyObserver
-from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.run import FORMAT, Run, Tensors
 
 
-def tensors_of(
-    weights: Mapping[str, Tensor], observer: AnyObserver | None, rewarder: Rewarder | None = None
-) -> Tensors:
+def tensors_of(weights: Mapping[str, Tensor], roles: Tensors) -> Tensors:
     """Return everything trained, by name, without the frozen language model.
 
     Args:
         weights: Those of the policy, by the names of `dragoman.engines.policies`.
-        observer: The observe role, if any.
-        rewarder: The reward role, if any.
+        roles: What roles have learnt, by names that begin with the role's.
     """
-    tensors = {
-        f"policy.{name}": _exact(tensor).detach().cpu().numpy() for name, tensor in weights.items()
-    }
-    if observer is not None:
-        tensors |= {f"observer.{name}": value for name, value in observer.state().items()}
-    if rewarder is not None:
-        tensors |= {f"reward.{name}": value for name, value in rewarder.state().items()}
-    return tensors
+    policy = {f"policy.{key}": _exact(one).detach().cpu().numpy() for key, one in weights.items()}
+    return {**policy, **roles}
 
 
 def is_finite(policy: nn.Module) -> bool:

@@ -16,9 +16,10 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment.collapse import Collapse
 from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
-from dragoman.roles.control import OwnRole, roles_of
 from dragoman.roles.observe.settings import Observe
+from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
+from dragoman.roles.role import roles_of
 from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]

@@ -68,19 +68,15 @@ class RunWriter:
 
     def metric(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``metrics.jsonl``."""
-        self._append("metrics.jsonl", row)
+        self.append("metrics.jsonl", row)
 
     def episode(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``episodes.jsonl``."""
-        self._append("episodes.jsonl", row)
+        self.append("episodes.jsonl", row)
 
-    def critique(self, row: Mapping[str, Any]) -> None:
-        """Append what a judge said of a text to ``critiques.jsonl``."""
-        self._append("critiques.jsonl", row)
-
-    def rewards(self, terms: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write what the terms of a reward have measured before the training."""
-        write_json(self.path / "rewards.json", terms)
+    def document(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write ``name``, a JSON file."""
+        write_json(self.path / name, content)
 
     def save_weights(self, tensors: Mapping[str, NDArray[Any]], *, steps: int) -> None:
         """Replace the saved weights, all or nothing.
@@ -95,7 +91,8 @@ class RunWriter:
         self.steps = steps
         self._set_status("running")
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Append a row to ``name``, a JSON Lines file."""
         # JSON has no NaN and no infinity, and strict readers stop at them.
         row = {key: None if _is_not_finite(value) else value for key, value in row.items()}
         if name not in self._files:
@@ -119,8 +116,8 @@ def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:
         DivergenceError: Some are NaN or infinite.
     """
     for name, tensor in tensors.items():
-        # A reward's own numbers may stand open, and what it says is checked at each step.
-        is_trained = tensor.dtype.kind == "f" and not name.startswith("reward.")
+        # A role's own numbers may stand open, and what it says is checked at each step.
+        is_trained = tensor.dtype.kind == "f" and name.startswith(("policy.", "observer."))
         if is_trained and not np.isfinite(tensor).all():
             raise diverged("weights", steps, f" ({name})")
 

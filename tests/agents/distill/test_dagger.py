@@ -15,10 +15,10 @@ from dragoman.agents.distill.dataset import Copies, Lens, visit
 from dragoman.agents.distill.student import NEVER, shape_of
 from dragoman.environments import environment_spec
 from dragoman.errors import ConfigError, SpaceError
-from tests.numbered import greatest, turned
+from tests.number_tasks import greatest, turned
 
 SMALL = Distillation(steps=6_000, rounds=3, epochs=30, num_envs=8, learning_rate=3e-3)
-GREATEST, TURNED = "tests.numbered:Greatest", "tests.numbered:Turned"
+GREATEST, TURNED = "tests.number_tasks:Greatest", "tests.number_tasks:Turned"
 
 
 def balance(observations, infos) -> list[int]:

@@ -26,7 +26,7 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
-from tests.reading import read_numbers
+from tests.number_reader import read_numbers
 
 SMALL = Distillation(steps=2_000, rounds=2, epochs=20, num_envs=8, learning_rate=3e-3)
 TINY = Distillation(steps=32, rounds=2, epochs=1, num_envs=2)
@@ -72,7 +72,7 @@ def test_a_policy_through_a_model_becomes_a_network_without(tmp_path: Path) -> N
 
 
 def test_masks_go_into_the_file(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", env="tests.numbered:Greatest", act=Act())
+    run = trained(tmp_path / "run", env="tests.number_tasks:Greatest", act=Act())
     found = distill(run, tmp_path / "out", TINY, episodes=2)
     assert found.student.shape.masked
     file = onnxruntime.InferenceSession(
@@ -91,7 +91,7 @@ def test_masks_go_into_the_file(tmp_path: Path) -> None:
 def test_without_masks_or_a_policy_that_knows_them_none_go_in(given, tmp_path: Path) -> None:
     if given:
         run = trained(
-            tmp_path / "run", env="tests.numbered:Greatest", env_settings=given, act=Act()
+            tmp_path / "run", env="tests.number_tasks:Greatest", env_settings=given, act=Act()
         )
     else:
         run = trained(tmp_path / "run", env="CartPole-v1")
@@ -101,7 +101,7 @@ def test_without_masks_or_a_policy_that_knows_them_none_go_in(given, tmp_path: P
 
 
 def test_continuous_actions(tmp_path: Path) -> None:
-    run = trained(tmp_path / "run", env="tests.numbered:Turned", steps=2048)
+    run = trained(tmp_path / "run", env="tests.number_tasks:Turned", steps=2048)
     found = distill(run, tmp_path / "out", SMALL, episodes=3)
     assert found.student_states > 0.8
     rows = np.random.default_rng(0).uniform(-1, 1, (1000, 4)).astype(np.float32)
@@ -125,7 +125,11 @@ def test_weights_of_a_real_model_are_counted(tiny_gpt2_path: Path, tmp_path: Pat
 
 def test_texts_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     asked = ScriptedModel(lambda text: [len(text), text.count("l")])
-    settings = {"env": "tests.lamps:Recall", "env_settings": {"length": 1}, "observe": Observe()}
+    settings = {
+        "env": "tests.text_tasks:Recall",
+        "env_settings": {"length": 1},
+        "observe": Observe(),
+    }
     run = trained(tmp_path / "run", asked, **settings)
     with pytest.raises(SpaceError, match="the observation is Text"):
         distill(run, tmp_path / "out", TINY, model=asked)

@@ -25,8 +25,8 @@ from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import FORMAT, Run
 from dragoman.testing import ScriptedModel
-from tests.observations import READABLE
-from tests.reading import read_numbers
+from tests.number_reader import read_numbers
+from tests.observation_spaces import READABLE
 
 OLD = Path(__file__).parent / "version_0_1"
 CONTINUOUS = gym.spaces.Box(np.float32([-1, 0]), np.float32([1, 5]))

@@ -13,7 +13,7 @@ from dragoman.engines.sb3.settings import settings_of
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
-from tests.counting import Counting
+from tests.counting_env import Counting
 
 
 def adapter(first: int = 2) -> VecAdapter:

@@ -14,12 +14,15 @@ from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
-from tests.lamps import bag_of_words, says_the_colour
-from tests.reading import read_numbers
+from tests.number_reader import read_numbers
+from tests.text_tasks import bag_of_words, says_the_colour
 
 SETTINGS = {"n_steps": 32, "batch_size": 64, "n_epochs": 4, "learning_rate": 0.01, "gamma": 0.5}
 LAMPS = Experiment(
-    env="tests.lamps:Lamps", steps=4096, num_envs=8, algorithm=Algorithm("ppo", SETTINGS, (32,))
+    env="tests.text_tasks:Lamps",
+    steps=4096,
+    num_envs=8,
+    algorithm=Algorithm("ppo", SETTINGS, (32,)),
 )
 WORDS = ModelSpec("words")
 POLICIES = [

@@ -14,7 +14,7 @@ from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.vector import EpisodeRecorder, make_vector
 
-COUNTING = "tests.counting:Counting"
+COUNTING = "tests.counting_env:Counting"
 
 
 def experiment(name: str, steps: int, copies: int, **settings: Any) -> Experiment:

@@ -25,6 +25,7 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.role import Models
 from dragoman.vector import make_vector
 from tests.models import tiny
 
@@ -47,7 +48,7 @@ def tuned(how: str, **changes) -> Tune:
 
 def recall(policy: str, tune: Tune | None, model: ModelSpec, length: int = 1) -> Experiment:
     return Experiment(
-        env="tests.lamps:Recall",
+        env="tests.text_tasks:Recall",
         env_settings={"length": length},
         steps=1920 if length == 1 else 3072,
         num_envs=8,
@@ -140,7 +141,7 @@ def test_a_run_keeps_what_was_trained_and_nothing_else(llama: ModelSpec, tmp_pat
 def built(experiment: Experiment, model=None):
     model = CachedModel(tiny.make("llama")) if model is None else model
     env = make_vector(spec_of(experiment), experiment.num_envs, experiment.env_settings)
-    observer = observer_of(experiment, env, model)
+    observer = observer_of(experiment, env, Models(model, 0))
     described = MomentVector(env, moments_of(experiment, env))
     return build(experiment, ObserveVector(described, observer), 0, model)
 

@@ -14,7 +14,7 @@ from dragoman.generation import Choice, Integer, Sampling
 from dragoman.models.catalog import _resolve
 from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
 from tests.models import tiny
-from tests.models.remote.serving import serve
+from tests.models.remote.real_server import serve
 
 PATIENT = Connection(timeout=120, retries=1, backoff=0.1)
 TEMPLATE = (

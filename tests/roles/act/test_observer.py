@@ -15,8 +15,8 @@ from dragoman.roles.observe.observer import Observer
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
-from tests.lamps import Lamps, bag_of_words, says_the_colour
 from tests.moments import moments
+from tests.text_tasks import Lamps, bag_of_words, says_the_colour
 
 PLAIN = Observe(standardise=False)
 TEXTS = ["press red", "", "press blue", ""]

@@ -8,8 +8,8 @@ from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
-from dragoman.roles.control import roles_of
 from dragoman.roles.observe.settings import Observe
+from dragoman.roles.role import roles_of
 
 
 @pytest.mark.parametrize(

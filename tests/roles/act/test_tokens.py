@@ -18,9 +18,9 @@ from dragoman.roles.act.tune import Tune
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.testing import ScriptedModel
-from tests.lamps import Recall
 from tests.models import tiny
 from tests.moments import moments
+from tests.text_tasks import Recall
 
 TUNE = Tune(max_prompt=40, max_action=6)
 INFO = {"action_texts": ["left", "", "to the right"]}

@@ -11,7 +11,7 @@ from dragoman.errors import ConfigError, SpaceError
 from dragoman.models.words import word_features
 from dragoman.roles.observe.raw import ITEMS, WORDS, RawState
 from tests.moments import moments
-from tests.observations import BOX, CODES, PICTURE, READABLE, UNREADABLE, Sayings, Things
+from tests.observation_spaces import BOX, CODES, PICTURE, READABLE, UNREADABLE, Sayings, Things
 
 
 @pytest.mark.parametrize("pictures", [True, False])

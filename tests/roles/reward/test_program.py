@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dragoman.agents.record import record
 from dragoman.describe.vector import MomentVector
-from dragoman.engines.assembly import moments_of, rewarder_of
+from dragoman.engines.assembly import moments_of
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RewardError
 from dragoman.experiment import Experiment
@@ -23,6 +23,7 @@ from dragoman.roles.reward.program import Written
 from dragoman.roles.reward.rewarder import BonusWarning
 from dragoman.roles.reward.term import Steps
 from dragoman.roles.reward.vector import RewardVector
+from dragoman.roles.role import Context, Models
 from dragoman.run import Run
 from tests.moments import moments
 
@@ -67,9 +68,10 @@ def rewarded(name: str, limit: int, mode: AutoresetMode, **reward: Any) -> Rewar
         [lambda: gym.make(name, max_episode_steps=limit)] * 2, autoreset_mode=mode
     )
     experiment = Experiment.from_dict({"env": name, "reward": {"use": "written", **reward}})
-    rewarder = rewarder_of(experiment, inner, None, seed=0, gamma=0.9)
-    assert rewarder is not None
-    return RewardVector(MomentVector(inner, moments_of(experiment, inner)), rewarder)
+    assert experiment.reward is not None
+    moments = moments_of(experiment, inner)
+    context = Context(Models(None, 0), moments, gamma=0.9)
+    return experiment.reward.wrap(MomentVector(inner, moments), context)
 
 
 def played(env: RewardVector, steps: int = 40) -> Any:

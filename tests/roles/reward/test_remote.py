@@ -13,10 +13,10 @@ from dragoman.errors import BudgetError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.models.catalog import _resolve
 from dragoman.run import Run
-from tests.exchanges import JUDGES, MODEL, recorded, replaying
-from tests.grid import EXPERIMENT, write
-from tests.models.remote.serving import serve
+from tests.corner_grid import EXPERIMENT, write
+from tests.models.remote.real_server import serve
 from tests.models.remote.stub_server import StubServer, chat_answer
+from tests.server_exchanges import JUDGES, MODEL, recorded, replaying
 
 TASK = "You walk over a frozen lake to the far corner."
 REWARDS: dict[str, dict[str, Any]] = {

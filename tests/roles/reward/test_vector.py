@@ -15,9 +15,10 @@ from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.vector import RewardVector
+from dragoman.roles.role import Models
 from dragoman.testing import ScriptedModel
 from dragoman.vector import EpisodeRecorder
-from tests.counting import Counting
+from tests.counting_env import Counting
 from tests.test_vector import (
     FIRST,
     CountDescriber,
@@ -55,7 +56,7 @@ def rewarder(reward: Reward, functions: dict[str, Callable[..., Any]], **setting
     with patch(
         "dragoman.roles.reward.settings.make_reward", lambda use, settings, **_: functions[use]
     ):
-        return Rewarder(reward, None, num_envs=len(FIRST), gamma=GAMMA, seed=0, **settings)
+        return Rewarder(reward, Models(None, 0), num_envs=len(FIRST), gamma=GAMMA, **settings)
 
 
 def play(env, mode: AutoresetMode, steps: int):
@@ -88,7 +89,7 @@ def test_every_term_belongs_to_its_step(mode: AutoresetMode) -> None:
     recorder = EpisodeRecorder(make_envs(mode))
     env = RewardVector(described(recorder), rewarder(reward, {"near": phi}))
     steps = [moments(i) for i in range(len(FIRST))]
-    sums = [{"env": 0.0, "near": 0.0} for _ in FIRST]
+    sums = [{"reward/env": 0.0, "reward/near": 0.0} for _ in FIRST]
     finished = []
     for rewards, has_acted, ended, infos in play(env, mode, STEPS):
         np.testing.assert_array_equal(infos["_reward/near"], has_acted)
@@ -104,15 +105,16 @@ def test_every_term_belongs_to_its_step(mode: AutoresetMode) -> None:
             assert infos["reward/near"][i] == pytest.approx(near)
             assert infos["reward/env"][i] == count
             assert rewards[i] == pytest.approx(3.0 * count + near)
-            sums[i] = {"env": sums[i]["env"] + count, "near": sums[i]["near"] + near}
+            sums[i]["reward/env"] += count
+            sums[i]["reward/near"] += near
             if ended[i]:
                 finished.append(pytest.approx(sums[i]))
-                sums[i] = {"env": 0.0, "near": 0.0}
+                sums[i] = {"reward/env": 0.0, "reward/near": 0.0}
     assert list(env.drain()) == finished
     assert list(env.drain()) == []
     # Beneath, the environment's own returns stay what they are.
     own = [episode.episode_return for episode in recorder.drain()]
-    assert own == [terms.expected["env"] for terms in finished]
+    assert own == [terms.expected["reward/env"] for terms in finished]
     assert len(own) > 9
     known = {row[0] for i in range(len(FIRST)) for row in expected_episodes(i, STEPS)}
     assert set(own) <= known

@@ -11,15 +11,22 @@ hybrid    head or match, on top of the model's scores as a prior
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+
+from gymnasium.vector import VectorEnv
 
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
+from dragoman.maths.seeds import derive_seed
 from dragoman.models.spec import NamedModel
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import Control, learned_embedding, random_weights
+from dragoman.roles.role import Models
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
+
+if TYPE_CHECKING:
+    from dragoman.roles.observe.observer import AnyObserver
 
 PRIOR = "the wording of observations and actions; no pre-training"
 
@@ -163,3 +170,22 @@ class Act:
         if self.model is not None and self.model.knows_nothing:
             return PRIOR
         return "the language model's pre-training; the wording of observations and actions"
+
+    def observer(
+        self, env: VectorEnv[Any, Any, Any], models: Models, below: AnyObserver | None
+    ) -> AnyObserver:
+        """Return what makes states and known actions of moments; below it stands the state's."""
+        from dragoman.roles.act.observer import OptionsObserver
+        from dragoman.roles.observe.observer import Observer
+        from dragoman.roles.observe.raw import RawState
+        from dragoman.roles.observe.settings import Observe
+
+        return OptionsObserver(
+            self,
+            below.settings if isinstance(below, Observer) else Observe(),
+            RawState(env.single_observation_space) if below is None else below,
+            env.single_action_space,
+            model=models.of() if self.uses_model else None,
+            reader=models.of(self.model) if self.reads_texts else None,
+            seed=derive_seed("shuffled texts", models.seed),
+        )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+
+from gymnasium.vector import VectorEnv
 
 from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control, learned_embedding, random_weights
+from dragoman.roles.role import Models
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
+
+if TYPE_CHECKING:
+    from dragoman.roles.observe.observer import AnyObserver
 
 PRIOR = "the describer's wording; no pre-training"
 
@@ -58,3 +64,13 @@ class Observe:
             *random_weights("observe", self.model, PRIOR),
             *learned_embedding(("observe",), self.model, PRIOR),
         )
+
+    def observer(
+        self, env: VectorEnv[Any, Any, Any], models: Models, below: AnyObserver | None
+    ) -> AnyObserver:
+        """Return what makes features of moments; nothing stands below it."""
+        from dragoman.roles.observe.observer import Observer
+
+        model = models.of(self.model)
+        assert model is not None
+        return Observer(model, self, env.single_observation_space)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, RunError
 from dragoman.maths.seeds import derive_seed
-from dragoman.models.cache import CachedModel
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.protocols import Fits, Preparation, Prepares
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.term import RunningTerm, Steps, weight_at
-from dragoman.types import LanguageModel, RewardFunction
+from dragoman.roles.role import Models, remembering
+from dragoman.types import RewardFunction
 
 SAMPLED_STEPS = 512
 """Steps of random play over whose texts a reward is rescaled."""
@@ -35,10 +35,9 @@ class Rewarder:
 
     Args:
         settings: The role.
-        model: The experiment's language model, for the terms that ask it.
+        models: The language models, for the terms that ask one.
         num_envs: ``N``.
         gamma: The learner's own discount.
-        seed: Seed of the training.
         env: What rewards are fitted to that must know the environment.
         made: Rewards that need not be made from their settings, by name of the term.
 
@@ -53,11 +52,10 @@ class Rewarder:
     def __init__(
         self,
         settings: Reward,
-        model: LanguageModel | None,
+        models: Models,
         *,
         num_envs: int,
         gamma: float,
-        seed: int,
         env: Any = None,
         made: Mapping[str, RewardFunction] = MappingProxyType({}),
     ) -> None:
@@ -68,22 +66,16 @@ class Rewarder:
                 cure="leave reward.gamma out, or set algorithm.settings.gamma to the same number",
             )
         self.settings = settings
-        self.seed = seed
+        self.models = models
         self.env = env
         self.made = made
         self.found: dict[str, Mapping[str, Any]] = {}
         self.terms = {
-            name: self._term(name, term, model, num_envs, gamma)
-            for name, term in settings.terms.items()
+            name: self._term(name, term, num_envs, gamma) for name, term in settings.terms.items()
         }
         self._step = 0
         # The moments in which the next actions are taken; there are some after `begin`.
         self._now: list[Any] = [None] * num_envs
-
-    @property
-    def models(self) -> list[LanguageModel]:
-        """The language models that its terms ask."""
-        return [term.model for term in self.terms.values() if term.model is not None]
 
     @property
     def env_weight(self) -> float:
@@ -102,7 +94,7 @@ class Rewarder:
         for name, term in self.terms.items():
             reward = term.caller.function
             if isinstance(reward, Prepares):
-                asked = Preparation(name, term.model, sample, self.seed, folder)
+                asked = Preparation(name, term.model, sample, self.models.seed, folder)
                 prepared, self.found[name] = reward.prepared(asked)
                 term.caller = Caller.of(name, prepared)
                 term.term.check_potential(term.caller)
@@ -200,9 +192,7 @@ class Rewarder:
         said = [(name, term.said.get(text)) for name, term in self.terms.items()]
         return tuple(f"{name}: {one}" for name, one in said if one)
 
-    def _term(
-        self, name: str, term: Term, model: LanguageModel | None, num_envs: int, gamma: float
-    ) -> RunningTerm:
+    def _term(self, name: str, term: Term, num_envs: int, gamma: float) -> RunningTerm:
         placebo = self.settings.placebo
         caller = self._caller(name, term) if placebo is None else self._placebo(name, placebo)
         if term.shaping == "bonus":
@@ -214,13 +204,12 @@ class Rewarder:
             )
         asked = None
         if "model" in caller.takes:
-            asked = model if term.model is None else term.model.load(self.seed)
+            asked = remembering(self.models.of(term.model))
             if asked is None:
                 raise ConfigError(
                     f"the reward {name!r} asks a language model, but there is none",
                     cure="name one in 'model' of the experiment or of the reward",
                 )
-            asked = asked if isinstance(asked, CachedModel) else CachedModel(asked)
         return RunningTerm(name, term, caller, asked, num_envs, gamma)
 
     def _caller(self, name: str, term: Term) -> Caller:
@@ -231,7 +220,7 @@ class Rewarder:
         return caller
 
     def _placebo(self, name: str, placebo: str) -> Caller:
-        seed = self.seed
+        seed = self.models.seed
 
         def constant(texts: Sequence[str]) -> NDArray[np.float64]:
             return np.full(len(texts), 0.5)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import pydantic
+from gymnasium.vector import VectorEnv
 from pydantic_core import core_schema
 
 from dragoman.errors import ConfigError, did_you_mean
@@ -15,7 +16,11 @@ from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control
 from dragoman.roles.reward.call import Caller, OnError
 from dragoman.roles.reward.catalog import KNOWN, asks_model, make_reward
+from dragoman.roles.role import Context
 from dragoman.yaml12 import refuse_yes_no
+
+if TYPE_CHECKING:
+    from dragoman.roles.reward.vector import RewardVector
 
 Placebo: TypeAlias = Literal["constant", "noise"]
 
@@ -154,6 +159,15 @@ class Reward:
     def may_use_model(self) -> bool:
         """Whether one of the terms may ask the model, without importing it."""
         return self.placebo is None and any(term.may_use_model for term in self.terms.values())
+
+    def wrap(self, env: VectorEnv[Any, Any, Any], context: Context) -> RewardVector:
+        """Return the vector environment whose rewards hold the terms."""
+        from dragoman.roles.reward.rewarder import Rewarder
+        from dragoman.roles.reward.vector import RewardVector
+
+        count, gamma = env.num_envs, context.gamma
+        made = Rewarder(self, context.models, num_envs=count, gamma=gamma, env=env)
+        return RewardVector(env, made)
 
     @classmethod
     def of(cls, use: str | Callable[..., Any], **settings: Any) -> Reward:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 
@@ -14,11 +14,12 @@ from dragoman.describe.moment import MOMENT
 from dragoman.describe.vector import now_and_reached
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.term import Steps
+from dragoman.roles.role import Notes, RoleVector
 from dragoman.types import BoolArray
 from dragoman.vector import Step, autoreset_mode
 
 
-class RewardVector(VectorWrapper):
+class RewardVector(RoleVector):
     """Adds the terms of a reward role to the environment's own reward.
 
     Put it above the `dragoman.vector.EpisodeRecorder`, so that records, evaluation and reports
@@ -38,10 +39,28 @@ class RewardVector(VectorWrapper):
         self._sums = {name: np.zeros(self.num_envs) for name in ("env", *rewarder.terms)}
         self._finished: list[dict[str, float]] = []
 
-    def drain(self) -> Iterator[dict[str, float]]:
+    def prepare(self, sample: Callable[[int], list[str]], notes: Notes) -> None:
+        """Let the terms find out what they must know, and keep that with the run."""
+        self.rewarder.prepare(sample, notes.path)
+        notes.document("rewards.json", self.rewarder.found)
+        self.rewarder.keep_critiques(lambda row: notes.append("critiques.jsonl", row))
+
+    def metrics(self) -> dict[str, float]:
+        """Return the weight of each term, and how often it failed."""
+        columns = {"reward_weight/env": self.rewarder.env_weight}
+        for name, term in self.rewarder.terms.items():
+            columns[f"reward_weight/{name}"] = term.weight
+            columns[f"reward_skipped/{name}"] = term.skipped
+        return columns
+
+    def drain(self) -> Iterator[Mapping[str, float]]:
         """Yield the sum of each term over each episode that finished since the last call."""
         finished, self._finished = self._finished, []
         yield from finished
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the terms have learnt before the training."""
+        return self.rewarder.state()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,7 +118,7 @@ class RewardVector(VectorWrapper):
         for name, values in terms.items():
             self._sums[name] += values
         for i in np.flatnonzero(ended):
-            self._finished.append({name: float(sums[i]) for name, sums in self._sums.items()})
+            self._finished.append({f"reward/{name}": float(s[i]) for name, s in self._sums.items()})
         self._ended = ended
 
     def _clear(self, which: BoolArray) -> None:

@@ -1,7 +1,7 @@
 """Exchanges with a real server, kept in a file and given again offline.
 
 Run as a program, it serves the default model by ``transformers serve`` on this machine and
-records them anew: ``python -m tests.exchanges``.
+records them anew: ``python -m tests.server_exchanges``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def passing_on(url: str, folder: str, kept: list[Exchange]) -> Callable[[str, An
 def main() -> None:
     import dragoman
     from dragoman.models.catalog import _resolve
-    from tests.models.remote.serving import serve
+    from tests.models.remote.real_server import serve
     from tests.models.remote.stub_server import StubServer
     from tests.programs.test_search import ask_for_programs
     from tests.roles.reward.test_remote import experiment

@@ -1,0 +1,88 @@
+"""The roles of an experiment around its vector environment, one above the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from dragoman.describe.vector import MomentVector
+from dragoman.engines.assembly import observer_of
+from dragoman.experiment import Experiment
+from dragoman.roles.observe.observer import AnyObserver
+from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.role import Context, Notes, RoleVector, roles_of
+
+
+class RoleStack:
+    """What roles put on a vector environment; each is asked in turn, and none is known by name.
+
+    Args:
+        env: The vector environment below all roles, which keeps its own returns.
+
+    Attributes:
+        env: The vector environment with the roles around it.
+        roles: What stands on it, by name of the role.
+        observer: What the policy sees with, or nothing where it sees what is there.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self.env = env
+        self.roles: dict[str, RoleVector] = {}
+        self.observer: AnyObserver | None = None
+
+    def add(self, experiment: Experiment, context: Context) -> None:
+        """Put on all roles of an experiment: moments first, and last what the policy sees."""
+        self.observer = observer_of(experiment, self.env, context.models)
+        roles = roles_of(experiment)
+        if self.observer is not None or roles:
+            self.env = MomentVector(self.env, context.moments)
+        for name, role in roles.items():
+            if hasattr(role, "wrap"):
+                self.put(name, role.wrap(self.env, context))
+        if self.observer is not None:
+            self.env = ObserveVector(self.env, self.observer)
+
+    def put(self, name: str, env: VectorEnv[Any, Any, Any]) -> None:
+        """Put on one role, by its name."""
+        self.env = self.roles[name] = env if isinstance(env, RoleVector) else RoleVector(env)
+
+    def prepare(self, sample: Callable[[int], list[str]], notes: Notes) -> None:
+        """Let the roles find out before the training what they must know in it."""
+        for role in self.roles.values():
+            role.prepare(sample, notes)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the roles' columns of the next row of the metrics."""
+        found: dict[str, float] = {}
+        for name, role in self.roles.items():
+            found |= _named(name, role.metrics())
+        return found
+
+    def drain(self, count: int) -> list[dict[str, float]]:
+        """Return the roles' columns of the ``count`` episodes that have finished since."""
+        rows: list[dict[str, float]] = [{} for _ in range(count)]
+        for name, role in self.roles.items():
+            finished: Iterable[Mapping[str, float]] | None = role.drain()
+            if finished is not None:
+                for row, own in zip(rows, finished, strict=True):
+                    row |= _named(name, own)
+        return rows
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what roles save with the weights, by name of the role."""
+        found = {} if self.observer is None else {"observer": self.observer.state()}
+        found |= {name: dict(role.state()) for name, role in self.roles.items()}
+        return {f"{name}.{key}": one for name, own in found.items() for key, one in own.items()}
+
+    def close(self) -> None:
+        """Close the environment, and what roles run in."""
+        self.env.close()
+
+
+def _named(role: str, columns: Mapping[str, float]) -> dict[str, float]:
+    """Return columns by full name: those of a user's own role bear its name in front."""
+    own = role.removeprefix("roles.")
+    return dict(columns) if own == role else {f"{own}/{key}": one for key, one in columns.items()}

@@ -95,7 +95,7 @@ class Bookkeeper(Watcher):
             mean = float(np.mean([columns[name] for columns in self.of_roles]))
             training.record(name, mean)
         for name, number in self.stack.metrics().items():
-            training.record(name, float(number))
+            training.record(name, number)
         if self.models.asked:
             cost = total_cost(self.models.asked)
             for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):

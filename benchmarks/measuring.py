@@ -86,12 +86,12 @@ def table(figures: Sequence[Figure]) -> str:
         "| figure | baseline in the same run | ours | baseline | ratio | target | of GEMM peak |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in figures:
-        target = f"{one.target:g}" if one.target else ""
-        share = f"{one.peak_share:.2f}" if one.peak_share else ""
+    for figure in figures:
+        target = f"{figure.target:g}" if figure.target else ""
+        share = f"{figure.peak_share:.2f}" if figure.peak_share else ""
         lines.append(
-            f"| {one.name} | {one.baseline} | {one.ours:.3g} | {one.theirs:.3g} "
-            f"| {one.ratio:.3g} | {target} | {share} |"
+            f"| {figure.name} | {figure.baseline} | {figure.ours:.3g} | {figure.theirs:.3g} "
+            f"| {figure.ratio:.3g} | {target} | {share} |"
         )
     return "\n".join(lines)
 
@@ -102,12 +102,12 @@ def draw(figures: Sequence[Figure], file: Path, title: str) -> None:
 
     shown = list(reversed(figures))
     drawing, axes = plt.subplots(figsize=(9, 0.5 * len(shown) + 1.2), layout="constrained")
-    axes.barh(range(len(shown)), [one.ratio for one in shown], color="#0072B2", label="measured")
+    axes.barh(range(len(shown)), [item.ratio for item in shown], color="#0072B2", label="measured")
     aimed = [(one.target, i) for i, one in enumerate(shown) if one.target]
     mark = {"color": "#D55E00", "markersize": 18, "markeredgewidth": 3, "label": "target"}
     axes.plot([target for target, _ in aimed], [i for _, i in aimed], "|", **mark)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(shown)), [f"{one.name}\nagainst {one.baseline}" for one in shown])
+    axes.set_yticks(range(len(shown)), [f"{item.name}\nagainst {item.baseline}" for item in shown])
     axes.tick_params(axis="y", labelsize=7)
     axes.set(xlabel="times better than the baseline", title=title)
     axes.legend(frameon=False, loc="lower right")

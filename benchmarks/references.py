@@ -39,16 +39,16 @@ def returns(task: Task, policy: Callable[[gym.Env[Any, Any]], Any]) -> list[floa
     spec = environment_spec(task.id, max_episode_steps=task.max_episode_steps)
     env = make_environment(spec, task.settings)
     env.action_space.seed(0)
-    found = []
+    result = []
     for seed in range(task.episodes):
         env.reset(seed=seed)
         total, over = 0.0, False
         while not over:
             _, reward, terminated, truncated, _ = env.step(policy(env))
             total, over = total + float(reward), terminated or truncated
-        found.append(total)
+        result.append(total)
     env.close()
-    return found
+    return result
 
 
 def row(values: list[float]) -> dict[str, float]:

@@ -89,15 +89,15 @@ def real_model() -> Iterator[str]:
     for name, reward in real_rewards().items():
         term = Experiment.from_dict({**EXPERIMENT, "reward": reward}).reward.terms[reward["use"]]
         function = term.caller(name).function
-        found: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         if hasattr(function, "prepared"):
             with tempfile.TemporaryDirectory() as folder:
                 seed = derive_seed("benchmark", name)
                 preparation = Preparation(name, model, lambda steps: texts, seed, Path(folder))
-                function, found = function.prepared(preparation)
+                function, result = function.prepared(preparation)
         values = np.asarray(function(texts=texts, model=model))
         told = ", ".join(
-            f"{key} {value:.2f}" for key, value in found.items() if isinstance(value, float)
+            f"{key} {value:.2f}" for key, value in result.items() if isinstance(value, float)
         )
         rank = spearmanr(values, truth).statistic
         yield f"| {name} | {rank:.2f} | {values.std():.3f} | {told} |"

@@ -74,7 +74,7 @@ def main() -> None:
                 ],
                 options.rounds,
             )
-            costs = [1000 * one / batch for one in taken]
+            costs = [1000 * item / batch for item in taken]
             lines.append(f"| {batch} | " + " | ".join(f"{cost:.3g}" for cost in costs) + " |")
     text = "\n".join(lines) + "\n"
     options.out.mkdir(parents=True, exist_ok=True)

@@ -60,11 +60,11 @@ def places(prompt: str) -> Sequence[float]:
 
 def log_probs(prompt: str, answer: str) -> list[float]:
     """Answer yes or no of a place, or 1 or 2 of two places, by where the goal is."""
-    found = places(prompt)
-    if len(found) == 2:
-        yes = 1 / (1 + np.exp(-20 * (found[1] - found[0])))
+    result = places(prompt)
+    if len(result) == 2:
+        yes = 1 / (1 + np.exp(-20 * (result[1] - result[0])))
         return [float(np.log(yes if answer == " 2" else 1 - yes))]
-    yes = 0.1 + 0.8 * (found[0] if found else 0.5)
+    yes = 0.1 + 0.8 * (result[0] if result else 0.5)
     return [float(np.log(yes if answer == " yes" else 1 - yes))]
 
 

@@ -1,4 +1,4 @@
-"""A toy task that says in different ways which of its actions are admissible."""
+"""A toy task that says in different ways which of its actions are valid."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ COUNT = 4
 
 
 class Masked(gym.Env[Any, Any]):
-    """Two of four actions are admissible, others each step; taking another is an error.
+    """Two of four actions are valid, others each step; taking another is an error.
 
-    An episode has five steps. The lowest admissible action is worth 1.
+    An episode has five steps. The lowest valid action is worth 1.
     """
 
     observation_space: gym.Space[Any] = gym.spaces.Box(0, 1, (COUNT,), np.float32)
@@ -29,7 +29,7 @@ class Masked(gym.Env[Any, Any]):
     def step(self, action: Any) -> Any:
         assert self.action_space.contains(action)
         index = int(action) - 2
-        assert self.mask[index] or not self.strict, "an inadmissible action was taken"
+        assert self.mask[index] or not self.strict, "an invalid action was taken"
         reward = float(index == self.mask.argmax())
         self.taken += 1
         self._deal()
@@ -63,7 +63,7 @@ class ByMethod(Masked):
 
     def action_masks(self) -> list[bool]:
         assert not self.is_over
-        return [bool(one) for one in self.mask]
+        return [bool(item) for item in self.mask]
 
 
 class InObservation(Masked):
@@ -90,8 +90,8 @@ class InObservations(InObservation):
     )
 
     def observation(self) -> Any:
-        found = super().observation()
-        return {"observations": found["observation"], "action_mask": found["action_mask"]}
+        result = super().observation()
+        return {"observations": result["observation"], "action_mask": result["action_mask"]}
 
 
 class ByTexts(Masked):
@@ -105,7 +105,7 @@ CONVENTIONS = ("InInfo", "ByMethod", "InObservation", "InObservations", "ByTexts
 
 
 class Stuck(InInfo):
-    """Nothing is admissible from step ``at`` on."""
+    """Nothing is valid from step ``at`` on."""
 
     def __init__(self, at: int = 3, cut: bool = False) -> None:
         self.at, self.cut = at, cut
@@ -136,7 +136,7 @@ class Several(Masked):
 
 
 class Tolerant(InInfo):
-    """Who takes an inadmissible action gets nothing for it."""
+    """Who takes an invalid action gets nothing for it."""
 
     strict = False
 

@@ -33,7 +33,7 @@ class Numbered(gym.Env[np.ndarray, Any]):
 
 
 class Greatest(Numbered):
-    """Name the greatest of the numbers whose action is admissible; counted from ``start``."""
+    """Name the greatest of the numbers whose action is valid; counted from ``start``."""
 
     def __init__(self, start: int = 0, masked: bool = True) -> None:
         self.action_space = gym.spaces.Discrete(4, start=start)
@@ -41,7 +41,7 @@ class Greatest(Numbered):
 
     def worth(self, action: Any) -> float:
         action = int(action) - self.start
-        assert self.mask[action], "an inadmissible action was taken"
+        assert self.mask[action], "an invalid action was taken"
         return float(action == np.where(self.mask, self.seen, -2).argmax())
 
     def _deal(self) -> tuple[np.ndarray, dict[str, Any]]:
@@ -65,7 +65,7 @@ class Turned(Numbered):
 
 
 def greatest(observations: Any, infos: Any, start: int = 0) -> list[int]:
-    """Take the greatest admissible number."""
+    """Take the greatest valid number."""
     masks = [info.get("action_mask", np.ones(4)) for info in infos]
     pairs = zip(observations, masks, strict=True)
     return [start + int(np.where(mask, seen, -2).argmax()) for seen, mask in pairs]
@@ -73,8 +73,8 @@ def greatest(observations: Any, infos: Any, start: int = 0) -> list[int]:
 
 def sums(seen: np.ndarray) -> np.ndarray:
     """Return what a turn should be."""
-    found = np.array([[seen[0] + seen[1]], [seen[2] - seen[3]]], np.float32)
-    return np.clip(found, -1, 1)
+    result = np.array([[seen[0] + seen[1]], [seen[2] - seen[3]]], np.float32)
+    return np.clip(result, -1, 1)
 
 
 def turned(observations: Any, infos: Any) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ WORDS = ("low", "middle", "high")
 class Started(gym.Env[str, Any]):
     """Say the word that is asked for: actions ``start`` to ``start + 2`` say `WORDS`.
 
-    The first one is never admissible where ``masked``, and never asked for then. Any number
+    The first one is never valid where ``masked``, and never asked for then. Any number
     outside its space is an error.
     """
 
@@ -33,7 +33,7 @@ class Started(gym.Env[str, Any]):
     def step(self, action: Any) -> Any:
         assert self.action_space.contains(action), f"{action!r} is not in {self.action_space}"
         index = int(action) - self.start
-        assert not (self.masked and index == 0), "an inadmissible action was taken"
+        assert not (self.masked and index == 0), "an invalid action was taken"
         self.done.append(int(action))
         reward = float(index == self.wanted)
         self.left -= 1

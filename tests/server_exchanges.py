@@ -26,7 +26,10 @@ def recorded(file: Path) -> list[Exchange]:
 
 def replaying(exchanges: list[Exchange]) -> Callable[[str, Any], Any]:
     """Return what a stub server answers with; a question that was not recorded is an error."""
-    known = {json.dumps([one["path"], one["body"]], sort_keys=True): one for one in exchanges}
+    known = {
+        json.dumps([exchange["path"], exchange["body"]], sort_keys=True): exchange
+        for exchange in exchanges
+    }
 
     def answer(path: str, body: Any) -> Any:
         return known[json.dumps([path, body], sort_keys=True)]["answer"]
@@ -44,9 +47,9 @@ def passing_on(url: str, folder: str, kept: list[Exchange]) -> Callable[[str, An
             url.removesuffix("/v1") + path, data, {"Content-Type": "application/json"}
         )
         with opener.open(request, timeout=120) as response:
-            found = {**json.load(response), "model": MODEL}
-        kept.append({"path": path, "body": body, "answer": found})
-        return found
+            result = {**json.load(response), "model": MODEL}
+        kept.append({"path": path, "body": body, "answer": result})
+        return result
 
     return answer
 

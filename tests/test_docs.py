@@ -231,11 +231,11 @@ def test_the_plan_names_files_and_modules_that_exist() -> None:
     for name in re.findall(r"`((?:\w+\.)+\w+)`", text):
         package, *_ = name.split(".")
         if (ROOT / "src/dragoman" / package).is_dir():
-            found = dragoman
+            result = dragoman
             for part in name.split("."):
-                if not hasattr(found, part):
-                    importlib.import_module(f"{found.__name__}.{part}")
-                found = getattr(found, part)
+                if not hasattr(result, part):
+                    importlib.import_module(f"{result.__name__}.{part}")
+                result = getattr(result, part)
 
 
 def test_the_plan_shows_every_layer() -> None:

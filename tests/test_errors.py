@@ -49,6 +49,6 @@ def refuse(x: int) -> None:
 def test_a_process_pool_reports_the_error_of_its_worker() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         asked = pool.apply_async(refuse, (3,))
-        with pytest.raises(ConfigError, match="x is 3, but must be 4") as found:
+        with pytest.raises(ConfigError, match="x is 3, but must be 4") as result:
             asked.get(timeout=60)
-    assert found.value.cure == "set x to 4"
+    assert result.value.cure == "set x to 4"

@@ -60,7 +60,7 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("")
         assert not (tmp_path / "out").exists()
-    assert [one.name for one in (tmp_path / "out").iterdir()] == ["a"]
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["a"]
 
 
 def test_a_name_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
@@ -68,4 +68,4 @@ def test_a_name_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not empty"), whole_folder(out):  # noqa: PT012
         out.mkdir()
         (out / "other").write_text("")
-    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    assert [item.name for item in tmp_path.iterdir()] == ["out"]

@@ -30,8 +30,8 @@ PLACE = re.compile(r"row (\d+), column (\d+) of")
 
 def place(text: str) -> list[float]:
     """Return the last row and column that a text names; the middle where it names none."""
-    found = PLACE.findall(text)
-    return [float(number) for number in found[-1]] if found else [3.5, 3.5]
+    result = PLACE.findall(text)
+    return [float(number) for number in result[-1]] if result else [3.5, 3.5]
 
 
 def log_prob(prompt: str, candidate: str) -> float:
@@ -58,8 +58,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder in which a scripted model has written a potential."""
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "runs/written-frozenlake"
-    found = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=512)
-    assert found.counts["trained"] == 2
+    result = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=512)
+    assert result.counts["trained"] == 2
     return out / "best.py"
 
 

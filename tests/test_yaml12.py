@@ -77,9 +77,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", READ)
 def test_values_are_read_as_the_core_schema_says(text: str) -> None:
-    found, wanted = load(text, "here"), READ[text]
-    assert found == wanted
-    assert isinstance(found, type(wanted))
+    result, wanted = load(text, "here"), READ[text]
+    assert result == wanted
+    assert isinstance(result, type(wanted))
 
 
 def test_nan_is_read() -> None:
@@ -109,9 +109,9 @@ SETTINGS = st.recursive(
 @given(SETTINGS)
 def test_what_is_written_is_read_back_equal(data: Any) -> None:
     # By repr too, since 1, 1.0 and True are equal.
-    found = load(dump(data), "here")
-    assert found == data
-    assert repr(found) == repr(data)
+    result = load(dump(data), "here")
+    assert result == data
+    assert repr(result) == repr(data)
 
 
 @given(st.dictionaries(TEXTS, TEXTS))

@@ -16,7 +16,7 @@ WORDS = ("left", "right", "pole")
 class Lamps(gym.Env[str, int]):
     """Press the button that has the colour of the lamp; the buttons lie anew every step.
 
-    Of ``A`` actions ``buttons`` are admissible; pressing another is an error, so that a policy
+    Of ``A`` actions ``buttons`` are valid; pressing another is an error, so that a policy
     that ignores masks is found out. Right is worth 1, wrong nothing; random earns 1 / buttons.
     An episode has one step, or ``length``.
     """
@@ -32,7 +32,7 @@ class Lamps(gym.Env[str, int]):
         return self._deal()
 
     def step(self, action: int) -> Any:
-        assert self.texts[action], "an inadmissible action was taken"
+        assert self.texts[action], "an invalid action was taken"
         reward = float(self.texts[action] == f"press {self.lamp}")
         self.left -= 1
         if self.left:

@@ -165,7 +165,7 @@ def train_all(only: str) -> dict[str, Any]:
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = tiny_model(Path(folder, "model"))
         program = Path(folder, "potential.py")
@@ -179,7 +179,7 @@ def train_all(only: str) -> dict[str, Any]:
                 settings = {**settings, "reward": {**settings["reward"], "program": str(program)}}
             experiment = dragoman.Experiment.from_dict({**base, "model": model, **settings})
             run = dragoman.train(experiment, seed=3, out=Path(folder, name.replace(" ", "-")))
-            found[name] = {
+            result[name] = {
                 "metrics": [without_clock(row) for row in run.metrics()],
                 "episodes": run.episodes(),
                 # Files are named by the folder of the moment.
@@ -187,8 +187,8 @@ def train_all(only: str) -> dict[str, Any]:
                 "evaluated": list(dragoman.evaluate(run, 3, seed=1).returns),
                 "weights": digest(run.weights()),
             }
-            print(name, found[name]["weights"][:12], found[name]["evaluated"], flush=True)
-    return found
+            print(name, result[name]["weights"][:12], result[name]["evaluated"], flush=True)
+    return result
 
 
 def without_clock(row: dict[str, Any]) -> dict[str, Any]:
@@ -212,8 +212,8 @@ def train_in(tree: Path, out: Path, only: str) -> dict[str, Any]:
     command = [sys.executable, __file__, "--write", str(out), "--only", only]
     environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, env=environment, check=True)
-    found: dict[str, Any] = json.loads(out.read_text())
-    return found
+    result: dict[str, Any] = json.loads(out.read_text())
+    return result
 
 
 @contextmanager
@@ -234,10 +234,10 @@ def compare(revision: str, only: str) -> int:
     with tempfile.TemporaryDirectory() as folder, source_at(revision) as tree:
         theirs = train_in(tree, Path(folder, "theirs.json"), only)
         ours = train_in(ROOT, Path(folder, "ours.json"), only)
-    found = differences(ours, theirs)
-    print(*found, sep="\n")
-    print(f"{len(ours)} runs, {len(found)} differences from {revision}")
-    return len(found)
+    result = differences(ours, theirs)
+    print(*result, sep="\n")
+    print(f"{len(ours)} runs, {len(result)} differences from {revision}")
+    return len(result)
 
 
 def main() -> None:

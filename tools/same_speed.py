@@ -57,11 +57,11 @@ def main() -> None:
             f"| case | {options.against}, steps/s | this tree, steps/s | ratio |\n|---|---|---|---|"
         )
         for name, (recipe, overrides) in CASES.items():
-            found: dict[Path, list[float]] = {before: [], ROOT: []}
+            result: dict[Path, list[float]] = {before: [], ROOT: []}
             for _ in range(options.rounds):
-                for tree, speeds in found.items():
+                for tree, speeds in result.items():
                     speeds.append(steps_per_second(tree, recipe, overrides))
-            old, new = (statistics.median(speeds) for speeds in found.values())
+            old, new = (statistics.median(speeds) for speeds in result.values())
             print(f"| {name} | {old:,.0f} | {new:,.0f} | {new / old:.2f} |", flush=True)
 
 

@@ -49,16 +49,16 @@ def import_name(path: str) -> Any:
             f"{path!r} names no module and no file", cure="write 'my_file.py:my_name'"
         )
     module = import_module(source, path)
-    found: Any = module
+    result: Any = module
     for part in attribute.split("."):
-        if not hasattr(found, part):
+        if not hasattr(result, part):
             own = [key for key in vars(module) if not key.startswith("_")]
             raise ConfigError(
                 f"{path!r}: there is no {attribute!r} in {source!r}{did_you_mean(attribute, own)}",
                 cure="name a function or a class that the module defines",
             )
-        found = getattr(found, part)
-    return found
+        result = getattr(result, part)
+    return result
 
 
 def _from_file(path: Path, name: str) -> ModuleType:

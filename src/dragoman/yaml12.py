@@ -103,9 +103,9 @@ def read_mapping(file: Path, what: str, *, first: str) -> dict[str, Any]:
         raise ConfigError(f"there is no {what} file {file}", cure="check the path")
     data = load(_read(file), str(file))
     if not isinstance(data, dict):
-        found = "nothing" if data is None else type(data).__name__
+        result = "nothing" if data is None else type(data).__name__
         raise ConfigError(
-            f"{file} holds {found}, not a mapping of keys to values",
+            f"{file} holds {result}, not a mapping of keys to values",
             cure=f"start with a line such as '{first}'",
         )
     return data
@@ -226,13 +226,13 @@ class _Loader(yaml.SafeLoader):
         value = self.construct_scalar(node).lower()
         is_special = value.lstrip("-+") in (".inf", ".nan")
         try:
-            found = float(value.replace(".inf", "inf").replace(".nan", "nan"))
+            result = float(value.replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
-            found = math.inf
-        if math.isinf(found) and not is_special:
+            result = math.inf
+        if math.isinf(result) and not is_special:
             problem = f"{value[:30]!r} is no number that can be read"
             raise _Refused(problem, node.start_mark)
-        return found
+        return result
 
     def unknown(self, node: Node) -> Any:
         tag = str(node.tag).replace(_TAG, "!!")
@@ -280,8 +280,8 @@ def _count(node: Node, known: dict[int, int]) -> int:
         inner = list(node.value) if isinstance(node, SequenceNode) else []
         if isinstance(node, MappingNode):
             _check_keys(node)
-            inner = [one for pair in node.value for one in pair]
-        known[id(node)] = 1 + sum(_count(one, known) for one in inner)
+            inner = [item for pair in node.value for item in pair]
+        known[id(node)] = 1 + sum(_count(item, known) for item in inner)
     if known[id(node)] < 0:
         raise _Refused("an alias stands inside what it names", node.start_mark)
     if known[id(node)] > MOST_VALUES:

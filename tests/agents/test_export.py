@@ -55,7 +55,7 @@ def tuned(how: str, **changes) -> Tune:
 def logits_of(model, tokenizer) -> list[np.ndarray]:
     ids = [torch.tensor([tokenizer(prompt)["input_ids"]]) for prompt in PROMPTS]
     with torch.no_grad():
-        return [model.eval()(one).logits[0].numpy() for one in ids]
+        return [model.eval()(item).logits[0].numpy() for item in ids]
 
 
 def check_equal(found, wanted) -> None:
@@ -72,7 +72,7 @@ def check_heads(run: Run, folder: Path) -> None:
             key = name.removeprefix("policy.")
             np.testing.assert_array_equal(heads[key], tensor)
     told = json.loads((folder / "heads.json").read_text())
-    assert {name: tuple(one["shape"]) for name, one in told["tensors"].items()} == {
+    assert {name: tuple(value["shape"]) for name, value in told["tensors"].items()} == {
         name: tensor.shape for name, tensor in heads.items()
     }
     temperature = heads["actor.log_temperature"]
@@ -144,7 +144,7 @@ def test_nothing_is_overwritten_or_left_half_written(
     monkeypatch.setattr(exporting, "write_json", fail)
     with pytest.raises(OSError, match="full"):
         export(run, tmp_path / "out")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["run", "taken"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run", "taken"]
 
 
 def test_adapters_on_random_weights_need_the_merged_model(

@@ -182,8 +182,8 @@ def test_a_search_with_real_trainings(tmp_path: Path) -> None:
         "balance the pole", candidates=1, rounds=2, selection_seeds=(0,), test_seeds=(1,)
     )
     train = program_trainer(EXPERIMENT, episodes=2)
-    found = Writer(model, schema, sample_transitions(env, schema, steps=50), train, search).run(
+    result = Writer(model, schema, sample_transitions(env, schema, steps=50), train, search).run(
         tmp_path
     )
-    assert found.counts["trained"] == 2
-    assert 0 < found.test_scores[1] <= 12
+    assert result.counts["trained"] == 2
+    assert 0 < result.test_scores[1] <= 12

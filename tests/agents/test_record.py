@@ -65,7 +65,7 @@ class Told(Counting):
 
 
 class Breaking(Counting):
-    """Offers pictures that it cannot draw."""
+    """ServerFeatures pictures that it cannot draw."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012
 
@@ -81,10 +81,14 @@ def test_a_recording_is_what_the_evaluation_played(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", "CartPole-v1")
     played = evaluate(run, 2, model=model())
     recorded = record(run, 2, model=model())
-    assert [one.episode_return for one in recorded.episodes] == played.returns
-    assert [one.length for one in recorded.episodes] == [one.length for one in played.episodes]
-    assert [one.seed for one in recorded.episodes] == [one.seed for one in played.episodes]
-    assert [one.ending for one in recorded.episodes] == ["terminated"] * 2
+    assert [episode.episode_return for episode in recorded.episodes] == played.returns
+    assert [episode.length for episode in recorded.episodes] == [
+        episode.length for episode in played.episodes
+    ]
+    assert [episode.seed for episode in recorded.episodes] == [
+        episode.seed for episode in played.episodes
+    ]
+    assert [episode.ending for episode in recorded.episodes] == ["terminated"] * 2
     assert recorded.parts[0].options == ("push cart to the left", "push cart to the right")
     assert recorded.weighing == "probability"
     for step in recorded.episodes[0].steps[:-1]:
@@ -106,8 +110,8 @@ def test_a_recording_is_what_the_evaluation_played(tmp_path: Path) -> None:
 def test_sampled_actions_are_not_always_the_likeliest(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", "CartPole-v1", observe=None)
     recorded = record(run, 3, sampled=True)
-    weighed = [step.weighed[0] for one in recorded.episodes for step in one.steps[:-1]]
-    assert any(one.chosen != np.argmax(one.weights) for one in weighed)
+    weighed = [step.weighed[0] for episode in recorded.episodes for step in episode.steps[:-1]]
+    assert any(item.chosen != np.argmax(item.weights) for item in weighed)
     assert recorded.about["actions"] == "sampled actions"
     assert recorded.episodes[0].steps[0].text is None
 
@@ -166,10 +170,10 @@ def test_several_parts_of_an_action(tmp_path: Path) -> None:
         recorded = record(run)
         step = recorded.episodes[0].steps[0]
         assert [len(part.options) for part in recorded.parts] == sizes
-        assert [len(one.weights) for one in step.weighed] == sizes
-        for one in step.weighed:
-            assert sum(one.weights) == pytest.approx(1)
-            assert one.chosen == int(np.argmax(one.weights))
+        assert [len(item.weights) for item in step.weighed] == sizes
+        for item in step.weighed:
+            assert sum(item.weights) == pytest.approx(1)
+            assert item.chosen == int(np.argmax(item.weights))
 
 
 def test_text_frames_terms_and_critiques(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_ctrl_c_loses_nothing_that_is_finished(tmp_path: Path) -> None:
     )
     deadline = time.monotonic() + 120
     wanted = (out / "short" / "0" / "evaluation.json", out / "endless" / "0" / "metrics.jsonl")
-    while not all(one.exists() for one in wanted):
+    while not all(item.exists() for item in wanted):
         assert time.monotonic() < deadline, "the training did not start"
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)

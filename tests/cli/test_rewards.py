@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def train(*sets: str):
-    options = [word for one in sets for word in ("--set", one)]
+    options = [word for item in sets for word in ("--set", item)]
     return runner.invoke(app, ["train", "experiment.yaml", "--out", "run", *options])
 
 

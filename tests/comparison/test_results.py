@@ -32,15 +32,15 @@ def results(tmp_path: Path, random: float = 0.1, more: str = "", **means: float)
 
 def test_helped_needs_every_control_and_chance(tmp_path: Path) -> None:
     placebos = {"no_model": 0.2, "random_weights": 0.3, "learned_embedding": 0.4}
-    found = results(tmp_path, **{"model": 0.8}, **placebos)
-    arm = found["arms"]["model"]
+    result = results(tmp_path, **{"model": 0.8}, **placebos)
+    arm = result["arms"]["model"]
     assert arm["verdict"]["outcome"] == "helped"
     assert arm["verdict"]["reason"].startswith("better than 'no-model'")
-    against = [one["against"] for one in arm["verdict"]["comparisons"]]
+    against = [item["against"] for item in arm["verdict"]["comparisons"]]
     assert against == ["no-model", "random-weights", "learned-embedding"]
     assert math.isclose(arm["mean"]["estimate"], 0.845)
     assert arm["mean"]["low"] < 0.845 < arm["mean"]["high"]
-    assert found["arms"]["no-model"]["verdict"] is None
+    assert result["arms"]["no-model"]["verdict"] is None
     assert arm["scores"]["1"] == 0.81
     assert arm["costs"]["1"]["seconds"] == 2.0
     assert set(arm["status"].values()) == {"finished"}
@@ -70,11 +70,11 @@ def test_an_arm_is_held_to_the_controls_of_its_own_roles(tmp_path: Path) -> None
 
 
 def test_a_control_that_never_finished_is_named(tmp_path: Path) -> None:
-    found = results(tmp_path, model=0.8, no_model=0.2, random_weights=0.3)
-    verdict = found["arms"]["model"]["verdict"]
+    result = results(tmp_path, model=0.8, no_model=0.2, random_weights=0.3)
+    verdict = result["arms"]["model"]["verdict"]
     assert verdict["outcome"] == "no evidence"
     assert "learned-embedding" in verdict["reason"]
-    assert found["arms"]["learned-embedding"]["mean"] is None
+    assert result["arms"]["learned-embedding"]["mean"] is None
 
 
 @pytest.fixture

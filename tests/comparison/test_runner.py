@@ -127,9 +127,9 @@ def test_one_precision_is_settled_for_all_arms_and_kept_on_another_machine(
     out = tmp_path / "out"
     run(replace(comparison, seeds=(0,)), out)
     able["avx512_bf16"] = True
-    assert not [one for one in caplog.records if "goes on" in one.message]
+    assert not [record for record in caplog.records if "goes on" in record.message]
     run(replace(comparison, seeds=(1,)), out)
-    (said,) = [one.getMessage() for one in caplog.records if "goes on" in one.message]
+    (said,) = [record.getMessage() for record in caplog.records if "goes on" in record.message]
     assert "was begun in float32" in said
     assert "bfloat16 on this machine" in said
     folder = ComparisonFolder(out)

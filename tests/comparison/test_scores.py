@@ -33,6 +33,6 @@ def test_an_arm_is_paired_with_each_opponent() -> None:
     first, second = statistics.comparisons
     assert (first.against, first.difference.estimate, first.deviation) == ("none", 2.0, 1.0)
     assert (first.effect, second.effect) == (2.0, np.inf)
-    assert [one.p_value for one in statistics.comparisons] == [1 / 8, 1 / 8]
-    assert [one.adjusted for one in statistics.comparisons] == [1 / 4, 1 / 4]
+    assert [comparison.p_value for comparison in statistics.comparisons] == [1 / 8, 1 / 8]
+    assert [comparison.adjusted for comparison in statistics.comparisons] == [1 / 4, 1 / 4]
     assert statistics.p_worse == 1.0

@@ -78,7 +78,7 @@ def test_runs_of_unequal_budgets_are_compared_as_far_as_all_went(folder: Compari
     speed = results_of(folder)["arms"]["model"]["speed"]
     assert speed["steps"] == {"0": 650.0}
     # Nothing is known of random weights beyond step 600, where neither of the others was there.
-    assert [one["difference"]["estimate"] for one in speed["saved"]] == [0.0, 0.0]
+    assert [item["difference"]["estimate"] for item in speed["saved"]] == [0.0, 0.0]
 
 
 def test_without_a_threshold_there_is_no_speed(tmp_path: Path) -> None:

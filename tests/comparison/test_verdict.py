@@ -39,14 +39,14 @@ GOOD = arm("judge", 0.7 + noise(3))
 def test_better_than_all_and_above_chance_helped() -> None:
     verdict = only(GOOD, NONE, CONSTANT, RANDOM)
     assert verdict.outcome == "helped"
-    assert [one.against for one in verdict.comparisons] == [
+    assert [comparison.against for comparison in verdict.comparisons] == [
         "no model",
         "constant",
         "random weights",
     ]
     # Each p is 2^-10, so Holm multiplies each by three.
-    assert [one.p_value for one in verdict.comparisons] == [2.0**-10] * 3
-    assert [one.adjusted for one in verdict.comparisons] == [3 * 2.0**-10] * 3
+    assert [comparison.p_value for comparison in verdict.comparisons] == [2.0**-10] * 3
+    assert [comparison.adjusted for comparison in verdict.comparisons] == [3 * 2.0**-10] * 3
     assert verdict.p_helped == 3 * 2.0**-10
     assert verdict.p_hurt == 1.0
     assert verdict.reason.startswith(
@@ -66,7 +66,7 @@ def test_a_placebo_that_helps_as_much_is_no_evidence() -> None:
     verdict = only(GOOD, NONE, RANDOM, placebo)
     assert verdict.outcome == "no evidence"
     assert verdict.reason.startswith("not better than 'constant': the difference is ")
-    p_values = {one.against: one.adjusted for one in verdict.comparisons}
+    p_values = {comparison.against: comparison.adjusted for comparison in verdict.comparisons}
     assert p_values["no model"] <= 0.05 < p_values["constant"] == verdict.p_helped
 
 
@@ -99,7 +99,7 @@ def test_not_above_chance_never_helped(above) -> None:
 
 def test_too_few_seeds_say_how_many_would_do() -> None:
     arms = (GOOD, NONE, CONSTANT, RANDOM)
-    few = [Scores(one.name, one.seeds[:5], one.values[:5]) for one in arms]
+    few = [Scores(item.name, item.seeds[:5], item.values[:5]) for item in arms]
     verdict = only(*few)
     assert verdict.outcome == "no evidence"
     assert verdict.power.fewest_seeds == 6
@@ -126,10 +126,10 @@ def test_no_evidence_says_what_the_seeds_could_have_shown() -> None:
     verdict = only(weak, NONE, CONSTANT, RANDOM)
     assert verdict.outcome == "no evidence"
     effect = detectable_effect(10, comparisons=3)
-    deviations = [(weak.values - one.values).std(ddof=1) for one in (NONE, CONSTANT, RANDOM)]
+    deviations = [(weak.values - item.values).std(ddof=1) for item in (NONE, CONSTANT, RANDOM)]
     assert verdict.power.detectable_effect == effect
     assert verdict.power.detectable_gain == pytest.approx(effect * max(deviations))
-    weakest = min(one.effect for one in verdict.comparisons)
+    weakest = min(comparison.effect for comparison in verdict.comparisons)
     needed = verdict.power.needed_seeds
     assert detectable_effect(needed, comparisons=3) <= weakest
     assert detectable_effect(needed - 1, comparisons=3) > weakest

@@ -31,7 +31,7 @@ def test_every_convention_ends_in_the_info(name: str) -> None:
         assert env.observation_space.contains(observation)
         assert "action_mask" not in (observation if isinstance(observation, dict) else {})
         observation, *_, terminated, _, info = env.step(env.action_space.sample(mask))
-    # Nobody acts in the last state, where nothing is admissible.
+    # Nobody acts in the last state, where nothing is valid.
     assert terminated
     assert not info["action_mask"].any()
 
@@ -90,7 +90,7 @@ def play_to_the_end(env: gym.Env, steps: int):
 @pytest.mark.parametrize("at", [0, 3])
 def test_nothing_admissible_in_the_middle_names_environment_and_step(at: int) -> None:
     env = made("Stuck", at=at)
-    with pytest.raises(SpaceError, match=rf"Stuck-v0: no action is admissible at step {at} of"):
+    with pytest.raises(SpaceError, match=rf"Stuck-v0: no action is valid at step {at} of"):
         play_to_the_end(env, at)
 
 

@@ -121,13 +121,13 @@ def test_mazes_of_minigrid_and_babyai_train_without_a_model(tmp_path: Path) -> N
 
 def families() -> list[str]:
     """Return an id of every class of environments that MiniGrid has."""
-    found = {
+    result = {
         str(spec.entry_point): spec.id
         for spec in gym.registry.values()
         # Those of wave function collapse draw from pictures that are not in the package.
         if str(spec.entry_point).startswith("minigrid.") and "WFC" not in spec.id
     }
-    return sorted(found.values())
+    return sorted(result.values())
 
 
 @pytest.mark.parametrize("env_id", families())

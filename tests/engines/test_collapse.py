@@ -110,7 +110,7 @@ def test_signs_stand_in_the_metrics_of_a_real_training(tmp_path: Path) -> None:
     run = train(EXPERIMENT, out=tmp_path / "run", model=model)
     rows = [row for row in run.metrics() if "collapse/entropy" in row]
     assert len(rows) >= 10
-    # Three buttons of four are admissible: a uniform policy has the entropy of three.
+    # Three buttons of four are valid: a uniform policy has the entropy of three.
     first = rows[0]
     by_hand = -first["train/entropy_loss"] / math.log(3)
     assert first["collapse/entropy"] == pytest.approx(by_hand)

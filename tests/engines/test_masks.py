@@ -1,4 +1,4 @@
-"""Agents keep to what is admissible, with the act role and without."""
+"""Agents keep to what is valid, with the act role and without."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def model() -> ScriptedModel:
 def test_agents_obey_every_convention(
     env: str, algorithm: str, observe: Observe | None, act: Act | None, tmp_path: Path
 ) -> None:
-    # The environment raises where an inadmissible action is taken.
+    # The environment raises where an invalid action is taken.
     experiment = short(env, algorithm=ALGORITHMS[algorithm], observe=observe, act=act)
     run = train(experiment, out=tmp_path / "run", model=model())
     evaluate(run, 5, model=model())
@@ -66,9 +66,9 @@ def test_a_masked_head_learns_is_exported_and_taught(tmp_path: Path) -> None:
     export(run, tmp_path / "exported")
     told = json.loads((tmp_path / "exported/heads.json").read_text())
     assert any("actor" in name for name in told["tensors"])
-    found = distill(run, tmp_path / "student", Distillation(steps=256, rounds=2), episodes=3)
+    result = distill(run, tmp_path / "student", Distillation(steps=256, rounds=2), episodes=3)
     assert load_student(tmp_path / "student").shape.masked
-    assert all(episode.length == 5 for episode in found.followed.episodes)
+    assert all(episode.length == 5 for episode in result.followed.episodes)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_masked_head_learns_is_exported_and_taught(tmp_path: Path) -> None:
 def test_who_cannot_obey_says_so_once(env: str, algorithm: Algorithm, tmp_path: Path) -> None:
     with pytest.warns(MaskWarning, match=f"{algorithm.name} cannot keep to it") as told:
         run = train(short(env, algorithm=algorithm), out=tmp_path / "run")
-    assert len([one for one in told if one.category is MaskWarning]) == 1
+    assert len([item for item in told if item.category is MaskWarning]) == 1
     assert run.environment["masks"] == "ignored"
     evaluate(run, 2)
 
@@ -102,7 +102,7 @@ def test_a_training_ends_where_nothing_is_admissible(
     observe: Observe | None, tmp_path: Path
 ) -> None:
     stuck = short("Stuck", observe=observe, env_settings={"at": 2})
-    with pytest.raises(SpaceError, match="no action is admissible at step 2"):
+    with pytest.raises(SpaceError, match="no action is valid at step 2"):
         train(stuck, out=tmp_path / "run", model=model())
     assert Run(tmp_path / "run").status == "failed"
     cut = short("Stuck", observe=observe, env_settings={"at": 2, "cut": True})

@@ -45,7 +45,7 @@ class Spoken(gym.Env[np.ndarray, int]):
     def step(self, action: Any) -> Any:
         assert self.action_space.contains(action)
         if self.texts or self.changes:
-            assert self.offered[int(action) - 1], "an inadmissible action was taken"
+            assert self.offered[int(action) - 1], "an invalid action was taken"
         self.taken += 1
         return np.zeros(2, np.float32), 0.0, self.taken == 3, False, self._info()
 
@@ -97,7 +97,7 @@ def test_an_admissible_action_without_a_text_is_refused(
     name: str, text: str, tmp_path: Path
 ) -> None:
     experiment = spoken(READING[name]).replaced({"describe.actions": ["go", text, "wait"]})
-    with pytest.raises(SpaceError, match="action 1 is admissible, but its text is empty") as error:
+    with pytest.raises(SpaceError, match="action 1 is valid, but its text is empty") as error:
         train(experiment, out=tmp_path / "run", model=model())
     assert "describe.actions" in error.value.cure
 

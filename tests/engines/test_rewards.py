@@ -60,13 +60,13 @@ def bad_beyond(texts, how="nan"):
 @pytest.fixture(scope="module")
 def controls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """How much of the sparse grid is solved without a model's word, by the same training."""
-    found = {}
+    result = {}
     for name in (None, "constant", "noise"):
         reward = {**REWARDS["goal-similarity"], "placebo": name} if name else None
         folder = tmp_path_factory.mktemp("controls") / "run"
         run = train(grid(reward), out=folder, model=knowing_model())
-        found[str(name)] = solved(run, last=len(run.episodes()))
-    return found
+        result[str(name)] = solved(run, last=len(run.episodes()))
+    return result
 
 
 @pytest.mark.parametrize("name", REWARDS)
@@ -262,10 +262,10 @@ def test_learnt_preferences_are_saved_with_the_run(tmp_path: Path) -> None:
     reward = {**REWARDS["preferences"], "pairs": 60, "epochs": 30}
     run = train(short(reward), out=tmp_path / "run", model=knowing_model())
     assert any(key.startswith("reward.preferences.network.") for key in run.weights())
-    found = run.rewards()["preferences"]
-    lines = Path(found["annotations"]).read_text().splitlines()
-    assert len(lines) == found["pairs"] == 60
-    assert json.loads(lines[0])["prompt"] == found["prompt"]
+    result = run.rewards()["preferences"]
+    lines = Path(result["annotations"]).read_text().splitlines()
+    assert len(lines) == result["pairs"] == 60
+    assert json.loads(lines[0])["prompt"] == result["prompt"]
     # Nobody is asked for choices again.
     recording = record(run, 1, most_steps=3, model=silent())
     assert recording.note == ""
@@ -280,8 +280,8 @@ def test_a_bonus_is_warned_of(tmp_path: Path) -> None:
 def test_a_reward_that_hardly_differs_can_be_rescaled(tmp_path: Path) -> None:
     reward = {"use": f"{__name__}:hardly_different", "rescale": True}
     run = train(short(reward), out=tmp_path / "run")
-    found = run.rewards()["hardly-different"]
-    low, high = found["low"], found["high"]
+    result = run.rewards()["hardly-different"]
+    low, high = result["low"], result["high"]
     assert 0.9 <= low < high <= 0.901
     recording = record(run, 1, most_steps=4)
     steps = recording.episodes[0].steps

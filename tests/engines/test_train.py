@@ -180,7 +180,7 @@ def test_agents_are_evaluated_in_an_environment_of_other_settings(tmp_path: Path
 
 
 def test_the_random_policy_draws_from_allowed_actions() -> None:
-    # Two steps put one object away; a command that is not admissible would cost a step more.
+    # Two steps put one object away; a command that is not valid would cost a step more.
     experiment = Experiment(env="dragoman/TidyHouse-v0", env_settings={"num_objects": 2})
     played = evaluate_random(experiment, 30)
     assert {episode.length for episode in played.episodes} == {4}
@@ -212,12 +212,12 @@ def test_an_endless_episode_is_stopped_and_counted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("dragoman.agents.evaluate.MOST_STEPS", 50)
     experiment = Experiment(env=COUNTING, env_settings={"first": 60}, observe=None)
     with pytest.warns(CutWarning, match="2 of 2 episodes of 'Counting-v0' had not ended after 50"):
-        found = evaluate_random(experiment, 2)
-    assert found.stopped == 2
-    assert found.to_dict()["episodes"][0]["stopped"]
-    assert [episode.length for episode in found.episodes] == [50, 50]
-    assert found.mean == 50 * 51 / 2
-    assert not any(episode.terminated for episode in found.episodes)
+        result = evaluate_random(experiment, 2)
+    assert result.stopped == 2
+    assert result.to_dict()["episodes"][0]["stopped"]
+    assert [episode.length for episode in result.episodes] == [50, 50]
+    assert result.mean == 50 * 51 / 2
+    assert not any(episode.terminated for episode in result.episodes)
     # A time limit of the environment's own, and a number that is given, are the user's word.
     limited = replace(experiment, max_episode_steps=55)
     for played in (evaluate_random(limited, 2), evaluate_random(experiment, 2, max_steps=60)):

@@ -158,8 +158,8 @@ def test_students_and_files_give_the_environments_actions(start: int, tmp_path: 
     short = experiment("StartedNumbers", "ppo", observe=None, env_settings={"start": start})
     run = train(short.replaced({"steps": 1024}), out=tmp_path / "run")
     settings = Distillation(steps=256, rounds=2, epochs=10, num_envs=4, learning_rate=0.01)
-    found = distill(run, tmp_path / "student", settings, episodes=5)
-    assert found.teacher == evaluate(run, 5)
+    result = distill(run, tmp_path / "student", settings, episodes=5)
+    assert result.teacher == evaluate(run, 5)
     agent, student = Agent(run), load_student(tmp_path / "student")
     file = onnxruntime.InferenceSession(
         tmp_path / "student/student.onnx", providers=["CPUExecutionProvider"]
@@ -171,7 +171,7 @@ def test_students_and_files_give_the_environments_actions(start: int, tmp_path: 
     assert all(env.action_space.contains(action) for action in wanted)
     np.testing.assert_array_equal(student.act(flat), wanted)
     np.testing.assert_array_equal(file.run(None, {"observation": flat})[0], wanted)
-    assert found.rounds[found.kept].agreement == 1
+    assert result.rounds[result.kept].agreement == 1
 
 
 def test_a_loop_of_your_own_keeps_the_environments_space() -> None:

@@ -117,18 +117,18 @@ def test_replaced_values_leave_the_experiment_as_it_was() -> None:
 
 def test_a_name_alone_is_a_model_with_defaults() -> None:
     named = {"env": "X", "model": "gpt2", "observe": {"model": "words"}}
-    found = Experiment.from_dict(named)
-    assert found.model == ModelSpec("gpt2")
-    assert found.models == [ModelSpec("gpt2"), ModelSpec("words")]
-    assert "server" not in found.to_yaml()
-    assert "timeout" in found.replaced({"model.server": "http://127.0.0.1:1/v1"}).to_yaml()
+    result = Experiment.from_dict(named)
+    assert result.model == ModelSpec("gpt2")
+    assert result.models == [ModelSpec("gpt2"), ModelSpec("words")]
+    assert "server" not in result.to_yaml()
+    assert "timeout" in result.replaced({"model.server": "http://127.0.0.1:1/v1"}).to_yaml()
 
 
 def test_keys_of_the_old_table_of_tokens_are_dropped_where_no_table_was_asked() -> None:
     old = {"encoder": "model", "width": None, "max_tokens": 128}
     act = {"policy": "match", "encoder": "model", "max_tokens": 24}
-    found = Experiment.from_dict({"env": "X", "observe": old, "act": act})
-    assert found == Experiment.from_dict({"env": "X", "act": {"policy": "match"}})
+    result = Experiment.from_dict({"env": "X", "observe": old, "act": act})
+    assert result == Experiment.from_dict({"env": "X", "act": {"policy": "match"}})
     with pytest.raises(ConfigError) as error:
         Experiment.from_dict({"env": "X", "observe": {"encoder": "embedding"}})
     assert "'observe.model: words'" in error.value.cure
@@ -172,11 +172,11 @@ def test_what_is_meant_is_read(text: str, key: str, value: object, tmp_path: Pat
     file = tmp_path / "experiment.yaml"
     file.write_text(f"env: CartPole-v1\n{text}\n")
     experiment = Experiment.from_yaml(file)
-    found = experiment.to_dict()
+    result = experiment.to_dict()
     for part in key.split("."):
-        found = found[part]
-    assert found == value
-    assert type(found) is type(value)
+        result = result[part]
+    assert result == value
+    assert type(result) is type(value)
     # And it stays so in the run folder.
     file.write_text(experiment.to_yaml())
     assert Experiment.from_yaml(file) == experiment

@@ -126,7 +126,7 @@ def test_a_potential_of_the_terminal_state_would_change_it() -> None:
     potential = np.array([0.0, 0.0, 0.0, -5.0])
     S = len(potential)
     kept = np.stack(
-        [shaping(np.full(S, one), potential, np.zeros(S, bool), 0.9) for one in potential]
+        [shaping(np.full(S, item), potential, np.zeros(S, bool), 0.9) for item in potential]
     )
     wrong = mdp.with_reward(np.repeat(kept[:, None], 2, axis=1))
     assert wrong.values().argmax(axis=1).tolist()[2] == 1

@@ -155,8 +155,8 @@ def log_probs(model: Any, prompt: list[int], candidate: list[int]) -> torch.Tens
     else:
         given = {"input_ids": torch.tensor([prompt + candidate[:-1]])}
     logits = model(**given).logits[0, -len(candidate) :]
-    found = torch.log_softmax(logits.double(), dim=-1)
-    return found[torch.arange(len(candidate)), torch.tensor(candidate)]
+    result = torch.log_softmax(logits.double(), dim=-1)
+    return result[torch.arange(len(candidate)), torch.tensor(candidate)]
 
 
 def continuation(model: Any, ids: list[int]) -> list[int]:
@@ -195,8 +195,8 @@ def encode_layer(parts: tuple[Any, Any], model: TorchModel) -> None:
 def _encode(parts: tuple[Any, Any], model: TorchModel, layer: int) -> None:
     blocks = find_blocks(parts[0], model.num_layers)
     for texts in (PROMPTS, PROMPTS[:2], [*PROMPTS, "cart", LONG]):
-        found = model.encode(texts, layer=layer, pooling=("last", "mean", "first"))
-        for row, ids in zip(found, model.token_ids(texts), strict=True):
+        result = model.encode(texts, layer=layer, pooling=("last", "mean", "first"))
+        for row, ids in zip(result, model.token_ids(texts), strict=True):
             hidden = states(parts[0], ids, layer, blocks)
             expected = torch.cat([hidden[-1], hidden.mean(dim=0), hidden[0]])
             near(row, expected, float(expected.abs().max()))
@@ -206,8 +206,8 @@ def score(parts: tuple[Any, Any], model: TorchModel) -> None:
     """Hold log-probs against a forward of each whole text."""
     for asked in ([0, 1, 2], [0, 1], [1]):
         prompts, candidates = [PROMPTS[i] for i in asked], [CANDIDATES[i] for i in asked]
-        found = model.token_log_probs(prompts, candidates)
-        for prompt, own, got in zip(prompts, candidates, found, strict=True):
+        result = model.token_log_probs(prompts, candidates)
+        for prompt, own, got in zip(prompts, candidates, result, strict=True):
             work = model.continuations(prompt, own)
             for ids, one in zip(work.candidates, got, strict=True):
                 with torch.no_grad():
@@ -218,8 +218,8 @@ def generate(parts: tuple[Any, Any], model: TorchModel) -> None:
     """Hold greedy texts against plain forwards, and their log-probs too."""
     model._writer._end_tokens = ()  # as many tokens of each
     for asked in (PROMPTS, PROMPTS[:2]):
-        found = model.generate(asked, sampling=Sampling(max_tokens=WRITTEN))
-        for prompt, text in zip(asked, found, strict=True):
+        result = model.generate(asked, sampling=Sampling(max_tokens=WRITTEN))
+        for prompt, text in zip(asked, result, strict=True):
             (ids,) = model._tokens.openings([prompt], room=WRITTEN, closed=model.is_seq2seq)
             expected = continuation(parts[0], ids)
             assert list(text.tokens) == expected, f"wrote {text.tokens}, not {expected}"
@@ -229,8 +229,8 @@ def generate(parts: tuple[Any, Any], model: TorchModel) -> None:
 
 def texts_of(model: TorchModel) -> list[Text]:
     """Return prompts and candidates as tuning reads them."""
-    work = [model.continuations(*one) for one in zip(PROMPTS, CANDIDATES, strict=True)]
-    return [Text(tuple(one.prompt), tuple(map(tuple, one.candidates))) for one in work]
+    work = [model.continuations(*item) for item in zip(PROMPTS, CANDIDATES, strict=True)]
+    return [Text(tuple(item.prompt), tuple(map(tuple, item.candidates))) for item in work]
 
 
 def tune(parts: tuple[Any, Any], model: TorchModel) -> None:
@@ -245,8 +245,8 @@ def tune(parts: tuple[Any, Any], model: TorchModel) -> None:
     for name, weight in plain.named_parameters():
         weight.requires_grad_(name.replace(".", "/") in got)
     expected = [
-        torch.stack([log_probs(plain, [*one.prompt], [*ids]).sum() for ids in one.candidates])
-        for one in texts
+        torch.stack([log_probs(plain, [*text.prompt], [*ids]).sum() for ids in text.candidates])
+        for text in texts
     ]
     for ours, theirs in zip(sums, expected, strict=True):
         near(ours.detach(), theirs.detach(), 10)

@@ -93,9 +93,9 @@ def test_wrong_texts_are_refused(what: str) -> None:
     "answer", [np.ones((3, 2)), [[1, 1]] * 3, np.ones((3, 2), np.float16)], ids=type
 )
 def test_numbers_of_every_kind_become_float32(answer: Any) -> None:
-    found = CachedModel(answering("encode", answer)).encode(TEXTS)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.ones((3, 2)))
+    result = CachedModel(answering("encode", answer)).encode(TEXTS)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, np.ones((3, 2)))
 
 
 def test_nothing_wrong_reaches_the_disk(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_nothing_wrong_reaches_the_disk(tmp_path: Path) -> None:
     right.fingerprint = wrong.fingerprint
     with pytest.raises(ModelError):
         CachedModel(wrong, store=Store(tmp_path)).encode(TEXTS)
-    found = CachedModel(right, store=Store(tmp_path)).encode(TEXTS)
-    np.testing.assert_array_equal(found, [[1, 2]] * 3)
+    result = CachedModel(right, store=Store(tmp_path)).encode(TEXTS)
+    np.testing.assert_array_equal(result, [[1, 2]] * 3)
 
 
 def test_a_training_says_in_which_step(tmp_path: Path) -> None:

@@ -177,9 +177,9 @@ def test_a_text_on_disk_is_the_text_that_was_written(tmp_path: Path) -> None:
         ["push", "pole"], sampling=sampling
     )
     other = tiny.make("llama")
-    found = CachedModel(other, store=Store(tmp_path)).generate(["push", "pole"], sampling=sampling)
+    result = CachedModel(other, store=Store(tmp_path)).generate(["push", "pole"], sampling=sampling)
     assert other.cost.tokens == 0
-    for a, b in zip(found, written, strict=True):
+    for a, b in zip(result, written, strict=True):
         assert (a.text, a.tokens, a.finish) == (b.text, b.tokens, b.finish)
         np.testing.assert_allclose(a.log_probs, b.log_probs, rtol=1e-4)
 

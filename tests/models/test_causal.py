@@ -37,11 +37,11 @@ def test_wanted_logits_do_not_round_to_sixteen_bits(architecture: str) -> None:
     head, states = head_and_states(architecture)
     expected = expected_of(head, states)
     rounded = torch.log_softmax(head.logits(states), dim=1)[ROWS, TOKENS]
-    found = head.log_probs(states, ROWS, TOKENS)
-    assert found.dtype == torch.float32
-    assert found.max() <= 1e-5
+    result = head.log_probs(states, ROWS, TOKENS)
+    assert result.dtype == torch.float32
+    assert result.max() <= 1e-5
     # What tokens after one state differ by, whatever its normalisation rounds to.
-    torch.testing.assert_close(between(found), between(expected).float(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(between(result), between(expected).float(), rtol=1e-4, atol=1e-4)
     assert (between(rounded) - between(expected)).abs().max() > 0.01
 
 

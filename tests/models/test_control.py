@@ -89,8 +89,8 @@ def test_texts_without_control_tokens_have_the_tokenizers_own_ids(family: str, s
         "İ ﬁ ½ é",
         "a <im_end> b",
     ]
-    found = TextReader(tokenizer, "tiny").ids(texts, special=special)
-    assert found == [tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
+    result = TextReader(tokenizer, "tiny").ids(texts, special=special)
+    assert result == [tokenizer(text, add_special_tokens=special)["input_ids"] for text in texts]
 
 
 @every_family

@@ -41,11 +41,11 @@ pytestmark = [
 
 
 def listed(title: str) -> str:
-    found = [
+    result = [
         line for line in PAGE.read_text("utf-8").splitlines() if line.startswith(f"| {title} |")
     ]
-    assert len(found) == 1, f"{title} has {len(found)} lines in {PAGE}"
-    return found[0]
+    assert len(result) == 1, f"{title} has {len(result)} lines in {PAGE}"
+    return result[0]
 
 
 @pytest.mark.parametrize("title", QUICK)

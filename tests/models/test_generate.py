@@ -65,7 +65,7 @@ def test_greedy_texts_are_those_of_transformers(architecture: str) -> None:
     parts = tiny.make_parts(architecture)
     expected = [plainly(parts, prompt) for prompt in PROMPTS]
     written = TorchModel(*parts, name="tiny").generate(PROMPTS, sampling=GREEDY)
-    assert [list(one.tokens) for one in written] == expected
+    assert [list(item.tokens) for item in written] == expected
 
 
 @every_writer
@@ -116,9 +116,9 @@ def test_a_step_goes_on_from_the_very_tokens_of_the_step_before() -> None:
     """Written tokens are handed on as ids: decoding and cutting again may give others."""
     model = tiny.make("llama")
     written = model.generate(PROMPTS, sampling=DRAWN)
-    again = [model._tokens._ids([one.text], special=False)[0] for one in written]
+    again = [model._tokens._ids([item.text], special=False)[0] for item in written]
     assert any(tuple(ids) != one.tokens for ids, one in zip(again, written, strict=True))
-    assert all(len(one.tokens) == len(one.log_probs) for one in written)
+    assert all(len(item.tokens) == len(item.log_probs) for item in written)
 
 
 def test_seeds_name_draws() -> None:

@@ -80,8 +80,8 @@ def test_chance_agreement_does_not_drive_out_the_template() -> None:
 def test_new_weights_forget_the_head(change: str) -> None:
     model, plain = tiny.make("llama"), without_prefixes(tiny.make("llama"))
     model.encode(TEXTS)
-    for one in (model, plain):
-        weight = one._stack.blocks[0].mlp.up_proj.weight
+    for item in (model, plain):
+        weight = item._stack.blocks[0].mlp.up_proj.weight
         if change == "in place":
             with torch.no_grad():
                 weight.mul_(1.5)

@@ -72,7 +72,7 @@ def oracle(parts, prompt: str, candidates: list[str]) -> list[np.ndarray]:
 
 
 def same(got, expected) -> None:
-    assert [len(one) for one in got] == [len(one) for one in expected]
+    assert [len(item) for item in got] == [len(item) for item in expected]
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
@@ -81,8 +81,8 @@ def same(got, expected) -> None:
 @pytest.mark.parametrize("padding_side", ["left", "right"])
 def test_log_probs_are_the_oracles(architecture: str, padding_side: str) -> None:
     parts = tiny.make_parts(architecture, padding_side)
-    found = TorchModel(*parts, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
-    for prompt, own, got in zip(PROMPTS, CANDIDATES, found, strict=True):
+    result = TorchModel(*parts, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
+    for prompt, own, got in zip(PROMPTS, CANDIDATES, result, strict=True):
         same(got, oracle(parts, prompt, own))
 
 
@@ -102,8 +102,8 @@ def test_a_candidate_may_contain_the_padding_or_end_token(architecture: str) -> 
     parts = tiny.make_parts(architecture)
     for token in {parts[1].pad_token, parts[1].eos_token} - {None}:
         candidates = [f" left{token}", f"{token} right {token} of it", " push the cart"]
-        found = TorchModel(*parts, name="tiny").token_log_probs([PROMPTS[0]], [candidates])[0]
-        same(found, oracle(parts, PROMPTS[0], candidates))
+        result = TorchModel(*parts, name="tiny").token_log_probs([PROMPTS[0]], [candidates])[0]
+        same(result, oracle(parts, PROMPTS[0], candidates))
 
 
 @every_causal
@@ -116,10 +116,10 @@ def test_a_token_across_the_boundary_is_scored_whole(architecture: str) -> None:
     whole = tokenizer.convert_tokens_to_string([token]).strip()
     prompt, candidates = f"cart {whole[:-1]}", [whole[-1], "ans", " end", "ss"]
     alone = tokenizer(prompt)["input_ids"]
-    joined = [tokenizer(prompt + one)["input_ids"] for one in candidates]
+    joined = [tokenizer(prompt + candidate)["input_ids"] for candidate in candidates]
     assert any(ids[: len(alone)] != alone for ids in joined), "this tokenizer merges nothing here"
-    found = TorchModel(model, tokenizer, name="tiny").token_log_probs([prompt], [candidates])[0]
-    same(found, oracle(parts, prompt, candidates))
+    result = TorchModel(model, tokenizer, name="tiny").token_log_probs([prompt], [candidates])[0]
+    same(result, oracle(parts, prompt, candidates))
 
 
 def test_log_probs_of_all_next_tokens_sum_to_one() -> None:
@@ -151,7 +151,7 @@ def test_what_candidates_share_is_computed_once() -> None:
             tuple(rng.choices(range(3), k=rng.randint(1, 5))) for _ in range(rng.randint(1, 6))
         )
         tree = grow_tree(candidates)
-        inner = {one[:i] for one in candidates for i in range(1, len(one))}
+        inner = {item[:i] for item in candidates for i in range(1, len(item))}
         assert len(tree.tokens) == len(inner)
         for candidate, steps in zip(candidates, tree.steps, strict=True):
             for i, (parent, token) in enumerate(steps):
@@ -176,7 +176,7 @@ def test_equal_questions_are_computed_once() -> None:
 def test_normalisations_and_domain() -> None:
     model = tiny.make("gpt2")
     tokens = model.token_log_probs(PROMPTS[:1], CANDIDATES[:1])[0]
-    sums = np.array([one.sum() for one in tokens])
+    sums = np.array([token.sum() for token in tokens])
 
     def scores(**how):
         return dragoman.score(model, PROMPTS[:1], CANDIDATES[:1], **how)[0]
@@ -220,8 +220,8 @@ def test_one_factor_of_all_logits_is_found(factor: float, cap: float | None) -> 
 
     model.config.final_logit_softcapping = cap
     model.register_forward_hook(scale)
-    found = TorchModel(model, tokenizer, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
-    for prompt, own, got in zip(PROMPTS, CANDIDATES, found, strict=True):
+    result = TorchModel(model, tokenizer, name="tiny").token_log_probs(PROMPTS, CANDIDATES)
+    for prompt, own, got in zip(PROMPTS, CANDIDATES, result, strict=True):
         same(got, oracle((model, tokenizer), prompt, own))
 
 
@@ -233,9 +233,9 @@ def test_a_factor_is_found_in_sixteen_bits(factor: float) -> None:
         model.register_forward_hook(
             lambda *call: setattr(call[2], "logits", call[2].logits * factor)
         )
-    found = TorchModel(half, tokenizer, name="tiny")
-    assert found._head._scale == pytest.approx(factor, rel=2e-3)
-    got = found.token_log_probs(PROMPTS[:1], CANDIDATES[:1])[0]
+    result = TorchModel(half, tokenizer, name="tiny")
+    assert result._head._scale == pytest.approx(factor, rel=2e-3)
+    got = result.token_log_probs(PROMPTS[:1], CANDIDATES[:1])[0]
     wanted = oracle((exact, tokenizer), PROMPTS[0], CANDIDATES[0])
     for one, expected in zip(got, wanted, strict=True):
         np.testing.assert_allclose(one, expected, atol=0.1 * max(factor, 1))
@@ -249,7 +249,7 @@ def test_no_candidates_have_no_scores() -> None:
 def test_the_real_model_scores_as_the_oracle(smollm2: TorchModel) -> None:
     prompt, candidates = "The capital of France is", [" Paris", " a dog", " London", " the sky"]
     parts = smollm2._model, smollm2._tokens._tokenizer
-    found = smollm2.token_log_probs([prompt, prompt + " not"], [candidates] * 2)
-    same(found[0], oracle(parts, prompt, candidates))
+    result = smollm2.token_log_probs([prompt, prompt + " not"], [candidates] * 2)
+    same(result[0], oracle(parts, prompt, candidates))
     scores = dragoman.score(smollm2, [prompt], [candidates], normalisation="token")[0]
     assert np.argmax(scores) == 0

@@ -112,9 +112,9 @@ def test_beyond_the_limit_the_oldest_are_forgotten(tmp_path: Path) -> None:
     for start in range(0, 1000, 50):
         store.put({key: os.urandom(4000) for key in keys[start : start + 50]})
         assert store.size().size_bytes <= 2**20
-    found = list(store.get(keys))
-    assert 150 < len(found) < 300
-    assert sorted(found) == keys[-len(found) :]
+    result = list(store.get(keys))
+    assert 150 < len(result) < 300
+    assert sorted(result) == keys[-len(result) :]
 
 
 def test_a_limit_that_holds_nothing_is_an_error(tmp_path: Path) -> None:

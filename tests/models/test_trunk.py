@@ -140,7 +140,7 @@ def test_the_first_ratio_is_one_even_where_someone_turned_dropout_on() -> None:
     places, tokens = wanted(rows)
     new = log_probs[places, tokens]
     assert new.requires_grad
-    flat = np.concatenate([one for own in old for one in own])
+    flat = np.concatenate([item for own in old for item in own])
     ratios = np.exp(new.detach().numpy() - flat)
     np.testing.assert_allclose(ratios, 1.0, atol=1e-4)
 

@@ -22,8 +22,8 @@ ANSWERS = [[" left", " to the right"], [" left"], [" right", " to the left", " p
 
 
 def texts_of(model: TorchModel) -> list[Text]:
-    found = [model.continuations(p, own) for p, own in zip(PROMPTS, ANSWERS, strict=True)]
-    return [Text(tuple(one.prompt), tuple(map(tuple, one.candidates))) for one in found]
+    result = [model.continuations(p, own) for p, own in zip(PROMPTS, ANSWERS, strict=True)]
+    return [Text(tuple(item.prompt), tuple(map(tuple, item.candidates))) for item in result]
 
 
 @every
@@ -35,7 +35,7 @@ def test_untrained_it_says_what_the_scorer_says(architecture: str, how: str) -> 
     with torch.no_grad():
         _, sums = tuned(texts_of(model))
     for got, own in zip(sums, expected, strict=True):
-        np.testing.assert_allclose(got.numpy(), [one.sum() for one in own], atol=1e-4)
+        np.testing.assert_allclose(got.numpy(), [item.sum() for item in own], atol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
@@ -45,7 +45,7 @@ def test_many_candidates_are_read_in_several_rows(
     model = tiny.make(architecture)
     texts = texts_of(model)
 
-    def found():
+    def result():
         torch.manual_seed(0)
         tuned = TunedModel(model, top=2)
         features, sums = tuned(texts, ("last", "mean"))
@@ -53,12 +53,12 @@ def test_many_candidates_are_read_in_several_rows(
         gradients = torch.autograd.grad(whole, list(tuned.parameters()))
         return [features, *sums, *gradients], model.token_log_probs(PROMPTS, ANSWERS)
 
-    trained, scored = found()
+    trained, scored = result()
     for module in (tuning, causal):
         monkeypatch.setattr(module, "rows_of", functools.partial(rows_of, most=1))
-    pieces = [len(rows_of(one.prompt, one.candidates, most=1)) for one in texts]
+    pieces = [len(rows_of(text.prompt, text.candidates, most=1)) for text in texts]
     assert max(pieces[:-1]) > 1
-    trained_in_parts, scored_in_parts = found()
+    trained_in_parts, scored_in_parts = result()
     for one, other in zip(trained, trained_in_parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
     for own, others in zip(scored, scored_in_parts, strict=True):
@@ -79,7 +79,7 @@ def test_no_row_is_longer_than_fits() -> None:
 
 @every
 def test_no_texts_have_no_features(architecture: str) -> None:
-    # As of a batch in which no state has an admissible action.
+    # As of a batch in which no state has a valid action.
     features, sums = TunedModel(tiny.make(architecture))([], ("last", "mean"))
     assert features.shape == (0, 2 * tiny.WIDTH)
     assert sums == []
@@ -126,14 +126,14 @@ def test_company_and_order_change_nothing(architecture: str) -> None:
 @every
 @pytest.mark.parametrize("top", [1, None])
 def test_pieces_have_the_gradients_of_the_whole(architecture: str, top: int | None) -> None:
-    found = []
+    result = []
     for tokens in (10_000, 1):
         model = tiny.make(architecture)
         tuned = TunedModel(model, how="full", top=top, tokens=tokens)
         features, sums = tuned(texts_of(model))
         (features.square().sum() + torch.cat(sums).sum()).backward()
-        found.append({name: w.grad for name, w in tuned.trained.items() if w.grad is not None})
-    whole, pieces = found
+        result.append({name: w.grad for name, w in tuned.trained.items() if w.grad is not None})
+    whole, pieces = result
     assert whole.keys() == pieces.keys()
     assert len(whole) > 5
     for name, gradient in whole.items():

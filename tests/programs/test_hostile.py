@@ -14,7 +14,7 @@ import pytest
 
 from dragoman.programs import Sandbox
 from dragoman.programs.sandbox import GRACE_SECONDS
-from tests.programs.trying import HOSTILE, LIMITS, alone, outcome
+from tests.programs.outcomes import HOSTILE, LIMITS, alone, outcome
 
 PROGRAMS = sorted(HOSTILE.glob("*.py"))
 EXPECTED = json.loads((Path(__file__).parent / "hostile.json").read_text())

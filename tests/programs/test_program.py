@@ -111,12 +111,12 @@ def test_a_batch_is_one_trip(sandbox: Sandbox) -> None:
     assert loaded.terms("reward") == ("upright", "calm", "right")
     names: dict = {}
     exec(GOOD, names)
-    for found, (state, action, following) in zip(values, rows, strict=True):
+    for result, (state, action, following) in zip(values, rows, strict=True):
         before, after = (
-            dict(zip(schema.state_names, one, strict=True)) for one in (state, following)
+            dict(zip(schema.state_names, item, strict=True)) for item in (state, following)
         )
         theirs = names["reward"](before, action, after)
-        assert found.tolist() == pytest.approx(list(theirs.values()), rel=1e-14)
+        assert result.tolist() == pytest.approx(list(theirs.values()), rel=1e-14)
     assert loaded.values("reward", []).shape == (0, 3)
     loaded.close()
 

@@ -65,8 +65,8 @@ def test_parts_are_read_in_the_order_of_their_names() -> None:
         "c_1": 4.0,
     }
     # Everything that a translated program touches is a float.
-    assert {type(one) for one in read} == {float}
-    assert [one.high for one in schema.action] == [2.0, 1.0]
+    assert {type(item) for item in read} == {float}
+    assert [item.high for item in schema.action] == [2.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_equal_names_are_told_apart() -> None:
 def test_transitions_reach_beyond_the_visited_states_but_not_beyond_the_bounds() -> None:
     env = gym.make("CartPole-v1")
     schema = schema_of(env)
-    found = sample_transitions(env, schema, steps=50, seed=3)
-    visited, around = np.split(found.states, 2)
+    result = sample_transitions(env, schema, steps=50, seed=3)
+    visited, around = np.split(result.states, 2)
     assert visited.shape == around.shape == (50, 4)
     assert (around.std(axis=0) > 2 * visited.std(axis=0))[:2].all()
-    assert np.abs(found.states[:, 2]).max() <= 0.41888
-    assert set(found.actions[:, 0]) == {0.0, 1.0}
-    np.testing.assert_array_equal(found.states[1], found.next_states[0])
+    assert np.abs(result.states[:, 2]).max() <= 0.41888
+    assert set(result.actions[:, 0]) == {0.0, 1.0}
+    np.testing.assert_array_equal(result.states[1], result.next_states[0])
     again = sample_transitions(env, schema, steps=50, seed=3)
-    np.testing.assert_array_equal(found.next_states, again.next_states)
+    np.testing.assert_array_equal(result.next_states, again.next_states)
 
 
 def test_rows_are_the_arguments_of_a_function() -> None:
     env = gym.make("Pendulum-v1")
-    found = sample_transitions(env, schema_of(env), steps=2)
-    state, action, next_state = found.rows("reward")[0]
+    result = sample_transitions(env, schema_of(env), steps=2)
+    state, action, next_state = result.rows("reward")[0]
     assert (len(state), len(action), len(next_state)) == (3, 1, 3)
-    assert found.rows("potential")[0] == (state,)
+    assert result.rows("potential")[0] == (state,)
 
 
 def test_a_schema_of_ones_own() -> None:

@@ -79,15 +79,15 @@ def record_of(folder: Path, round_: int, number: int):
 
 def test_it_improves_by_reflection_and_counts_failures(tmp_path: Path) -> None:
     author, train = Author(ANSWERS), Trainer()
-    found = writer(author, train).run(tmp_path)
-    assert "0.5 *" in found.program
-    assert found.path == tmp_path / "round-2/candidate-1"
-    assert found.counts == {"trained": 4, "refused": 2, "failed": 0}
-    assert found.test_scores[8] == pytest.approx(found.test_scores[7] + 0.1)
-    assert list(found.selection_scores) == [0, 1]
+    result = writer(author, train).run(tmp_path)
+    assert "0.5 *" in result.program
+    assert result.path == tmp_path / "round-2/candidate-1"
+    assert result.counts == {"trained": 4, "refused": 2, "failed": 0}
+    assert result.test_scores[8] == pytest.approx(result.test_scores[7] + 0.1)
+    assert list(result.selection_scores) == [0, 1]
     # Every candidate on the selection seeds, the winner alone on the others.
     assert train.seeds == [0, 1] * 4 + [7, 8]
-    assert json.loads((tmp_path / "best.json").read_text())["counts"] == found.counts
+    assert json.loads((tmp_path / "best.json").read_text())["counts"] == result.counts
 
 
 def test_the_second_prompt_reflects(tmp_path: Path) -> None:
@@ -152,17 +152,17 @@ def test_it_goes_on_where_it_ended(tmp_path: Path) -> None:
         author = Author(ANSWERS)
         with pytest.raises(Stops):
             writer(author, train).run(folder)
-        found = writer(author, train).run(folder)
+        result = writer(author, train).run(folder)
         # What was written and trained before is not done again; the one that broke is.
         assert len(author.prompts) == 6
         assert len(calls) == 11
-        assert (found.program, found.test_scores) == (whole.program, whole.test_scores)
+        assert (result.program, result.test_scores) == (whole.program, whole.test_scores)
 
 
 def test_a_finished_search_asks_nothing(tmp_path: Path) -> None:
-    found = writer(Author(ANSWERS)).run(tmp_path)
+    result = writer(Author(ANSWERS)).run(tmp_path)
     author, train = Author(ANSWERS), Trainer()
-    assert writer(author, train).run(tmp_path) == found
+    assert writer(author, train).run(tmp_path) == result
     assert (author.prompts, train.seeds) == ([], [])
 
 
@@ -206,18 +206,18 @@ def test_a_program_that_fails_in_training_is_counted(tmp_path: Path) -> None:
         return Trainer()(program, seed)
 
     author = Author([fenced(scaled(0.25)), fenced(scaled(0.5)), fenced(scaled(0.125))])
-    found = writer(author, train).run(tmp_path)
+    result = writer(author, train).run(tmp_path)
     # The best of the first round is doubled three times in the second.
-    assert found.counts == {"trained": 5, "refused": 0, "failed": 1}
+    assert result.counts == {"trained": 5, "refused": 0, "failed": 1}
     assert record_of(tmp_path, 1, 1)["error"] == "line 2: a division by zero. Mend it."
 
 
 def test_a_sandbox_of_ones_own_stays_open(tmp_path: Path) -> None:
     author = Author([fenced("kept = [1]\n" + scaled(0.25)), HOSTILE_ANSWER, ANSWERS[2]])
     with Sandbox(LIMITS) as sandbox:
-        found = writer(author, sandbox=sandbox).run(tmp_path)
+        result = writer(author, sandbox=sandbox).run(tmp_path)
         sandbox.open("1").close()
-    assert found.counts["trained"] == 4
+    assert result.counts["trained"] == 4
     assert json.loads((tmp_path / "search.json").read_text())["sandbox"]["seconds"] == 0.3
 
 
@@ -235,16 +235,16 @@ def test_whatever_a_model_writes_the_search_goes_on(tmp_path: Path) -> None:
     )
     author = Author([*NASTY, fenced(scaled(0.25))])
     with Sandbox(LIMITS) as sandbox:
-        found = writer(author, search=search, sandbox=sandbox).run(tmp_path)
+        result = writer(author, search=search, sandbox=sandbox).run(tmp_path)
         assert len(author.prompts) == len(NASTY) + 1
-        assert sum(found.counts.values()) == len(NASTY) + 1
-        assert found.counts["failed"] == 0
+        assert sum(result.counts.values()) == len(NASTY) + 1
+        assert result.counts["failed"] == 0
         for record in tmp_path.rglob("record.json"):
             # As if each had been interrupted before its end was written down.
             record.unlink()
         again = writer(author, search=search, sandbox=sandbox).run(tmp_path)
     assert len(author.prompts) == len(NASTY) + 1
-    assert (again.program, again.counts) == (found.program, found.counts)
+    assert (again.program, again.counts) == (result.program, result.counts)
 
 
 def test_a_bound_of_the_checks_holds_in_training(tmp_path: Path) -> None:
@@ -271,15 +271,15 @@ def test_a_real_protocol_and_its_recording(tmp_path: Path) -> None:
             author(body["messages"][-1]["content"], body["seed"])
         )
         with RemoteModel("writer", stub.url, connection=connection) as model:
-            found = Writer(model, schema, transitions, Trainer(), search).run(tmp_path)
+            result = Writer(model, schema, transitions, Trainer(), search).run(tmp_path)
         assert len({body["seed"] for body in stub.bodies}) == 6
         assert {body["max_tokens"] for body in stub.bodies} == {99}
         url = stub.url
     with RemoteModel("writer", url, connection=connection) as gone:
         with pytest.raises(ModelError):
             gone.generate(["anyone there?"])
-        assert Writer(gone, schema, transitions, Trainer(), search).run(tmp_path) == found
-    assert found.counts["trained"] == 4
+        assert Writer(gone, schema, transitions, Trainer(), search).run(tmp_path) == result
+    assert result.counts["trained"] == 4
 
 
 def ask_for_programs(url: str, place: Path) -> None:
@@ -301,9 +301,9 @@ def test_programs_that_a_real_server_wrote_are_replayed(tmp_path: Path) -> None:
         ask_for_programs(stub.url, tmp_path)
         assert len(stub.bodies) == len(exchanges) == 2
     kept = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
-    for one in exchanges:
+    for exchange in exchanges:
         # Whatever was written is kept, to be looked at.
-        written = one["answer"]["choices"][0]["message"]["content"]
+        written = exchange["answer"]["choices"][0]["message"]["content"]
         assert written in kept or json.dumps(written)[1:-1] in kept
 
 
@@ -325,7 +325,7 @@ def test_a_result_is_a_number() -> None:
 def test_steepness_finds_the_number_on_which_a_reward_jumps() -> None:
     schema, transitions = cart_pole()
     jumps = (transitions.next_states[:, 2:3] > 0) * 1.0
-    found = lipschitz(jumps, transitions, schema)
+    result = lipschitz(jumps, transitions, schema)
     slope = lipschitz(3 * transitions.next_states[:, 2:3], transitions, schema)
-    assert found["pole_angle"] > 10
+    assert result["pole_angle"] > 10
     assert 2 < slope["pole_angle"] <= 3

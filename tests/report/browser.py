@@ -66,7 +66,7 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, selector).text
 
     def texts(self, selector: str) -> list[str]:
-        return [found.text for found in self.driver.find_elements(By.CSS_SELECTOR, selector)]
+        return [result.text for result in self.driver.find_elements(By.CSS_SELECTOR, selector)]
 
     def click(self, selector: str) -> None:
         self.driver.find_element(By.CSS_SELECTOR, selector).click()

@@ -28,8 +28,8 @@ def rows(html: str, heading: str) -> list[list[str]]:
     """Return the cells of the table in the section of that heading, as text."""
     section = re.search(rf'<h2 id="{heading}">.*?</section>', html, re.S)
     assert section is not None
-    found = re.findall(r"<tr>(.*?)</tr>", section.group(0), re.S)
-    strip = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in found]
+    result = re.findall(r"<tr>(.*?)</tr>", section.group(0), re.S)
+    strip = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in result]
     return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in strip]
 
 
@@ -183,8 +183,8 @@ def test_what_became_of_masks_is_told(tmp_path: Path) -> None:
         file.write_text(json.dumps({**json.loads(file.read_text()), "masks": masks}))
     html = write_report(folder).html
     given = {row[0].split()[0]: row[2] for row in rows(html.read_text(), "prior")}
-    assert given["smollm2"].endswith("; which actions are admissible")
-    assert "not which actions are admissible" in given["no-model"]
+    assert given["smollm2"].endswith("; which actions are valid")
+    assert "not which actions are valid" in given["no-model"]
     assert "its algorithm cannot keep to them" in html.with_suffix(".md").read_text()
 
 

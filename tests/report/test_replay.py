@@ -15,9 +15,11 @@ from tests.recordings import recording
 
 
 def data_of(page: str) -> list[dict]:
-    found = re.search(r'<script type="application/json" id="recordings">(.*?)</script>', page, re.S)
-    assert found is not None
-    return json.loads(found.group(1))
+    result = re.search(
+        r'<script type="application/json" id="recordings">(.*?)</script>', page, re.S
+    )
+    assert result is not None
+    return json.loads(result.group(1))
 
 
 def with_steps(one: Recording, *steps: Step) -> Recording:

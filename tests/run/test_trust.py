@@ -174,7 +174,7 @@ def test_playing_is_refused(foreign: tuple[Run, str], evil: Path, tmp_path: Path
 def test_the_users_word_is_enough(foreign: tuple[Run, str]) -> None:
     run, line = foreign
     run.require_trust(trust_code=True)
-    assert any(line in one for one in code_of(run.experiment))
+    assert any(line in item for item in code_of(run.experiment))
 
 
 def test_a_comparison_from_elsewhere_is_read_without_importing(evil: Path, tmp_path: Path) -> None:

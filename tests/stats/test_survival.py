@@ -13,7 +13,7 @@ from dragoman.stats.survival import median_time
     ],
 )
 def test_equal_to_lifelines(times, is_reached, median) -> None:
-    assert median_time(times, [bool(one) for one in is_reached]) == median
+    assert median_time(times, [bool(item) for item in is_reached]) == median
 
 
 def test_all_or_none() -> None:

@@ -64,7 +64,7 @@ def test_breakout_in_memory_is_breakout_on_the_screen():
 
 
 def test_pong_in_memory_is_pong_on_the_screen():
-    found = dict.fromkeys(("ball", "paddle", "opponent"), 0)
+    result = dict.fromkeys(("ball", "paddle", "opponent"), 0)
     ways = []
     last = None
     for seen, screen in frames("PongRAM", 2500, follow):
@@ -75,16 +75,16 @@ def test_pong_in_memory_is_pong_on_the_screen():
         ):
             shown = box(screen, colour, 34, 194, left, right)
             if shown and shown[3] == 16:
-                found[name] += 1
+                result[name] += 1
                 assert shown[1] == pytest.approx(getattr(seen, name), abs=2)
         is_whole = ball is not None and ball[2:] == (2, 4)
         if is_whole:
-            found["ball"] += 1
+            result["ball"] += 1
             assert (seen.ball.x, seen.ball.y) == pytest.approx(ball[:2], abs=2)
             if last is not None:
                 ways.append(np.sign(ball[0] - last[0]) == np.sign(seen.ball.dx))
         last = ball if is_whole else None
-    assert min(found.values()) > 800
+    assert min(result.values()) > 800
     assert np.mean(ways) > 0.93
 
 

@@ -135,8 +135,8 @@ def test_no_text_or_number_of_leduc_poker_tells_the_hidden_card():
         hidden[key].add(history[1 - player])
     assert len(states) > 3000
     assert max(map(len, hidden.values())) == 5
-    assert all(len(found) == 1 for found in texts.values())
-    assert all(len(found) == 1 for found in tensors.values())
+    assert all(len(result) == 1 for result in texts.values())
+    assert all(len(result) == 1 for result in tensors.values())
 
 
 def test_leduc_poker_in_words():
@@ -163,12 +163,12 @@ def test_leduc_poker_in_words():
 @pytest.mark.parametrize(("side", "players"), [("first", {0}), ("second", {1}), ("random", {0, 1})])
 def test_the_side_is_as_asked(side, players):
     env = make("TicTacToe", side=side)
-    found = set()
+    result = set()
     for seed in range(20):
         env.reset(seed=seed)
-        found.add(env.unwrapped.player)
+        result.add(env.unwrapped.player)
         assert env.unwrapped.state.move_number() == env.unwrapped.player
-    assert found == players
+    assert result == players
 
 
 @pytest.mark.parametrize("game", TWO_PLAYERS)

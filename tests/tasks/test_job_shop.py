@@ -82,8 +82,8 @@ def test_the_reference_beats_no_published_optimum(name):
     instance = INSTANCES[name]
     width = instance.machines.shape[1]
     assert (np.sort(instance.machines, axis=1) == np.arange(width)).all()
-    found = makespan(make(instance=name), most_operations_remaining)
-    assert instance.bound <= OPTIMA[name] <= found
+    result = makespan(make(instance=name), most_operations_remaining)
+    assert instance.bound <= OPTIMA[name] <= result
 
 
 def test_two_jobs_by_hand():

@@ -119,17 +119,17 @@ def test_two_environments_at_once_do_not_disturb_each_other():
 def test_the_text_and_the_commands_of_a_game():
     steps = play(make(num_games=1), oracle, seed=0)
     assert [text for text, _, _ in steps] == TEXTS
-    assert [[one for one in info["action_texts"] if one] for _, _, info in steps[:2]] == COMMANDS
+    assert [[item for item in info["action_texts"] if item] for _, _, info in steps[:2]] == COMMANDS
 
 
 def test_inspections_are_admitted_on_demand():
     env = make(num_games=1, inspections=True)
     _, info = env.reset(seed=0)
-    admitted = [one for one in info["action_texts"] if one]
+    admitted = [item for item in info["action_texts"] if item]
     assert {"inventory", "look"} < set(admitted)
-    assert [one for one in admitted if one.split()[0] not in ("examine", "inventory", "look")] == (
-        COMMANDS[0]
-    )
+    assert [
+        item for item in admitted if item.split()[0] not in ("examine", "inventory", "look")
+    ] == (COMMANDS[0])
     # A command that only shows moves nothing, and what it shows is the news.
     text, reward, terminated, _, _ = env.step(env.unwrapped.action_of("inventory"))
     assert (reward, terminated) == (0, False)
@@ -228,7 +228,7 @@ def test_no_two_splits_share_a_seed():
     for split in ("train", "validation", "test"):
         recipe = Recipe(2, 3, 3, split)
         ranges.append(range(recipe.seed(0), recipe.seed(MOST_GAMES - 1) + 1))
-    assert [len(one) for one in ranges] == [MOST_GAMES] * 3
+    assert [len(item) for item in ranges] == [MOST_GAMES] * 3
     assert ranges[0].stop <= ranges[1].start
     assert ranges[1].stop <= ranges[2].start
 
@@ -236,7 +236,7 @@ def test_no_two_splits_share_a_seed():
 def test_a_game_is_made_once(monkeypatch):
     path = Recipe(2, 3, 3, "train").file(0)
     assert path.is_file()
-    assert [one.name for one in path.parent.parent.iterdir() if "tmp" in one.name] == []
+    assert [item.name for item in path.parent.parent.iterdir() if "tmp" in item.name] == []
     monkeypatch.setattr(textworld, "make", None)
     assert Recipe(2, 3, 3, "train").file(0) == path
 
@@ -276,4 +276,4 @@ def test_a_quest_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(textworld, "make", fails)
     with pytest.raises(ConfigError, match="choose a shorter quest"):
         Recipe(1, 1, 20, "train").file(0)
-    assert [one for one in tmp_path.rglob("*") if one.is_file()] == []
+    assert [item for item in tmp_path.rglob("*") if item.is_file()] == []

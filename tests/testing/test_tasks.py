@@ -196,7 +196,7 @@ def test_a_broken_promise_is_named(broken: type[Corridor], message: str) -> None
 
 
 def test_a_state_without_a_valid_action_is_named() -> None:
-    with pytest.raises(SpaceError, match="no action is admissible at step 0"):
+    with pytest.raises(SpaceError, match="no action is valid at step 0"):
         check_task(Stuck)
 
 

@@ -29,6 +29,6 @@ def test_what_differs_is_named() -> None:
 @pytest.mark.slow
 def test_this_tree_trains_as_the_last_commit_does() -> None:
     command = [sys.executable, str(SCRIPT), "--against", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "0 differences" in found.stdout
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 differences" in result.stdout

@@ -22,7 +22,7 @@ from dragoman.maths.seeds import derive_seed
 from dragoman.run import Run
 from dragoman.types import LanguageModel
 
-Act = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
+ActFunction = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
 """Observations and infos of the episodes still running in, one action for each out."""
 
 MOST_STEPS = 10_000
@@ -86,7 +86,7 @@ class Evaluation:
 def play(
     spec: EnvSpec,
     settings: Mapping[str, Any],
-    act: Act,
+    act: ActFunction,
     *,
     episodes: int,
     seed: int = 0,

@@ -51,7 +51,7 @@ def weighed_of(view: View, action: Any) -> tuple[Weighed, ...]:
         pairs = zip(view.options, chosen, strict=True)
         return tuple(Weighed(weights, one) for weights, one in pairs)
     numbers = zip(chosen, view.means, view.spreads, strict=True)
-    return tuple(Weighed((), *one) for one in numbers)
+    return tuple(Weighed((), *number) for number in numbers)
 
 
 def _finite(bound: float) -> float | None:

@@ -262,7 +262,7 @@ def program_trainer(
                 batch = env.seen(stack(copies.single_observation_space, observations))
                 return list(actions.actions(policy.act(batch, sampled=False)))
 
-            found = play(spec, settings, act, episodes=episodes, seed=seed)
+            result = play(spec, settings, act, episodes=episodes, seed=seed)
         except RewardError:
             if terms.error is None:
                 raise
@@ -276,6 +276,6 @@ def program_trainer(
             for shown, column in columns.items():
                 scale = weight if "/" in column else 1.0
                 curves[shown] = tuple(float(row[column]) / scale for row in ended.rows)
-        return ProgramResult(found.mean, curves)
+        return ProgramResult(result.mean, curves)
 
     return train

@@ -147,8 +147,8 @@ class _Terms:
 
         def advanced(rewarder: Rewarder) -> tuple[dict[str, float], tuple[str, ...]]:
             steps = Steps(np.zeros(1, np.int64), [moment], [action], np.array([is_terminal]))
-            found = rewarder.advance(steps, np.zeros(0, np.int64), [])
-            terms = {name: float(values[0]) for name, values in found.items()}
+            result = rewarder.advance(steps, np.zeros(0, np.int64), [])
+            terms = {name: float(values[0]) for name, values in result.items()}
             return terms, rewarder.critiques(moment.state)
 
         return self._tried(advanced) or ({}, ())

@@ -42,7 +42,7 @@ def distill(
                 bars[name] = progress.add_task(what, total=total)
             progress.update(bars[name], description=what, completed=done)
 
-        found = distilled(
+        result = distilled(
             run,
             out,
             settings,
@@ -52,7 +52,7 @@ def distill(
             trust_code=trust_code,
             on_step=show,
         )
-    report = found.to_dict()
+    report = result.to_dict()
     table = Table(title=printable(f"{run.experiment.env}: return over {episodes} unseen episodes"))
     for column in ("policy", "mean", "95 % interval", "weights"):
         table.add_column(column, justify="left" if column == "policy" else "right")
@@ -68,4 +68,4 @@ def distill(
         f"{agreement['student_states']:.1%} of its own"
     )
     Console().print(table)
-    typer.echo(f"student: {found.path}")
+    typer.echo(f"student: {result.path}")

@@ -54,6 +54,6 @@ def replay(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(replay_page(recordings), encoding="utf-8")
     for recording in recordings:
-        returns = ", ".join(f"{one.episode_return:.3g}" for one in recording.episodes)
+        returns = ", ".join(f"{episode.episode_return:.3g}" for episode in recording.episodes)
         typer.echo(f"{recording.name}: return {returns}")
     typer.echo(f"replay: {file}")

@@ -178,7 +178,7 @@ class Comparison:
     def opponents(self, arm: str) -> list[str]:
         """Return the baseline, then the controls of the roles that a judged arm uses itself."""
         roles = roles_of(self.experiment(arm))
-        controls = (name for name, one in self.arms.items() if one.kind == "control")
+        controls = (name for name, value in self.arms.items() if value.kind == "control")
         return [self.baseline, *(name for name in controls if self.arms[name].role in roles)]
 
 
@@ -190,7 +190,7 @@ def validated(adapter: pydantic.TypeAdapter[T], data: Any, kind: type[Any]) -> T
         first = error.errors(include_url=False)[0]
         key, problem = misfit(error)
         if first["type"] == "unexpected_keyword_argument":
-            known = [one.name for one in fields(kind)]
+            known = [item.name for item in fields(kind)]
             problem = f"unknown key {key!r}{did_you_mean(str(first['loc'][-1]), known)}"
         elif first["type"] == "missing":
             problem = f"the key {key!r} is required"

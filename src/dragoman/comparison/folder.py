@@ -141,7 +141,7 @@ def scores_of(
 ) -> dict[int, float]:
     """Return the mean evaluated return by seed, of what ``evaluation.json`` says by seed."""
     key = "sampled_returns" if sampled else "returns"
-    return {seed: float(np.mean(one[key])) for seed, one in evaluations.items() if one[key]}
+    return {seed: float(np.mean(value[key])) for seed, value in evaluations.items() if value[key]}
 
 
 def costs_of(run: Run) -> dict[str, float]:

@@ -54,8 +54,8 @@ POINTS = 30
 CURVE_RESAMPLES = 2000
 
 MASKS = {
-    "obeyed": "which actions are admissible",
-    "ignored": "not which actions are admissible: its algorithm cannot keep to them, as the random "
+    "obeyed": "which actions are valid",
+    "ignored": "not which actions are valid: its algorithm cannot keep to them, as the random "
     "policy does",
 }
 """What an ``env.json`` says under ``masks``, in words."""
@@ -236,13 +236,13 @@ def _verdicts(
     families = []
     for name in (name for name, arm in comparison.arms.items() if arm.kind == "arm"):
         names = [name, *comparison.opponents(name)]
-        shared = set.intersection(*(set(scores[one]) for one in names))
+        shared = set.intersection(*(set(scores[item]) for item in names))
         if random is not None and shared:
-            families.append([Scores.by_seed(one, scores[one]) for one in names])
+            families.append([Scores.by_seed(item, scores[item]) for item in names])
             continue
         why = "no random policy was played"
         if not shared:
-            lacking = [one for one in names if not set(scores[one]) & set(scores[name])]
+            lacking = [item for item in names if not set(scores[item]) & set(scores[name])]
             what = f"{lacking} and {name!r}" if lacking else f"all of {names}"
             why = f"no seed of {what} has finished"
         verdicts[name] = {"outcome": "no evidence", "reason": f"{why}."}
@@ -277,7 +277,7 @@ def _costs(costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
     columns = ("steps", *COSTS)
     means: dict[str, float | None] = dict.fromkeys(columns)
     if costs:
-        means |= {key: float(np.mean([one[key] for one in costs.values()])) for key in columns}
+        means |= {key: float(np.mean([cost[key] for cost in costs.values()])) for key in columns}
         if not means["texts"]:
             means |= {key: None for key in columns if key not in ("steps", "seconds")}
     return {"costs": costs, "mean_costs": means}
@@ -305,9 +305,9 @@ def _curve(name: str, runs: Iterable[Run]) -> dict[str, list[float]] | None:
     ]
     return {
         "steps": grid.tolist(),
-        "center": [one.estimate for one in intervals],
-        "low": [one.low for one in intervals],
-        "high": [one.high for one in intervals],
+        "center": [interval.estimate for interval in intervals],
+        "low": [interval.low for interval in intervals],
+        "high": [interval.high for interval in intervals],
     }
 
 
@@ -334,7 +334,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value

@@ -128,7 +128,7 @@ def settled(comparison: Comparison) -> Comparison:
     It is what is fast on the device of every arm that leaves its precision open.
     """
     arms = [comparison.experiment(arm) for arm in comparison.arms]
-    devices = {one.model.device for one in arms if one.uses_model and one.model.dtype == "auto"}
+    devices = {item.model.device for item in arms if item.uses_model and item.model.dtype == "auto"}
     if comparison.precision is not None or not devices:
         return comparison
     from dragoman.models.hardware import fast_dtype

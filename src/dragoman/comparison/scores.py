@@ -160,9 +160,15 @@ class ArmStatistics:
         count = len(self.comparisons)
         family = {"comparisons": count, "arms": arms}
         effect = detectable_effect(len(self.seeds) * self.tasks, alpha=alpha, **family)
-        deviations = [one.deviation for one in self.comparisons if one.deviation is not None]
+        deviations = [
+            comparison.deviation
+            for comparison in self.comparisons
+            if comparison.deviation is not None
+        ]
         gain = effect * max(deviations) if np.isfinite(effect) and deviations else np.inf
-        effects = [one.effect for one in self.comparisons if one.effect is not None]
+        effects = [
+            comparison.effect for comparison in self.comparisons if comparison.effect is not None
+        ]
         needed = units_needed(min(effects), alpha=alpha, **family) if effects else None
         return Power(
             effect,
@@ -216,7 +222,7 @@ def arm_statistics(
             adjusted,
         )
 
-    gains = [(ours - one.at(seeds)).reshape(-1) for one in opponents]
+    gains = [(ours - opponent.at(seeds)).reshape(-1) for opponent in opponents]
     *p_values, worse = sign_flip_p_value([*gains, -gains[0]], generator=generator("signs")).tolist()
     return ArmStatistics(
         arm.name,

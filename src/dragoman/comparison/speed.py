@@ -99,4 +99,4 @@ def _saved(
     family = [
         Scores.by_seed(name, {seed: -restricted(name, seed) for seed in seeds}) for name in names
     ]
-    return [asdict(one) for one in arm_statistics(family).comparisons]
+    return [asdict(comparison) for comparison in arm_statistics(family).comparisons]

@@ -91,7 +91,9 @@ def judge(
     entries = [
         arm_statistics(family, alpha=alpha, seed=seed, resamples=resamples) for family in families
     ]
-    p_helped = holm([max(one.adjusted for one in entry.comparisons) for entry in entries])
+    p_helped = holm(
+        [max(comparison.adjusted for comparison in entry.comparisons) for entry in entries]
+    )
     p_hurt = holm([entry.p_worse for entry in entries])
     return [
         _decide(entry, len(entries), float(helped), float(hurt), random, best, alpha)
@@ -186,7 +188,7 @@ def _weakest(entry: ArmStatistics) -> PairedComparison:
 def _then_needed(entry: ArmStatistics, power: Power) -> str:
     if power.needed_seeds is not None:
         return f", and the gain observed would take {power.needed_seeds}"
-    if min(one.difference.estimate for one in entry.comparisons) <= 0:
+    if min(comparison.difference.estimate for comparison in entry.comparisons) <= 0:
         return ", and no number would show a gain, for none was observed"
     return ""
 

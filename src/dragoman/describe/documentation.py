@@ -43,11 +43,11 @@ class Documentation:
 
     def observation_features(self, size: int) -> tuple[Feature, ...] | None:
         """Return the features of an observation of ``size`` numbers, if they are documented."""
-        return next((found for found in self.observations if len(found) == size), None)
+        return next((result for result in self.observations if len(result) == size), None)
 
     def action_features(self, size: int) -> tuple[Feature, ...] | None:
         """Return the features of, or the choices among, ``size`` actions, if documented."""
-        return next((found for found in self.actions if len(found) == size), None)
+        return next((result for result in self.actions if len(result) == size), None)
 
 
 def read_documentation(environment: type) -> Documentation:
@@ -80,15 +80,15 @@ def read_documentation(environment: type) -> Documentation:
 
 def _section(lines: list[str], title: str) -> list[str]:
     """Return the lines below a heading, up to the next heading."""
-    found: list[str] = []
+    result: list[str] = []
     inside = False
     for line in lines:
         heading = HEADING.match(line)
         if heading:
             inside = heading[1] == title
         elif inside:
-            found.append(line)
-    return found
+            result.append(line)
+    return result
 
 
 def _tables(lines: list[str]) -> list[tuple[list[str], list[list[str]]]]:
@@ -134,7 +134,7 @@ def _choices(lines: list[str]) -> list[tuple[Feature, ...]]:
             lists.append([])
         if match and lists:
             lists[-1].append(Feature(_plain(match[2])))
-    return [tuple(found) for found in lists]
+    return [tuple(result) for result in lists]
 
 
 def _parts(lines: list[str]) -> tuple[Feature, ...]:

@@ -97,11 +97,11 @@ class EnvDescriber:
         return str(texts[index] if 0 <= index < len(texts) else "") or self.action(action)
 
     def actions(self, info: Info) -> list[str]:
-        """Return the texts of the ``A`` actions of a Discrete space, "" where not admissible now.
+        """Return the texts of the ``A`` actions of a Discrete space, "" where not valid now.
 
         Args:
             info: Of this moment: ``action_texts`` are the environment's own, and
-                ``action_mask`` says which are admissible.
+                ``action_mask`` says which are valid.
 
         Raises:
             SpaceError: The actions are not choices.

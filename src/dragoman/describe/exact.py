@@ -141,8 +141,8 @@ def _graph(space: gym.spaces.Graph) -> Key:
 
     def key(value: Any) -> bytes:
         links = np.empty((0, 2)) if value.edge_links is None else value.edge_links
-        edges = [] if edge is None or value.edges is None else [edge(one) for one in value.edges]
-        nodes = _framed(node(one) for one in value.nodes)
+        edges = [] if edge is None or value.edges is None else [edge(item) for item in value.edges]
+        nodes = _framed(node(item) for item in value.nodes)
         return _framed([nodes, np.asarray(links, dtype=np.int64).tobytes(), _framed(edges)])
 
     return key

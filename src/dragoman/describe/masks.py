@@ -32,11 +32,11 @@ def without_mask(space: gym.Space[Any]) -> gym.Space[Any]:
     """Return a space of observations without the mask of the actions, where it holds one."""
     if not isinstance(space, gym.spaces.Dict) or set(space.spaces) <= {MASK}:
         return space
-    return gym.spaces.Dict({key: one for key, one in space.spaces.items() if key != MASK})
+    return gym.spaces.Dict({key: value for key, value in space.spaces.items() if key != MASK})
 
 
 class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Says in ``info["action_mask"]``, int8 ``(A,)``, which of ``A`` actions are admissible.
+    """Says in ``info["action_mask"]``, int8 ``(A,)``, which of ``A`` actions are valid.
 
     It does so where the environment does in any convention, or leaves a text empty in
     ``info["action_texts"]``; elsewhere it changes nothing. A mask that was part of the observation
@@ -67,7 +67,7 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Reset.
 
         Raises:
-            SpaceError: No action is admissible, or the mask or the texts do not fit the actions.
+            SpaceError: No action is valid, or the mask or the texts do not fit the actions.
         """
         self._step = 0
         observation, info = self.env.reset(seed=seed, options=options)
@@ -88,20 +88,20 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def _with_mask(
         self, observation: Any, info: dict[str, Any], terminated: bool, truncated: bool
     ) -> dict[str, Any]:
-        found = self._mask(observation, info, bool(terminated))
+        result = self._mask(observation, info, bool(terminated))
         if not self._count:
-            return info if found is None else {**info, MASK: found}
+            return info if result is None else {**info, MASK: result}
         added: dict[str, Any] = {}
         texts = info.get(TEXTS)
         if texts is not None:
             texts = added[TEXTS] = self._texts(texts)
-            if found is None and not all(texts):
-                found = [bool(text) for text in texts]
-        if found is not None:
-            mask = added[MASK] = self._checked(found).astype(np.int8)
+            if result is None and not all(texts):
+                result = [bool(text) for text in texts]
+        if result is not None:
+            mask = added[MASK] = self._checked(result).astype(np.int8)
             if not mask.any() and not terminated and not truncated:
                 raise SpaceError(
-                    f"{self._name}: no action is admissible at step {self._step} of an episode "
+                    f"{self._name}: no action is valid at step {self._step} of an episode "
                     "that has not ended",
                     cure="end the episode there (terminated or truncated), or allow an action",
                 )
@@ -119,21 +119,21 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return np.zeros(self._count, np.int8) if is_over and self._count else self._ask()
 
     def _checked(self, mask: Any) -> BoolArray:
-        found = np.asarray(mask)
-        if found.shape != (self._count,):
+        result = np.asarray(mask)
+        if result.shape != (self._count,):
             raise SpaceError(
-                f"{self._name}: the mask of the actions has shape {found.shape} at step "
+                f"{self._name}: the mask of the actions has shape {result.shape} at step "
                 f"{self._step}, but there are {self._count} actions",
-                cure="give one entry for each action of the space, whichever are admissible now",
+                cure="give one entry for each action of the space, whichever are valid now",
             )
-        return found.astype(np.bool_)
+        return result.astype(np.bool_)
 
     def _texts(self, texts: Sequence[Any]) -> list[str]:
         if len(texts) != self._count:
             raise SpaceError(
                 f"{self._name}: info['action_texts'] has {len(texts)} texts at step {self._step} "
                 f"for {self._count} actions",
-                cure="give one text for each action, empty where it is not admissible",
+                cure="give one text for each action, empty where it is not valid",
             )
         # A list, since vector environments cut arrays of texts to one length.
         return ["" if text is None or not str(text).strip() else str(text) for text in texts]

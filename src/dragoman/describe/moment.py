@@ -89,7 +89,7 @@ class Moment:
         if len(texts) != self.maker.count:
             raise SpaceError(
                 f"info['action_texts'] has {len(texts)} texts for {self.maker.count} actions",
-                cure="give one text for each action, empty where it is not admissible",
+                cure="give one text for each action, empty where it is not valid",
             )
         return texts
 
@@ -165,8 +165,8 @@ class MomentMaker:
 
 def moment_of(observation: Any, info: Mapping[str, Any], make: MomentMaker) -> Moment:
     """Return the moment that an info holds, or a new one where it holds none."""
-    found: Moment | None = info.get(MOMENT)
-    return make(observation, info) if found is None else found
+    result: Moment | None = info.get(MOMENT)
+    return make(observation, info) if result is None else result
 
 
 def valid_actions(info: Info, count: int) -> BoolArray:
@@ -178,10 +178,10 @@ def valid_actions(info: Info, count: int) -> BoolArray:
     mask, texts = info.get(MASK), info.get(TEXTS)
     if mask is None:
         mask = np.ones(count) if texts is None else [bool(text) for text in texts]
-    found = np.asarray(mask).astype(np.bool_)
-    if found.shape != (count,):
+    result = np.asarray(mask).astype(np.bool_)
+    if result.shape != (count,):
         raise SpaceError(
-            f"info['action_mask'] has shape {found.shape}, but there are {count} actions",
+            f"info['action_mask'] has shape {result.shape}, but there are {count} actions",
             cure="give one entry for each action of the space",
         )
-    return found
+    return result

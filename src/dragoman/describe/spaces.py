@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 Writer = Callable[[Any], str]
 
 MOST_NUMBERS = 64
-"""A box with more numbers and no names is summarised: nobody reads a list of 100,000."""
+"""A box with more numbers and no names is summarised: a list of 100,000 is not read."""
 GRID = 3
 """Images are summarised by the mean brightness of this many rows and columns of regions."""
 

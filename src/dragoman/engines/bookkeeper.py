@@ -45,7 +45,7 @@ class Bookkeeper(Watcher):
     def episode(self, training: Training, episode: Mapping[str, Any]) -> Stop:
         """Write the episode."""
         self.episodes += 1
-        self.of_roles.append({key: one for key, one in episode.items() if "/" in key})
+        self.of_roles.append({key: value for key, value in episode.items() if "/" in key})
         self.returns.append(episode["return"])
         self.writer.episode(episode)
         self.record(training)

@@ -14,7 +14,7 @@ from dragoman.types import Cost, Info, LanguageModel
 class BudgetWatch(Watcher):
     """Stops when seconds or tokens are used up, and lets schedules end there too.
 
-    Learning rates fall with the share of steps taken, whose number nobody knows here.
+    Learning rates fall with the share of steps taken, whose number is not known here.
 
     Args:
         budget: What may be used.
@@ -54,5 +54,5 @@ def total_cost(models: Sequence[LanguageModel]) -> Cost:
     """Return what several language models have cost together."""
     costs = [model.cost for model in models]
     return Cost(
-        **{one.name: sum(getattr(cost, one.name) for cost in costs) for one in fields(Cost)}
+        **{field.name: sum(getattr(cost, field.name) for cost in costs) for field in fields(Cost)}
     )

@@ -2,7 +2,7 @@
 
 ===================  =============================================================================
 collapse/entropy     entropy of the policy, over that of a uniform choice among what is
-                     admissible; near zero, nothing is tried any more
+                     valid; near zero, nothing is tried any more
 collapse/top_action  share of the commonest action of a rollout; near one, all states look alike
 collapse/value       share of the returns' variance that the critic explains; below zero it is
                      worse than a constant, and its advantages are noise
@@ -42,7 +42,7 @@ CURES = {
     "value": "train the critic first (act.tune.warm_up), or raise its learning rate",
     "gradient": "lower the learning rate or max_grad_norm",
     "drift": "set target_kl, or lower the learning rate or n_epochs",
-    "invalid": "let the policy score admissible actions, or constrain the text",
+    "invalid": "let the policy score valid actions, or constrain the text",
 }
 IS_LEAST = {"entropy", "value"}
 """Signs that trip below their limit; the others do above."""
@@ -161,20 +161,20 @@ class CollapseWatch(Watcher):
         return self.limits.stop and bool(self.tripped)
 
     def _signs(self, row: Mapping[str, Any]) -> dict[str, float]:
-        found: dict[str, float] = {}
+        result: dict[str, float] = {}
         if self._uniform > 0 and "train/entropy_loss" in row:
-            found["entropy"] = -float(row["train/entropy_loss"]) / self._uniform
+            result["entropy"] = -float(row["train/entropy_loss"]) / self._uniform
         if self._top is not None:
-            found["top_action"] = self._top
+            result["top_action"] = self._top
         if "train/explained_variance" in row:
-            found["value"] = float(row["train/explained_variance"])
+            result["value"] = float(row["train/explained_variance"])
         lengths = self._gradients.drain()
         if lengths:
-            found["gradient"] = statistics.fmean(lengths)
+            result["gradient"] = statistics.fmean(lengths)
         if "train/approx_kl" in row:
-            found["drift"] = float(row["train/approx_kl"])
+            result["drift"] = float(row["train/approx_kl"])
         if self._invalid:
-            found["invalid"] = statistics.fmean(self._invalid)
+            result["invalid"] = statistics.fmean(self._invalid)
             self._invalid = []
         # The returns of a rollout may have no variance to explain.
-        return {name: value for name, value in found.items() if not math.isnan(value)}
+        return {name: value for name, value in result.items() if not math.isnan(value)}

@@ -1,4 +1,4 @@
-"""Agents without the act role where an environment says which actions are admissible.
+"""Agents without the act role where an environment says which actions are valid.
 
 With algorithms that take a policy of the act role they get that role's head, which obeys the
 mask. With others the training warns once, and the run's record and the reports repeat it.
@@ -30,7 +30,7 @@ class MaskWarning(UserWarning):
 def masks_of(experiment: Experiment, spec: EnvSpec) -> Masks | None:
     """Return what an experiment's training makes of masks; nothing where none are offered.
 
-    The act role obeys masks in any case, so there nobody looks whether any are offered.
+    The act role obeys masks in any case, so nothing looks whether any are offered.
 
     Args:
         experiment: What is trained.
@@ -51,7 +51,7 @@ def warn_of(masks: Masks | None, experiment: Experiment) -> None:
     """Warn where masks are offered and ignored."""
     if masks == "ignored":
         warnings.warn(
-            f"{experiment.env} says in every state which actions are admissible, but "
+            f"{experiment.env} says in every state which actions are valid, but "
             f"{experiment.algorithm.name} cannot keep to it in this action space: it will take "
             "others too, which the random policy does not (Discrete actions with ppo or a2c can)",
             MaskWarning,

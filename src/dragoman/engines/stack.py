@@ -56,10 +56,10 @@ class RoleStack:
 
     def metrics(self) -> dict[str, float]:
         """Return the roles' columns of the next row of the metrics."""
-        found: dict[str, float] = {}
+        result: dict[str, float] = {}
         for name, role in self.roles.items():
-            found |= _named(name, role.metrics())
-        return found
+            result |= _named(name, role.metrics())
+        return result
 
     def drain(self, count: int) -> list[dict[str, float]]:
         """Return the roles' columns of the ``count`` episodes that have finished since."""
@@ -73,9 +73,11 @@ class RoleStack:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what roles save with the weights, by name of the role."""
-        found = {} if self.observer is None else {"observer": self.observer.state()}
-        found |= {name: dict(role.state()) for name, role in self.roles.items()}
-        return {f"{name}.{key}": one for name, own in found.items() for key, one in own.items()}
+        result = {} if self.observer is None else {"observer": self.observer.state()}
+        result |= {name: dict(role.state()) for name, role in self.roles.items()}
+        return {
+            f"{name}.{key}": value for name, own in result.items() for key, value in own.items()
+        }
 
     def close(self) -> None:
         """Close the environment, and what roles run in."""
@@ -85,4 +87,6 @@ class RoleStack:
 def _named(role: str, columns: Mapping[str, float]) -> dict[str, float]:
     """Return columns by full name: those of a user's own role bear its name in front."""
     own = role.removeprefix("roles.")
-    return dict(columns) if own == role else {f"{own}/{key}": one for key, one in columns.items()}
+    return (
+        dict(columns) if own == role else {f"{own}/{key}": value for key, value in columns.items()}
+    )

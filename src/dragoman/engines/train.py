@@ -105,13 +105,13 @@ def _watchers(
     budget: Budget | None,
 ) -> list[Watcher]:
     """Return all that see a training, in the order in which they are called."""
-    found: list[Watcher] = [bookkeeper]
+    result: list[Watcher] = [bookkeeper]
     if experiment.algorithm.name in POLICY_GRADIENT:
-        found.append(CollapseWatch(experiment.collapse))
-    found += others
+        result.append(CollapseWatch(experiment.collapse))
+    result += others
     if budget is not None:
-        found.append(BudgetWatch(budget, bookkeeper.models.asked))
-    return found
+        result.append(BudgetWatch(budget, bookkeeper.models.asked))
+    return result
 
 
 @contextmanager

@@ -23,13 +23,19 @@ def tensors_of(weights: Mapping[str, Tensor], roles: Tensors) -> Tensors:
         weights: Those of the policy, by the names of `dragoman.engines.policies`.
         roles: What roles have learnt, by names that begin with the role's.
     """
-    policy = {f"policy.{key}": _exact(one).detach().cpu().numpy() for key, one in weights.items()}
+    policy = {
+        f"policy.{key}": _exact(value).detach().cpu().numpy() for key, value in weights.items()
+    }
     return {**policy, **roles}
 
 
 def is_finite(policy: nn.Module) -> bool:
     """Return whether everything that a policy trains is finite."""
-    return all(bool(one.isfinite().all()) for one in policy.parameters() if one.requires_grad)
+    return all(
+        bool(parameter.isfinite().all())
+        for parameter in policy.parameters()
+        if parameter.requires_grad
+    )
 
 
 def _exact(tensor: torch.Tensor) -> torch.Tensor:
@@ -52,8 +58,8 @@ def weights_of(run: Run) -> Tensors:
     if run.format == 1:
         # Version 0.1 kept the names of Stable-Baselines3.
         policy = our_names(below("policy.", tensors))
-        tensors = {name: one for name, one in tensors.items() if not name.startswith("policy.")}
-        tensors |= {f"policy.{name}": one for name, one in policy.items()}
+        tensors = {name: value for name, value in tensors.items() if not name.startswith("policy.")}
+        tensors |= {f"policy.{name}": value for name, value in policy.items()}
     return tensors
 
 

@@ -82,14 +82,14 @@ def environment_spec(
 def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
     _register(name)
     source, separator, attribute = name.rpartition(":")
-    found: Any = None
+    result: Any = None
     if separator:
         module = import_module(source, name)
-        found = getattr(module, attribute, None)
-        if inspect.isclass(found) and issubclass(found, gym.Env):
+        result = getattr(module, attribute, None)
+        if inspect.isclass(result) and issubclass(result, gym.Env):
             return EnvSpec(
-                id=f"{found.__name__}-v0",
-                entry_point=cast(EnvCreator, found),
+                id=f"{result.__name__}-v0",
+                entry_point=cast(EnvCreator, result),
                 max_episode_steps=max_episode_steps,
             )
     _refuse_replaced(attribute if separator else name)
@@ -97,10 +97,10 @@ def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
         # A copy, because Gymnasium hands out the registry's own object.
         spec = copy.deepcopy(gym.spec(attribute if separator else name))
     except gym.error.Error as error:
-        if inspect.isclass(found):
+        if inspect.isclass(result):
             raise ConfigError(
                 f"{name!r}: {attribute!r} is a class, but not of gymnasium.Env; it derives from "
-                f"{', '.join(f'{base.__module__}.{base.__name__}' for base in found.__bases__)}",
+                f"{', '.join(f'{base.__module__}.{base.__name__}' for base in result.__bases__)}",
                 cure=f"write 'import gymnasium as gym' and derive from gym.Env in {source}",
             ) from error
         if separator:
@@ -203,17 +203,17 @@ def _whole(spec: EnvSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in which ``1e3`` is a whole number where the constructor wants one."""
     entry = spec.entry_point
     creator: Any = load_env_creator(entry) if isinstance(entry, str) else entry
-    found = dict(settings)
+    result = dict(settings)
     parameters: Mapping[str, inspect.Parameter] = {}
     with contextlib.suppress(TypeError, ValueError):  # not everything that can be called has one
         parameters = inspect.signature(creator).parameters
     for name, parameter in parameters.items():
-        value, default = found.get(name), parameter.default
+        value, default = result.get(name), parameter.default
         wants = isinstance(default, int) and not isinstance(default, bool)
         wants |= parameter.annotation in (int, "int", int | None, "int | None")
         if wants and isinstance(value, float) and value.is_integer():
-            found[name] = int(value)
-    return found
+            result[name] = int(value)
+    return result
 
 
 def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any, Any]:
@@ -221,16 +221,20 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
 
     Gymnasium would leave some of ours out where the entry point brings wrappers of its own.
     """
-    ours = [one for one in spec.additional_wrappers if one.entry_point.startswith(_OURS)]
+    ours = [
+        wrapper for wrapper in spec.additional_wrappers if wrapper.entry_point.startswith(_OURS)
+    ]
     plain = copy.copy(spec)
-    plain.additional_wrappers = tuple(one for one in spec.additional_wrappers if one not in ours)
+    plain.additional_wrappers = tuple(
+        wrapper for wrapper in spec.additional_wrappers if wrapper not in ours
+    )
     env = beneath(gym.make(plain, disable_env_checker=True, **settings))
     checked: gym.Env[Any, Any] = Checked(env, index)
     if not spec.disable_env_checker:
         checked = FirstSteps(checked)
-    for one in ours:
-        wrapper: Any = load_env_creator(one.entry_point)
-        checked = wrapper(env=checked, **(one.kwargs or {}))
+    for our in ours:
+        wrapper: Any = load_env_creator(our.entry_point)
+        checked = wrapper(env=checked, **(our.kwargs or {}))
     return checked
 
 

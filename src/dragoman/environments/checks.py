@@ -133,7 +133,7 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         taken = inspect.signature(env.reset).parameters
-        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+        takes_any = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in taken.values())
         missing = [] if takes_any else [key for key in ("seed", "options") if key not in taken]
         if missing:
             self._refuse(
@@ -153,13 +153,13 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         Raises:
             SpaceError: It returns something else than an observation and an info.
         """
-        found = self.env.reset(seed=seed, options=options)
-        if not isinstance(found, tuple) or len(found) != 2:  # `Checked` looks at the two
+        result = self.env.reset(seed=seed, options=options)
+        if not isinstance(result, tuple) or len(result) != 2:  # `Checked` looks at the two
             self._refuse(
-                f"reset() returns {_short(found)} instead of an observation and an info",
+                f"reset() returns {_short(result)} instead of an observation and an info",
                 "write 'return observation, {}'",
             )
-        return found
+        return result
 
     def step(self, action: Any) -> Any:
         """Step.
@@ -167,16 +167,16 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         Raises:
             SpaceError: It returns something else than five values.
         """
-        found = self.env.step(action)
-        if not isinstance(found, tuple) or len(found) != 5:
-            count = f"{len(found)} values" if isinstance(found, tuple) else _short(found)
+        result = self.env.step(action)
+        if not isinstance(result, tuple) or len(result) != 5:
+            count = f"{len(result)} values" if isinstance(result, tuple) else _short(result)
             self._refuse(
                 f"step() returns {count} instead of observation, reward, terminated, truncated "
                 "and info",
                 "write 'return observation, reward, terminated, truncated, info': truncated is "
                 "the end by a time limit, terminated any other",
             )
-        return found
+        return result
 
     def _refuse(self, problem: str, cure: str) -> NoReturn:
         kind = type(self.unwrapped)
@@ -246,8 +246,8 @@ def _first_not_finite(value: Any, path: str) -> str | None:
         isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim
     ):
         parts = enumerate(value)
-    found = (_first_not_finite(part, f"{path}[{key!r}]") for key, part in parts)
-    return next(filter(None, found), None)
+    result = (_first_not_finite(part, f"{path}[{key!r}]") for key, part in parts)
+    return next(filter(None, result), None)
 
 
 def _as_array(value: Any) -> np.ndarray | None:

@@ -328,16 +328,16 @@ def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:
 
 def _type_at(location: Sequence[str | int]) -> Any:
     """Return the declared type that a path of keys leads to."""
-    found: Any = Experiment
+    result: Any = Experiment
     for part in location:
-        if is_dataclass(found):
+        if is_dataclass(result):
             # Beside keys, a location names the alternative of a union that was tried.
-            found = get_type_hints(found).get(str(part), found)
-        elif get_origin(found) is Mapping:
-            found = get_args(found)[1]
+            result = get_type_hints(result).get(str(part), result)
+        elif get_origin(result) is Mapping:
+            result = get_args(result)[1]
         # Of `Observe | None` the alternative that has keys is the one that was meant.
-        found = next((option for option in get_args(found) if is_dataclass(option)), found)
-    return found
+        result = next((option for option in get_args(result) if is_dataclass(option)), result)
+    return result
 
 
 def _known_keys(location: Sequence[str | int]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.types import FloatArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Scores = TypeVar("Scores", FloatArray, "Tensor")
 Normalisation: TypeAlias = Literal["sum", "token", "word"]
 """By what the log-probability of a candidate is divided: nothing, its tokens or its words."""
 
@@ -34,8 +38,10 @@ def normalise(
     Raises:
         ConfigError: There is no such normalisation.
     """
-    sums = np.array([np.sum(one, dtype=np.float64) for one in token_log_probs])
-    counts = divisors([len(one) for one in token_log_probs], texts, how)
+    sums = np.array(
+        [np.sum(token_log_prob, dtype=np.float64) for token_log_prob in token_log_probs]
+    )
+    counts = divisors([len(token_log_prob) for token_log_prob in token_log_probs], texts, how)
     return (sums / counts).astype(np.float32)
 
 
@@ -65,7 +71,7 @@ def divisors(
     )
 
 
-def domain_pmi(scores: FloatArray, domain_scores: FloatArray) -> FloatArray:
+def domain_pmi(scores: Scores, domain_scores: Scores) -> Scores:
     """Return how much more likely candidates are here than in the domain at large.
 
     The domain-conditional pointwise mutual information of Holtzman et al. (2021): log-prob
@@ -73,7 +79,7 @@ def domain_pmi(scores: FloatArray, domain_scores: FloatArray) -> FloatArray:
     that some candidates are likely anywhere.
 
     Args:
-        scores: ``(K,)`` log-probs given the prompt.
-        domain_scores: ``(K,)`` log-probs given the domain prompt.
+        scores: Log-probs given the prompt, an array or a tensor.
+        domain_scores: Log-probs given the domain prompt, of the same shape.
     """
     return scores - domain_scores

@@ -33,8 +33,8 @@ def shaping(
         float64 array ``(N,)``.
     """
     reached = np.where(np.asarray(is_terminal), 0.0, np.asarray(after, dtype=np.float64))
-    found: NDArray[np.float64] = gamma * reached - np.asarray(before, dtype=np.float64)
-    return found
+    result: NDArray[np.float64] = gamma * reached - np.asarray(before, dtype=np.float64)
+    return result
 
 
 @dataclass(frozen=True)

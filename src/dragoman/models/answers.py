@@ -107,10 +107,10 @@ def checked_generations(name: str, found: Any, prompts: Sequence[str]) -> list[G
     """
     cure = "return one dragoman.Generation for each prompt"
     rows = _counted(name, "generate", found, len(prompts), "prompts", cure)
-    for one in rows:
-        if not isinstance(one, Generation) or not isinstance(one.text, str):
+    for row in rows:
+        if not isinstance(row, Generation) or not isinstance(row.text, str):
             raise ModelError(
-                f"generate of the model {name!r} returned {_short(one)}, which is no Generation "
+                f"generate of the model {name!r} returned {_short(row)}, which is no Generation "
                 "with a text",
                 cure=cure,
             )

@@ -111,11 +111,11 @@ class CachedModel:
 
         def compute(new: list[int]) -> Iterable[Arrays]:
             asked = [texts[i] for i in new]
-            found = self.model.encode(asked, layer=layer, pooling=pooling)
+            result = self.model.encode(asked, layer=layer, pooling=pooling)
             width = len(pooling) * self.model.hidden_size
-            found = checked_features(self.name, found, asked, width)
-            # Copies, because a row view would keep its whole batch alive.
-            return ((row.copy(),) for row in found)
+            result = checked_features(self.name, result, asked, width)
+            # RunningEnvs, because a row view would keep its whole batch alive.
+            return ((row.copy(),) for row in result)
 
         answers = self._look_up(ARRAYS, keys, compute)
         return np.stack([answer[0] for answer in answers])
@@ -139,8 +139,8 @@ class CachedModel:
 
         def compute(new: list[int]) -> Iterable[Arrays]:
             asked = [prompts[i] for i in new], [candidates[i] for i in new]
-            found = checked_log_probs(self.name, token_log_probs(*asked), *asked)
-            return (tuple(row.copy() for row in rows) for rows in found)
+            result = checked_log_probs(self.name, token_log_probs(*asked), *asked)
+            return (tuple(row.copy() for row in rows) for rows in result)
 
         counts = [len(own) for own in candidates]
         return [list(answer) for answer in self._look_up(ARRAYS, keys, compute, counts)]
@@ -166,21 +166,21 @@ class CachedModel:
 
         def compute(new: list[int]) -> Iterable[Generation]:
             asked = [prompts[i] for i in new]
-            found = generate(asked, sampling=sampling, constraint=constraint)
-            written = checked_generations(self.name, found, asked)
-            return [replace(one, log_probs=np.array(one.log_probs)) for one in written]
+            result = generate(asked, sampling=sampling, constraint=constraint)
+            written = checked_generations(self.name, result, asked)
+            return [replace(item, log_probs=np.array(item.log_probs)) for item in written]
 
         return self._look_up(GENERATION, keys, compute)
 
     def _able(self, method: str, kind: str) -> Any:
         """Return a method of the wrapped model, if it has it."""
-        found = getattr(self.model, method, None)
-        if found is None:
+        result = getattr(self.model, method, None)
+        if result is None:
             raise ModelError(
                 f"the model {self.name!r} has no {method}",
                 cure=f"wrap a model that keeps the promises of {kind}",
             )
-        return found
+        return result
 
     def _look_up(
         self,
@@ -209,7 +209,9 @@ class CachedModel:
         if new:
             computed = dict(zip([keys[i] for i in new], compute(new), strict=True))
             if self.store is not None:
-                self.store.put({_digest(key): packing.pack(one) for key, one in computed.items()})
+                self.store.put(
+                    {_digest(key): packing.pack(value) for key, value in computed.items()}
+                )
             known |= computed
         for key in places:
             answer = packing.freeze(known[key])
@@ -223,8 +225,8 @@ class CachedModel:
     def _from_disk(self, packing: Packing[T], keys: list[_Key]) -> dict[_Key, T]:
         assert self.store is not None
         digests = {_digest(key): key for key in keys}
-        found = self.store.get(list(digests))
-        return {digests[digest]: packing.unpack(value) for digest, value in found.items()}
+        result = self.store.get(list(digests))
+        return {digests[digest]: packing.unpack(value) for digest, value in result.items()}
 
     def _remember(self, key: _Key, answer: object, size: int) -> None:
         self._answers[key] = answer, size
@@ -236,7 +238,7 @@ class CachedModel:
 
 def _digest(key: _Key) -> bytes:
     # JSON keeps apart what mere joining would confuse: ("a", "bc") and ("ab", "c").
-    named = [["chat", *one.parts] if isinstance(one, ChatPrompt) else one for one in key]
+    named = [["chat", *item.parts] if isinstance(item, ChatPrompt) else item for item in key]
     return hashlib.blake2b(json.dumps(named).encode(), digest_size=20).digest()
 
 

@@ -234,7 +234,7 @@ def _base_of(folder: Path) -> str:
 
 def _no_model(folder: Path) -> ModelError:
     """Return the error of a folder without a model, with what stands there instead."""
-    inside = [*folder.glob("*.gguf"), *(one.parent for one in folder.glob("*/*config.json"))]
+    inside = [*folder.glob("*.gguf"), *(item.parent for item in folder.glob("*/*config.json"))]
     cure = (
         f"name {str(inside[0])!r}" if inside else "name a folder that save_pretrained has written"
     )
@@ -248,9 +248,9 @@ def converted_folder(name: str) -> Path | None:
 
 
 def _resolve_entry(name: str, entry: CatalogEntry) -> str:
-    found = converted_folder(name)
-    if found is not None:
-        return str(found)
+    result = converted_folder(name)
+    if result is not None:
+        return str(result)
     if _on_hub(entry.hub):
         return entry.hub
     from dragoman.models.gguf import convert_from_wheel

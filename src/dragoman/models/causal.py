@@ -100,13 +100,13 @@ class Head:
 
     def in_parts(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> FloatArray:
         """Return the same of many rows, whose logits do not fit at a time; rows ascend."""
-        found = np.empty(len(rows), dtype=np.float32)
+        result = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(hidden), LOGIT_ROWS):
             here = (rows >= start) & (rows < start + LOGIT_ROWS)
             part = hidden[start : start + LOGIT_ROWS]
             log_probs = self.log_probs(part, rows[here] - start, tokens[here])
-            found[here.cpu().numpy()] = log_probs.cpu().numpy()
-        return found
+            result[here.cpu().numpy()] = log_probs.cpu().numpy()
+        return result
 
     def _capped(self, logits: Tensor) -> Tensor:
         logits = logits if self._scale == 1 else logits * self._scale
@@ -137,7 +137,7 @@ class CausalScorer:
                 cure="use a causal or an encoder-decoder transformer",
             )
         stack = self._stack
-        rows = (row for one in work for row in rows_of(one.prompt, one.candidates))
+        rows = (row for item in work for row in rows_of(item.prompt, item.candidates))
         longest = max(map(len, rows), default=0)
         with torch.inference_mode():
             packs, continues = stack.packs_at(longest), stack.continues_at(longest)
@@ -145,23 +145,23 @@ class CausalScorer:
                 return self._whole(work)
             prefix = None
             if continues:
-                prefix = self._prefixes.find([one.prompt for one in work], stack.num_layers)
+                prefix = self._prefixes.find([item.prompt for item in work], stack.num_layers)
             shared = len(prefix) if prefix else 0
             self._meter.shared(shared * len(work))
-            rests = [Continuations(one.prompt[shared:], one.candidates) for one in work]
+            rests = [Continuations(item.prompt[shared:], item.candidates) for item in work]
             if packs:
                 return self._packed(rests, prefix)
-            return [self._expanded(one, prefix) for one in rests]
+            return [self._expanded(rest, prefix) for rest in rests]
 
     def _packed(
         self, work: Sequence[Continuations], prefix: Prefix | None
     ) -> list[list[FloatArray]]:
-        pieces = [rows_of(one.prompt, one.candidates) for one in work]
+        pieces = [rows_of(item.prompt, item.candidates) for item in work]
         rows = [row for own in pieces for row in own]
         scores: list[list[FloatArray]] = [[] for _ in rows]
         for batch in plan_batches([len(row) for row in rows]):
-            found = self._score_rows([rows[i] for i in batch], prefix)
-            for i, answer in zip(batch, found, strict=True):
+            result = self._score_rows([rows[i] for i in batch], prefix)
+            for i, answer in zip(batch, result, strict=True):
                 scores[i] = answer
         answers = iter(scores)
         return [[score for _ in own for score in next(answers)] for own in pieces]
@@ -183,12 +183,12 @@ class CausalScorer:
         self._meter.blocks(sum(map(len, rows)), contexts)
         self._meter.head(len(places))
         wanted_rows, wanted_tokens = wanted(rows)
-        found = self._head.in_parts(
+        result = self._head.in_parts(
             hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)],
             torch.tensor(wanted_rows, device=device),
             torch.tensor(wanted_tokens, device=device),
         )
-        return _split(found, [row.tree.steps for row in rows])
+        return _split(result, [row.tree.steps for row in rows])
 
     def _expanded(self, one: Continuations, prefix: Prefix | None) -> list[FloatArray]:
         device = self._stack.device
@@ -208,7 +208,7 @@ class CausalScorer:
         return _cut(self._predict([states[k, :n] for k, n in enumerate(lengths)], tokens), lengths)
 
     def _whole(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
-        owned = [(one.prompt, candidate) for one in work for candidate in one.candidates]
+        owned = [(item.prompt, candidate) for item in work for candidate in item.candidates]
         rows = [[*prompt, *candidate[:-1]] for prompt, candidate in owned]
         lengths = [len(row) for row in rows]
         scores: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(rows)
@@ -220,11 +220,11 @@ class CausalScorer:
             ends = [lengths[i] for i in batch]
             states = [h[end - n : end] for h, end, n in zip(hidden, ends, counts, strict=True)]
             tokens = [token for i in batch for token in owned[i][1]]
-            for i, found in zip(batch, _cut(self._predict(states, tokens), counts), strict=True):
-                scores[i] = found
+            for i, result in zip(batch, _cut(self._predict(states, tokens), counts), strict=True):
+                scores[i] = result
         self._meter.blocks(sum(lengths), sum(chain_contexts(0, length) for length in lengths))
         self._meter.head(sum(len(candidate) for _, candidate in owned))
-        bounds = np.cumsum([0, *(len(one.candidates) for one in work)])
+        bounds = np.cumsum([0, *(len(item.candidates) for item in work)])
         return [scores[a:b] for a, b in pairwise(bounds)]
 
     def _predict(self, states: Sequence[Tensor], tokens: Sequence[int]) -> FloatArray:
@@ -253,7 +253,7 @@ def _split(
 ) -> list[list[FloatArray]]:
     answers, start = [], 0
     for candidates in steps:
-        lengths = [len(one) for one in candidates]
+        lengths = [len(candidate) for candidate in candidates]
         answers.append(_cut(found[start : start + sum(lengths)], lengths))
         start += sum(lengths)
     return answers

@@ -43,7 +43,7 @@ class TextReader:
     def control(self) -> dict[str, int]:
         """Strings that the tokenizer reads as control tokens, with their ids."""
         added = self._tokenizer.added_tokens_decoder
-        return {one.content: int(i) for i, one in added.items() if _is_control(one)}
+        return {value.content: int(i) for i, value in added.items() if _is_control(value)}
 
     @functools.cached_property
     def definition(self) -> str:
@@ -69,8 +69,8 @@ class TextReader:
         if self._backend is None:
             return [self._in_pieces(text, special=special) for text in texts]
         marked = [self._marked(text) for text in texts]
-        found = self._backend.encode_batch(marked, add_special_tokens=special)
-        return [list(one.ids) for one in found]
+        result = self._backend.encode_batch(marked, add_special_tokens=special)
+        return [list(item.ids) for item in result]
 
     def chat(self, text: str) -> ChatPrompt:
         """Return a text as what a user says, up to where the model's answer begins.
@@ -84,7 +84,7 @@ class TextReader:
         # Many templates take off white space.
         for content in (text, text.strip()):
             if content.join(around) == said:
-                return ChatPrompt([one for part in around for one in (part, content)][:-1])
+                return ChatPrompt([item for part in around for item in (part, content)][:-1])
         if self._pattern.search(text):
             raise ModelError(
                 f"the chat template of {self._name!r} rewrites what is said, so that control "
@@ -107,7 +107,7 @@ class TextReader:
 
     @functools.cached_property
     def _names(self) -> dict[str, str]:
-        """Names for the control tokens that no text can hold, since nobody can guess them."""
+        """Names for the control tokens that no text can hold, since they cannot be guessed."""
         secret = secrets.token_hex(16)
         return {token: f"q{secret}q{i}q" for i, token in enumerate(self.control)}
 
@@ -161,8 +161,8 @@ class TextReader:
         return [*opening, *ids, *closing]
 
     def _pieces(self, text: str) -> Iterator[str]:
-        while found := self._pattern.search(text):
-            cut = found.start() + 1
+        while result := self._pattern.search(text):
+            cut = result.start() + 1
             yield text[:cut]
             text = text[cut:]
         yield text
@@ -178,8 +178,8 @@ class TextReader:
 
     def _plain(self, text: str, *, special: bool) -> list[int]:
         # The tokenizer's own length warning is ours to give, as an error.
-        found = self._tokenizer(str(text), verbose=False, add_special_tokens=special)
-        return list(found["input_ids"])
+        result = self._tokenizer(str(text), verbose=False, add_special_tokens=special)
+        return list(result["input_ids"])
 
 
 def added_around(plain: list[int], special: list[int]) -> tuple[list[int], list[int]]:

@@ -104,8 +104,8 @@ def integer(text: str) -> str | None:
 
     def read(part: str) -> str | None:
         # Python refuses to read a number of more than 4300 digits.
-        found = re.fullmatch(r"-?[0-9]{1,4000}", part.strip(QUOTES))
-        return found[0] if found else None
+        result = re.fullmatch(r"-?[0-9]{1,4000}", part.strip(QUOTES))
+        return result[0] if result else None
 
     return _named(without_thinking(text), read)
 
@@ -145,11 +145,11 @@ def _without_scale(answer: str, most: int) -> str:
 
 
 def _value(answer: str, place: int, most: int) -> tuple[float, str]:
-    found = VALUE.match(answer, place)
-    if found is None or found["rest"] or float(found["scale"] or most) != most:
+    result = VALUE.match(answer, place)
+    if result is None or result["rest"] or float(result["scale"] or most) != most:
         shown = " ".join(answer[place : place + 20].split())
         raise ValueError(f"gives {shown!r} as its score, which could mean several")
-    return float(found[1].replace("−", "-")), answer[: found.end(1)]  # noqa: RUF001
+    return float(result[1].replace("−", "-")), answer[: result.end(1)]  # noqa: RUF001
 
 
 def _named(answer: str, read: Callable[[str], str | None]) -> str | None:
@@ -158,10 +158,10 @@ def _named(answer: str, read: Callable[[str], str | None]) -> str | None:
     if whole is not None:
         return whole
     for label in reversed(list(ANSWER.finditer(answer))):
-        found = read(label[1])
-        if found is not None:
-            return found
-    alone = {found for found in map(read, answer.splitlines()) if found is not None}
+        result = read(label[1])
+        if result is not None:
+            return result
+    alone = {result for result in map(read, answer.splitlines()) if result is not None}
     return alone.pop() if len(alone) == 1 else None
 
 
@@ -170,12 +170,12 @@ def _plain(text: str) -> str:
 
 
 def _last_object(text: str) -> list[str]:
-    decoder, place, found = json.JSONDecoder(), text.find("{"), ""
+    decoder, place, result = json.JSONDecoder(), text.find("{"), ""
     while place >= 0:
         try:
             _, end = decoder.raw_decode(text, place)
-            found = text[place:end]
+            result = text[place:end]
         except (ValueError, RecursionError):
             end = place + 1
         place = text.find("{", end)
-    return [found] if found else []
+    return [result] if result else []

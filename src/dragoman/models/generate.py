@@ -128,7 +128,7 @@ class Writer:
                 generation_config=settings,
             )
         own = torch.stack(written.logits, dim=1)
-        for prompt, tokens, found in zip(prompts, written.sequences[:, -3:], own, strict=True):
+        for prompt, tokens, result in zip(prompts, written.sequences[:, -3:], own, strict=True):
             begin, after = torch.tensor([prompt], device=device), tokens[None, :2]
             if self._is_seq2seq:
                 start = torch.full_like(after[:, :1], self._model.config.decoder_start_token_id)
@@ -138,7 +138,7 @@ class Writer:
             plain = self._model(**given, use_cache=False).logits[0, -3:]
             # What all logits have in common changes nothing.
             shifted = plain - plain.mean(dim=-1, keepdim=True)
-            if not same(found - found.mean(dim=-1, keepdim=True), shifted, exact=1e-3, short=0.2):
+            if not same(result - result.mean(dim=-1, keepdim=True), shifted, exact=1e-3, short=0.2):
                 return False
         return True
 
@@ -241,11 +241,11 @@ class _Chooser(transformers.LogitsProcessor):
         step = max(map(len, self._chosen))
         draws = torch.from_numpy(self._draws[:, step]).to(scores.device)
         chosen = choose(allowed, draws, self._sampling.temperature, self._sampling.top_p)
-        found = log_probs.gather(1, chosen.unsqueeze(1)).squeeze(1).tolist()
+        result = log_probs.gather(1, chosen.unsqueeze(1)).squeeze(1).tolist()
         for row, token in enumerate(chosen.tolist()):
             if self._texts[row] is None:
                 self._chosen[row].append(token)
-                self._log_probs[row].append(found[row])
+                self._log_probs[row].append(result[row])
                 self._texts[row] = self._finish(row, token)
         only = torch.full_like(scores, -torch.inf)
         return only.scatter_(1, chosen.unsqueeze(1), 0.0)

@@ -47,7 +47,7 @@ def slowdown(device: str, dtype: str) -> float:
 
     Measured once a process, in about a tenth of a second where it is emulated.
     """
-    plain, asked = (_seconds(device, one) for one in (torch.float32, getattr(torch, dtype)))
+    plain, asked = (_seconds(device, item) for item in (torch.float32, getattr(torch, dtype)))
     return asked / plain
 
 

@@ -38,10 +38,10 @@ class FlopRates:
             config: The configuration of the model.
             head: The linear map from hidden states to logits, if there is one.
         """
-        modules = [module for one in blocks for module in one.modules()]
+        modules = [module for block in blocks for module in block.modules()]
         looked_up = sum(m.weight.numel() for m in modules if isinstance(m, nn.Embedding))
         # Block by block, since an architecture may run one many times.
-        weights = sum(p.numel() for one in blocks for p in one.parameters() if p.dim() > 1)
+        weights = sum(p.numel() for block in blocks for p in block.parameters() if p.dim() > 1)
         weights -= looked_up
         # An architecture without attention has no heads; one with a number a block lists them.
         heads = getattr(config, "num_attention_heads", 0)

@@ -98,13 +98,13 @@ class PrefixMemory:
         self._known.clear()
 
     def _best_match(self, start: list[int], depth: int) -> tuple[Prefix | None, int]:
-        best, longest, found = None, 0, None
+        best, longest, result = None, 0, None
         for key, prefix in self._known.items():
             match = common_length(prefix.tokens, start) if key[0] == depth else 0
             if match > longest:
-                best, longest, found = prefix, match, key
-        if found is not None:
-            self._known.move_to_end(found)
+                best, longest, result = prefix, match, key
+        if result is not None:
+            self._known.move_to_end(result)
         return best, longest
 
     def _compute(self, tokens: tuple[int, ...], depth: int) -> Prefix:

@@ -36,10 +36,10 @@ def score(
     """
 
     def scores_of(texts: Sequence[str]) -> list[FloatArray]:
-        found = model.token_log_probs(texts, candidates)
+        result = model.token_log_probs(texts, candidates)
         return [
             normalise(log_probs, own, normalisation)
-            for log_probs, own in zip(found, candidates, strict=True)
+            for log_probs, own in zip(result, candidates, strict=True)
         ]
 
     scores = scores_of(prompts)

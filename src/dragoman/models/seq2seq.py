@@ -78,10 +78,10 @@ class Seq2SeqScorer:
         """Return whether log-probs are those of a plain forward of encoder and decoder."""
         ids = torch.tensor([[5, 6, 7]], device=self._stack.device)
         is_real = torch.ones_like(ids, dtype=torch.bool)
-        found, _ = self._decoded(self._stack.run(ids, is_real=is_real), is_real, [[[5, 6]]])
+        result, _ = self._decoded(self._stack.run(ids, is_real=is_real), is_real, [[[5, 6]]])
         logits = self._plain(ids, torch.tensor([[self._start, 5]]))
         expected = torch.log_softmax(logits.float(), dim=-1)[0, [0, 1], [5, 6]]
-        return same(found[0], expected.to(logits.dtype), exact=1e-3)
+        return same(result[0], expected.to(logits.dtype), exact=1e-3)
 
     def score(
         self, prompts: Sequence[list[int]], candidates: Sequence[Sequence[list[int]]]
@@ -99,8 +99,8 @@ class Seq2SeqScorer:
         ]
         pads = self._stack.pads_at(max(map(len, prompts), default=0))
         for batch in plan_batches(lengths) if pads else [[i] for i in range(len(prompts))]:
-            found = self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
-            for i, answer in zip(batch, found, strict=True):
+            result = self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
+            for i, answer in zip(batch, result, strict=True):
                 scores[i] = answer
         return scores
 
@@ -142,7 +142,7 @@ class Seq2SeqScorer:
             return hidden[:, 0].float()
 
         whole = encoded.float()
-        parts = [start() if one == "last" else pool(whole, is_real, [one]) for one in pooling]
+        parts = [start() if item == "last" else pool(whole, is_real, [item]) for item in pooling]
         features = torch.cat(parts, dim=1)  # (B, len(pooling) * H)
         if not any(candidates):
             return features, features.new_zeros(0)

@@ -150,7 +150,7 @@ class ModelSpec:
 
     def _remote(self) -> LanguageModel:
         # Only here, since it needs the extra "remote".
-        from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
+        from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
 
         assert self.server is not None
         return RemoteModel(
@@ -163,7 +163,7 @@ class ModelSpec:
                 concurrency=self.concurrency,
                 requests_per_minute=self.requests_per_minute,
             ),
-            offers=Offers(
+            offers=ServerFeatures(
                 chat=self.chat,
                 prompt_log_probs=self.prompt_log_probs,
                 json_schema=self.json_schema,

@@ -280,7 +280,7 @@ def find_blocks(module: nn.Module, count: int) -> nn.ModuleList:
 def _as_run(module: nn.Module, part: nn.ModuleList) -> list[nn.Module]:
     """Return the members of a list in the order in which a forward runs them."""
     run: list[nn.Module] = []
-    handles = [one.register_forward_pre_hook(lambda own, _: run.append(own)) for one in part]
+    handles = [item.register_forward_pre_hook(lambda own, _: run.append(own)) for item in part]
     ids = torch.tensor([[1, 2, 3]], device=next(module.parameters()).device)
 
     def forward() -> bool:

@@ -76,7 +76,7 @@ class Store:
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the answers that are known, and whole, by key."""
-        found: dict[bytes, bytes] = {}
+        result: dict[bytes, bytes] = {}
         with self._lock:
             try:
                 for start in range(0, len(keys), PAGE_ROWS):
@@ -89,10 +89,10 @@ class Store:
                         if value is None:
                             log.warning("%s: an answer is damaged and is computed again", self.path)
                         else:
-                            found[key] = value
+                            result[key] = value
             except _FAULTS as error:
                 self._recover(error)
-        return found
+        return result
 
     def put(self, answers: Mapping[bytes, bytes]) -> None:
         """Keep answers by key, in one transaction."""

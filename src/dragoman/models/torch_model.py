@@ -250,8 +250,8 @@ class TorchModel:
             pairs = [(p, tuple(own)) for p, own in zip(prompts, candidates, strict=True)]
             distinct = [pair for pair in dict.fromkeys(pairs) if pair[1]]
             score = self._score_seq2seq if self._is_seq2seq else self._score_causal
-            found = dict(zip(distinct, score(distinct), strict=True))
-        return [found.get(pair, []) for pair in pairs]
+            result = dict(zip(distinct, score(distinct), strict=True))
+        return [result.get(pair, []) for pair in pairs]
 
     def generate(
         self,
@@ -280,8 +280,8 @@ class TorchModel:
             packs = self._stack.packs_at(longest) and self._stack.continues_at(longest)
             prefix = self._prefixes.find(tokens, self.num_layers) if packs else None
             written = self._writer.write(tokens, sampling, constraint, prefix)
-        found = dict(zip(distinct, written, strict=True))
-        return [found[prompt] for prompt in prompts]
+        result = dict(zip(distinct, written, strict=True))
+        return [result[prompt] for prompt in prompts]
 
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
         """Return the tokens of a prompt and of what may follow it, as scoring reads them."""

@@ -119,10 +119,10 @@ class Trunk:
             hidden = self._compute(missing, lay_out(missing))
             self._keep(missing, hidden)
             computed = dict(zip(missing, hidden, strict=True))
-        found = [self._known[row] if row in self._known else computed[row] for row in rows]
-        trunk = found[0].new_zeros(len(rows), layout.ids.shape[1], found[0].shape[-1])
+        result = [self._known[row] if row in self._known else computed[row] for row in rows]
+        trunk = result[0].new_zeros(len(rows), layout.ids.shape[1], result[0].shape[-1])
         for i, row in enumerate(rows):
-            trunk[i, : len(row)] = found[i][: len(row)]
+            trunk[i, : len(row)] = result[i][: len(row)]
         return trunk
 
     def _compute(self, rows: Sequence[Row], layout: Layout) -> Tensor:

@@ -127,11 +127,11 @@ class TunedModel(nn.Module):
             log-probs ``(K,)`` of its candidates, each the sum over its tokens.
         """
         if not texts:
-            # As where no state of a batch has an admissible action.
+            # As where no state of a batch has a valid action.
             width = len(pooling) * self.inner.hidden_size
             return torch.zeros(0, width, device=self.device), []
         distinct = list(dict.fromkeys(texts))
-        lengths = [len(one.prompt) + sum(map(len, one.candidates)) for one in distinct]
+        lengths = [len(item.prompt) + sum(map(len, item.candidates)) for item in distinct]
         with_gradients = torch.is_grad_enabled()
         pieces = plan_batches(lengths, budget=self._tokens if with_gradients else 4 * self._tokens)
         features: list[Tensor] = []
@@ -141,38 +141,38 @@ class TunedModel(nn.Module):
             for piece in pieces:
                 part = [distinct[i] for i in piece]
                 if with_gradients and len(pieces) > 1:
-                    found, flat = checkpoint(read, part, use_reentrant=False)
+                    result, flat = checkpoint(read, part, use_reentrant=False)
                 else:
-                    found, flat = read(part)
-                features.append(found)
-                sums += flat.split([len(one.candidates) for one in part])
+                    result, flat = read(part)
+                features.append(result)
+                sums += flat.split([len(item.candidates) for item in part])
         order = [i for piece in pieces for i in piece]
         place = {distinct[i]: row for row, i in enumerate(order)}
-        rows = [place[one] for one in texts]
+        rows = [place[text] for text in texts]
         return torch.cat(features)[rows], [sums[row] for row in rows]
 
     def _read(self, texts: Sequence[Text], pooling: tuple[Pooling, ...]) -> tuple[Tensor, Tensor]:
         """Return features ``(B, D)`` and log-probs of all candidates, end to end."""
         if self.inner.is_seq2seq:
             return self.inner.seq2seq_with_gradients(
-                [list(one.prompt) for one in texts],
-                [[list(own) for own in one.candidates] for one in texts],
+                [list(text.prompt) for text in texts],
+                [[list(own) for own in text.candidates] for text in texts],
                 pooling,
             )
-        pieces = [rows_of(one.prompt, one.candidates) for one in texts]
+        pieces = [rows_of(text.prompt, text.candidates) for text in texts]
         rows = [row for own in pieces for row in own]
         if self.inner.packs_at(max(map(len, rows))):
             hidden = self._run(rows)
             sums = self._packed(hidden, rows)
             if len(rows) > len(texts):
                 hidden = hidden[np.cumsum([0, *map(len, pieces)])[:-1]]
-            return _pool(hidden, [one.prompt for one in texts], pooling), sums
+            return _pool(hidden, [text.prompt for text in texts], pooling), sums
         # Where a row takes no mask of ours, each candidate stands in a row of its own.
-        rows = [Row(one.prompt, LEAF) for one in texts]
-        owned = [(one.prompt, candidate) for one in texts for candidate in one.candidates]
+        rows = [Row(text.prompt, LEAF) for text in texts]
+        owned = [(text.prompt, candidate) for text in texts for candidate in text.candidates]
         rows += [Row((*prompt, *candidate[:-1]), LEAF) for prompt, candidate in owned]
         hidden = self._run(rows)
-        pooled = _pool(hidden[: len(texts)], [one.prompt for one in texts], pooling)
+        pooled = _pool(hidden[: len(texts)], [text.prompt for text in texts], pooling)
         return pooled, self._unpacked(hidden[len(texts) :], owned)
 
     def _run(self, rows: Sequence[Row]) -> Tensor:
@@ -205,9 +205,9 @@ class TunedModel(nn.Module):
         self._meter.head(len(states))
         device = states.device
         rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
-        found = self.inner.log_probs_of(states, rows, wanted_tokens)
+        result = self.inner.log_probs_of(states, rows, wanted_tokens)
         owner = torch.repeat_interleave(torch.tensor(lengths, device=device))
-        return found.new_zeros(len(lengths)).index_add(0, owner, found)
+        return result.new_zeros(len(lengths)).index_add(0, owner, result)
 
 
 def _pool(hidden: Tensor, prompts: Sequence[tuple[int, ...]], pooling: Sequence[Pooling]) -> Tensor:

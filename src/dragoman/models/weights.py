@@ -71,9 +71,9 @@ class Weights:
         self._filled: list[dict[str, Any]] = [own for own in kinds if own]
         # Held, so that no other object can take their place in memory.
         self._held = list(chain.from_iterable(map(dict.values, self._filled)))
-        self._tensors = [one for one in self._held if isinstance(one, Tensor)]
+        self._tensors = [item for item in self._held if isinstance(item, Tensor)]
         # Tensors made in inference mode count no writes; they cannot be trained either.
-        self._counting = [one for one in self._tensors if not one.is_inference()]
+        self._counting = [tensor for tensor in self._tensors if not tensor.is_inference()]
         self._adapted = [module for module in self._modules if hasattr(module, _IS_ADAPTED)]
 
 

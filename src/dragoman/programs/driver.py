@@ -160,10 +160,10 @@ def wrapped(source: Source, functions: Sequence[str]) -> str:
     Raises:
         ProgramError: It is no Python in there.
     """
-    names, found = imports(source)
+    names, result = imports(source)
     lines = source.text.encode().split(b"\n")
     # From the last to the first, so that places before stay what they are.
-    for node in sorted(found, key=lambda node: (-node.lineno, -node.col_offset)):
+    for node in sorted(result, key=lambda node: (-node.lineno, -node.col_offset)):
         _replace(lines, node, b"pass")
     bound = "; ".join(
         f"{name} = {meaning}"
@@ -189,12 +189,14 @@ def wrapped(source: Source, functions: Sequence[str]) -> str:
 def typing_of(source: Source) -> str:
     """Return the imports from typing, which stand for nothing that runs."""
     names, _ = imports(source)
-    found = []
+    result = []
     for name, meaning in names.items():
         if meaning.startswith("typing"):
             module, _, inner = meaning.partition(".")
-            found.append(f"from {module} import {inner} as {name}" if inner else f"import {module}")
-    return "\n".join(found)
+            result.append(
+                f"from {module} import {inner} as {name}" if inner else f"import {module}"
+            )
+    return "\n".join(result)
 
 
 def drivers(parameters: Mapping[str, Mapping[str, Sequence[str]]]) -> str:

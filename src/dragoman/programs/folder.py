@@ -129,8 +129,8 @@ class Candidate:
             "status": self.status,
             "error": self.error,
             "about": self.about,
-            "results": {str(seed): one.to_dict() for seed, one in self.results.items()},
-            "tests": {str(seed): one.to_dict() for seed, one in self.tests.items()},
+            "results": {str(seed): value.to_dict() for seed, value in self.results.items()},
+            "tests": {str(seed): value.to_dict() for seed, value in self.tests.items()},
         }
         write_json(self.path / "record.json", data)
 
@@ -140,7 +140,7 @@ def _text(file: Path) -> str | None:
 
 
 def _results(data: Mapping[str, Any]) -> dict[int, ProgramResult]:
-    return {int(seed): ProgramResult.from_dict(one) for seed, one in data.items()}
+    return {int(seed): ProgramResult.from_dict(value) for seed, value in data.items()}
 
 
 def _brief(value: Any) -> str:

@@ -99,7 +99,9 @@ class Program:
         keys = {"action": schema.action_names}
         calls = drivers(
             {
-                name: {one: keys.get(one, schema.state_names) for one in FUNCTIONS[name]}
+                name: {
+                    function: keys.get(function, schema.state_names) for function in FUNCTIONS[name]
+                }
                 for name in functions
             }
         )
@@ -134,7 +136,7 @@ class Program:
             ProgramError: It fails, takes too long, or a term is NaN, infinite or too large; with
                 the row that did it.
         """
-        found: list[float] = []
+        result: list[float] = []
         started = time.monotonic()
         for part in self._parts(rows):
             if time.monotonic() - started > self.session.limits.seconds:
@@ -142,8 +144,8 @@ class Program:
                     f"{function} took longer than {self.session.limits.seconds:g} s",
                     cure="loop over fewer values",
                 )
-            found += self._called(function, part)
-        values = np.array(found, dtype=np.float64).reshape(len(rows), len(self.terms(function)))
+            result += self._called(function, part)
+        values = np.array(result, dtype=np.float64).reshape(len(rows), len(self.terms(function)))
         # NaN is not at most anything.
         is_fine = np.abs(values) <= self.largest
         if not is_fine.all():
@@ -171,14 +173,14 @@ class Program:
     def _numbers(self, function: str, rows: Sequence[Row]) -> list[float]:
         """Return the numbers of some rows, one after the other."""
         keys = {"action": self.schema.action_names}
-        widths = [len(keys.get(one, self.schema.state_names)) or 1 for one in FUNCTIONS[function]]
+        widths = [len(keys.get(item, self.schema.state_names)) or 1 for item in FUNCTIONS[function]]
         numbers: list[float] = []
         for row in rows:
-            for one in row:
-                if isinstance(one, list):
-                    numbers += one
+            for item in row:
+                if isinstance(item, list):
+                    numbers += item
                 else:
-                    numbers.append(int(one) if float(one).is_integer() else one)
+                    numbers.append(int(item) if float(item).is_integer() else item)
         if len(numbers) != sum(widths) * len(rows):
             raise SpaceError(
                 f"the schema names {sum(widths)} numbers for a call of {function}, but there are "
@@ -199,16 +201,16 @@ class Program:
                 shown = self._shown(function, rows[place])
                 error = ProgramError(f"{error.problem}; {shown}", cure=error.cure)
             raise error from None
-        names, found = answer if type(answer) is tuple and len(answer) == 2 else ([], [])
+        names, result = answer if type(answer) is tuple and len(answer) == 2 else ([], [])
         # Whoever has made it: what comes back is believed as far as it is what was asked for.
         is_named = type(names) is list and set(map(type, names)) == {str}
-        is_right = is_named and type(found) is list and set(map(type, found)) <= {float}
-        if not is_right or len(found) != len(rows) * len(names):
+        is_right = is_named and type(result) is list and set(map(type, result)) <= {float}
+        if not is_right or len(result) != len(rows) * len(names):
             raise ProgramError(
                 f"{function} gave no numbers for each of {len(rows)} rows", cure=RETURN_NUMBERS
             )
         self._terms[function] = names
-        return found
+        return result
 
     def _place(self, failure: Failure) -> int | None:
         """Return which row a call has failed in, as far as its session still knows."""

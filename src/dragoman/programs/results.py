@@ -39,7 +39,7 @@ class ProgramResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `from_dict` reads."""
-        curves = {name: [float(one) for one in curve] for name, curve in self.curves.items()}
+        curves = {name: [float(item) for item in curve] for name, curve in self.curves.items()}
         return {"score": float(self.score), "curves": curves}
 
     @classmethod
@@ -57,7 +57,7 @@ def reflection(results: Sequence[ProgramResult]) -> str:
     lines = [f"return after training: {np.mean(scores):.4g} (seeds: {_list(scores)})"]
     for name in results[0].curves:
         curves = [squeezed(result.curves[name]) for result in results if name in result.curves]
-        curve = np.mean(curves, axis=0) if len({len(one) for one in curves}) == 1 else curves[0]
+        curve = np.mean(curves, axis=0) if len({len(item) for item in curves}) == 1 else curves[0]
         if len(curve):
             lines.append(
                 f"{name}: {_list(curve)}, max {max(curve):.4g}, mean {np.mean(curve):.4g}, "
@@ -88,13 +88,13 @@ def lipschitz(
         schema: Names of the numbers.
     """
     totals = values.sum(axis=1)
-    found = {}
+    result = {}
     for column, name in enumerate(schema.state_names):
         states = transitions.next_states[:, column]
         order = np.argsort(states, kind="stable")
         steps = np.abs(np.diff(states[order])) + LIPSCHITZ_FLOOR
-        found[name] = float((np.abs(np.diff(totals[order])) / steps).max(initial=0.0))
-    return found
+        result[name] = float((np.abs(np.diff(totals[order])) / steps).max(initial=0.0))
+    return result
 
 
 def _list(values: Sequence[float] | NDArray[np.float64]) -> str:

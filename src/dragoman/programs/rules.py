@@ -47,17 +47,17 @@ def check_signatures(source: Source, wanted: Mapping[str, Sequence[str]]) -> Non
     """
     for name, parameters in wanted.items():
         cure = f"define {name}({', '.join(parameters)})"
-        found = [
+        result = [
             node
             for node in source.tree.body
             if isinstance(node, ast.FunctionDef) and node.name == name
         ]
-        if not found:
+        if not result:
             raise ProgramError(f"the program has no function {name!r}", cure=cure)
-        plain = [argument.arg for argument in found[-1].args.args]
+        plain = [argument.arg for argument in result[-1].args.args]
         if plain != list(parameters):
             what = f"{name} has the parameters {', '.join(plain) or 'none'}"
-            raise source.refuse(found[-1], what, cure)
+            raise source.refuse(result[-1], what, cure)
 
 
 def check(source: Source) -> None:
@@ -85,10 +85,10 @@ def imports(source: Source) -> tuple[dict[str, str], list[ast.Import | ast.Impor
         ProgramError: A name stands for two things.
     """
     names: dict[str, str] = {}
-    found = [
+    result = [
         node for node in ast.walk(source.tree) if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    for node in found:
+    for node in result:
         for alias in node.names:
             module = node.module if isinstance(node, ast.ImportFrom) else None
             if "__future__" in (module, alias.name):
@@ -97,7 +97,7 @@ def imports(source: Source) -> tuple[dict[str, str], list[ast.Import | ast.Impor
             meaning = alias.name if module is None else f"{module}.{alias.name}"
             if names.setdefault(name, meaning) != meaning:
                 raise source.refuse(node, f"{name!r} is imported as two things", "use two names")
-    return names, found
+    return names, result
 
 
 def _problem(node: ast.AST, known: frozenset[str]) -> tuple[str] | tuple[str, str] | None:

@@ -212,11 +212,11 @@ def _drop(stream: str, text: str) -> None:
 
 def _frames(error: Any) -> list[tuple[int, int]]:
     """Return number of the code and line of each call, -1 for code that is none of a session."""
-    found = []
+    result = []
     for frame in error.traceback():
         number = frame.filename.removeprefix("<python-input-").removesuffix(">")
-        found.append((int(number) if number.isdecimal() else -1, frame.line))
-    return found
+        result.append((int(number) if number.isdecimal() else -1, frame.line))
+    return result
 
 
 def _reason(error: Any, limits: Limits) -> str:

@@ -77,20 +77,20 @@ class Schema:
     @property
     def state_names(self) -> tuple[str, ...]:
         """Names of the numbers of a state, in order."""
-        return tuple(one.name for one in self.state)
+        return tuple(item.name for item in self.state)
 
     @property
     def action_names(self) -> tuple[str, ...]:
         """Names of the numbers of an action, in order; empty where it is one number."""
-        return tuple(one.name for one in self.action)
+        return tuple(item.name for item in self.action)
 
     def text(self) -> str:
         """Return the schema as a language model reads it."""
         lines = ["state and next_state map these names to numbers:"]
-        lines += [f"  {one.text()}" for one in self.state]
+        lines += [f"  {item.text()}" for item in self.state]
         if self.action:
             lines.append("action maps these names to numbers:")
-            lines += [f"  {one.text()}" for one in self.action]
+            lines += [f"  {item.text()}" for item in self.action]
         else:
             lines.append("action is a number:")
             lines += [f"  {self.first + i}: {text}" for i, text in enumerate(self.choices)]
@@ -186,12 +186,12 @@ def _bound(value: float) -> float:
 
 
 def _several(parts: list[tuple[str, gym.Space[Any], Any]]) -> tuple[list[Quantity], Read]:
-    found = [(key, *_numbers(part, name)) for name, part, key in parts]
+    result = [(key, *_numbers(part, name)) for name, part, key in parts]
 
     def read(value: Any) -> list[float]:
-        return [number for key, _, read_part in found for number in read_part(value[key])]
+        return [number for key, _, read_part in result for number in read_part(value[key])]
 
-    return [quantity for _, quantities, _ in found for quantity in quantities], read
+    return [quantity for _, quantities, _ in result for quantity in quantities], read
 
 
 def _unique(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
@@ -199,11 +199,11 @@ def _unique(quantities: Sequence[Quantity]) -> tuple[Quantity, ...]:
 
     def names() -> Iterator[str]:
         taken: set[str] = set()
-        for one in quantities:
-            name, count = one.name, 1
+        for quantity in quantities:
+            name, count = quantity.name, 1
             while name in taken:
                 count += 1
-                name = f"{one.name}_{count}"
+                name = f"{quantity.name}_{count}"
             taken.add(name)
             yield name
 

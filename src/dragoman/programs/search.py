@@ -164,7 +164,7 @@ class Writer:
         shown = None
         if best is not None and best.program is not None:
             shown = (best.program, _statistics(best))
-        errors = dict.fromkeys(one.error for one in reversed(done) if one.error)
+        errors = dict.fromkeys(item.error for item in reversed(done) if item.error)
         return next_prompt(first, best=shown, errors=list(errors)[:MOST_ERRORS], attempts=len(done))
 
     def _write(self, candidate: Candidate, prompt: str, round_: int, number: int) -> None:
@@ -213,7 +213,7 @@ class Writer:
 
     def _finish(self, folder: SearchFolder, done: Sequence[Candidate]) -> Found:
         statuses = ("trained", "refused", "failed")
-        counts = {status: sum(one.status == status for one in done) for status in statuses}
+        counts = {status: sum(item.status == status for item in done) for status in statuses}
         best = _best(done)
         if best is None or best.program is None:
             raise ConfigError(
@@ -226,7 +226,7 @@ class Writer:
             self._train(program, self.search.test_seeds, best, best.tests)
         finally:
             program.close()
-        found = Found(
+        result = Found(
             best.program,
             best.path,
             {seed: best.results[seed].score for seed in self.search.selection_seeds},
@@ -236,12 +236,14 @@ class Writer:
         folder.finish(
             {
                 "candidate": str(best.path.relative_to(folder.path)),
-                "selection_scores": {str(key): one for key, one in found.selection_scores.items()},
-                "test_scores": {str(key): one for key, one in found.test_scores.items()},
+                "selection_scores": {
+                    str(key): value for key, value in result.selection_scores.items()
+                },
+                "test_scores": {str(key): value for key, value in result.test_scores.items()},
                 "counts": counts,
             }
         )
-        return found
+        return result
 
 
 @contextmanager
@@ -256,7 +258,7 @@ def _noting(candidate: Candidate, status: str) -> Iterator[None]:
 
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the candidate with the highest score; of equals the earlier."""
-    trained = [one for one in candidates if one.status == "trained"]
+    trained = [candidate for candidate in candidates if candidate.status == "trained"]
     return max(trained, key=lambda one: one.score, default=None)
 
 

@@ -51,7 +51,9 @@ class Source:
                 f"the program has {len(text):,} characters, but may have {MOST_CHARACTERS:,}",
                 cure="write a shorter program",
             )
-        odd = next((one for one in text if one not in "\n\t" and category(one) in CONTROL), None)
+        odd = next(
+            (item for item in text if item not in "\n\t" and category(item) in CONTROL), None
+        )
         if odd is not None:
             raise ProgramError(
                 f"the program holds the character U+{ord(odd):04X}, which is no text",

@@ -104,10 +104,10 @@ def contents(results: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": _number(results["threshold"]),
         "speeds": [_speed(arm) for arm in arms if arm["speed"]],
         "saved": [
-            (arm["name"], one["against"], _interval(one["difference"]), f"{one['adjusted']:.2g}")
+            (arm["name"], item["against"], _interval(item["difference"]), f"{item['adjusted']:.2g}")
             for arm in judged
             if arm["speed"]
-            for one in arm["speed"]["saved"]
+            for item in arm["speed"]["saved"]
         ],
         "cost_columns": COST_COLUMNS,
         "costs": [_cost(arm) for arm in arms],
@@ -170,13 +170,13 @@ def _verdict(arm: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
         "facts": facts,
         "comparisons": [
             {
-                "against": one["against"],
-                "difference": _interval(one["difference"]),
-                "improvement": _interval(one["improvement"]),
-                "p": f"{one['p_value']:.2g}",
-                "adjusted": f"{one['adjusted']:.2g}",
+                "against": item["against"],
+                "difference": _interval(item["difference"]),
+                "improvement": _interval(item["improvement"]),
+                "p": f"{item['p_value']:.2g}",
+                "adjusted": f"{item['adjusted']:.2g}",
             }
-            for one in verdict.get("comparisons", ())
+            for item in verdict.get("comparisons", ())
         ],
     }
 
@@ -231,7 +231,7 @@ def _setting(value: Any) -> str:
     if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_setting(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value)
+        return ", ".join(str(item) for item in value)
     return "none" if value is None else str(value)
 
 

@@ -36,7 +36,7 @@ COSTS = {
 
 def printable(text: str) -> Text:
     """Return text of a folder for a terminal: its brackets and escape sequences mean nothing."""
-    return Text("".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text))
+    return Text("".join(item if item.isprintable() or item == "\n" else "\ufffd" for item in text))
 
 
 def view(run: Run, *, now: float | None = None) -> RenderableType:
@@ -90,7 +90,7 @@ def _headline(run: Run, now: float) -> Text:
         printable(f"  {experiment.env} · {experiment.algorithm.name} · {model} · seed {run.seed}"),
     )
     if run.environment.get("masks") == "ignored":
-        line.append("\nignores which actions are admissible: its algorithm cannot", "yellow")
+        line.append("\nignores which actions are valid: its algorithm cannot", "yellow")
     silent = now - max(file.stat().st_mtime for file in run.path.iterdir())
     if status == "running" and silent > SILENT_SECONDS:
         line.append(f"\nnothing written for {silent:,.0f} s: it may have been killed", "yellow")

@@ -87,7 +87,7 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _rounded(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(one) for one in value]
+        return [_rounded(item) for item in value]
     return value
 
 
@@ -99,7 +99,7 @@ def _embedded(frame: Frame) -> str:
     text = Text.from_ansi((frame or "").strip("\n"))
     # A link of the terminal would become one of the page, to wherever an environment likes.
     text.spans = [
-        one._replace(style=console.get_style(one.style).update_link(None)) for one in text.spans
+        span._replace(style=console.get_style(span.style).update_link(None)) for span in text.spans
     ]
     console.print(text)
     html = console.export_html(inline_styles=True, code_format="{code}")

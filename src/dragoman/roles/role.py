@@ -49,7 +49,7 @@ class Models:
     def of(self, named: ModelSpec | None = None) -> LanguageModel | None:
         """Return the model that a role names, or the experiment's where it names none."""
         model = self._model if named is None else self._load(named)
-        if model is not None and not any(model is one for one in self.asked):
+        if model is not None and not any(model is item for item in self.asked):
             self.asked.append(model)
         return model
 
@@ -192,9 +192,9 @@ def roles_of(experiment: Any) -> dict[str, Role]:
     """
     assert is_dataclass(experiment)
     values = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
-    found = {name: value for name, value in values.items() if _is_role(value)}
+    result = {name: value for name, value in values.items() if _is_role(value)}
     own = getattr(experiment, "own_roles", {})
-    return {**found, **{f"roles.{name}": role for name, role in own.items()}}
+    return {**result, **{f"roles.{name}": role for name, role in own.items()}}
 
 
 def _is_role(value: Any) -> bool:

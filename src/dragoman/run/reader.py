@@ -82,8 +82,8 @@ class Run:
     @property
     def format(self) -> int:
         """Version of the folder's own layout and of the names of its tensors."""
-        found: int = self.environment.get("format", 1)
-        return found
+        result: int = self.environment.get("format", 1)
+        return result
 
     @property
     def seed(self) -> int:

@@ -120,7 +120,7 @@ def _file_of(module: str) -> Path | None:
     if not rest:
         return Path(spec.origin) if spec.origin else None
     places = [Path(place, *rest) for place in spec.submodule_search_locations or ()]
-    files = [one for place in places for one in (place.with_suffix(".py"), place / "__init__.py")]
+    files = [item for place in places for item in (place.with_suffix(".py"), place / "__init__.py")]
     return next((file for file in files if file.is_file()), None)
 
 

@@ -170,9 +170,9 @@ class Chess(SpielEnv):
             if letter in squares:
                 squares[letter].append(f"{'abcdefgh'[file]}{rank}")
         return "; ".join(
-            f"{self.PIECES[letter.lower()][len(found) > 1]} {', '.join(sorted(found))}"
-            for letter, found in squares.items()
-            if found
+            f"{self.PIECES[letter.lower()][len(result) > 1]} {', '.join(sorted(result))}"
+            for letter, result in squares.items()
+            if result
         )
 
 
@@ -311,9 +311,9 @@ class LeducPoker(SpielEnv):
 
         Read from the information state, since ``str(state)`` shows both hidden cards.
         """
-        found = self.VIEW.search(state.information_state_string(player))
-        assert found is not None, "OpenSpiel has changed how it writes Leduc poker"
-        own, turn, first, second, public, *rounds = found.groups()
+        result = self.VIEW.search(state.information_state_string(player))
+        assert result is not None, "OpenSpiel has changed how it writes Leduc poker"
+        own, turn, first, second, public, *rounds = result.groups()
         return (
             self.RANKS[int(own) // 2],
             int(turn),

@@ -215,5 +215,5 @@ def scores_of(task: Task) -> tuple[Score, Score]:
     Raises:
         KeyError: The task was added without measuring it: run ``benchmarks/references.py``.
     """
-    found = _scores()[task.name]
-    return found["random"], found["reference"]
+    result = _scores()[task.name]
+    return result["random"], result["reference"]

@@ -181,8 +181,8 @@ class InventoryEnv(SpeakingEnv):
         if self.actions == "levels":
             return super().action_of(text)
         parts = [rf"(\d{{1,9}}|nothing) for the {stage}" for stage in STAGES]
-        found = re.fullmatch("order " + ", ".join(parts), text)
-        units = found.groups() if found else ()
+        result = re.fullmatch("order " + ", ".join(parts), text)
+        units = result.groups() if result else ()
         order = np.array([0 if part == "nothing" else int(part) for part in units])
         # The text must be the very one, so that "020" or "0" is not another name for an order.
         if order not in self.action_space or self._order_text(order.tolist()) != text:

@@ -50,7 +50,7 @@ def allowed_action(action: Any, mask: Mask, when_masked: WhenMasked) -> int:
 
 def action_of(text: str, texts: Sequence[str]) -> int:
     """Return the index of an action's text, or raise a `SpaceError` that names a near one."""
-    known = [one for one in texts if one]
+    known = [item for item in texts if item]
     if text not in known:
         raise SpaceError(
             f"no action reads {text!r} now{did_you_mean(text, known)}",

@@ -63,19 +63,19 @@ def sentences(image: Any, *, parity: bool = False) -> list[str]:
     here = size * (size // 2) + size - 1
     lines, places = _geometry(size)
     things = THINGS_PARITY if parity else THINGS
-    found = []
+    result = []
     if kinds[here] != EMPTY:
-        found.append(f"You carry {things[code_of(cells, here)]}")
+        result.append(f"You carry {things[code_of(cells, here)]}")
     for line in lines:
         first = next((place for place in line if kinds[place] > EMPTY), None)
         if first is not None and kinds[first] == WALL:
-            found.append(f"You see a wall {places[first]}")
+            result.append(f"You see a wall {places[first]}")
     for place, kind in enumerate(kinds):
         if kind > WALL and place != here:
-            found.append(f"You see {things[code_of(cells, place)]} {places[place]}")
-    if not found and not parity:
-        found.append("You see nothing")
-    return found
+            result.append(f"You see {things[code_of(cells, place)]} {places[place]}")
+    if not result and not parity:
+        result.append("You see nothing")
+    return result
 
 
 def _cells(image: Any) -> bytes:

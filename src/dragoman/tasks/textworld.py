@@ -62,8 +62,8 @@ class TextWorldEnv(SpeakingEnv):
     ``info`` holds:
 
     * ``text``: the observation once more;
-    * ``action_texts``: ``A`` texts, the admissible commands sorted, then empty ones;
-    * ``action_mask``: int8 ``(A,)``, 1 for the admissible commands;
+    * ``action_texts``: ``A`` texts, the valid commands sorted, then empty ones;
+    * ``action_mask``: int8 ``(A,)``, 1 for the valid commands;
     * ``success``: whether the game is won.
 
     A game that can no longer be won, because what the quest needs is eaten, is lost and over.
@@ -82,7 +82,7 @@ class TextWorldEnv(SpeakingEnv):
             astray costs what the way back earns. ``final`` pays 1 for winning.
         inspections: Admit ``examine``, ``inventory`` and ``look`` too, which only show.
         num_actions: Size of the action space, A: the most commands there can be at once.
-        when_masked: What a number beyond the admissible commands does, see `masks`.
+        when_masked: What a number beyond the valid commands does, see `masks`.
         render_mode: ``ansi`` for the text.
 
     Raises:
@@ -194,10 +194,10 @@ class TextWorldEnv(SpeakingEnv):
             self.game = None
 
     def _note_commands(self) -> None:
-        """Keep the commands that are admissible now, sorted."""
+        """Keep the commands that are valid now, sorted."""
         commands = sorted(self.state.admissible_commands)
         if not self.inspections:
-            active = [one for one in commands if one.split()[0] not in INSPECTIONS]
+            active = [command for command in commands if command.split()[0] not in INSPECTIONS]
             commands = active or commands
         if len(commands) > self.num_actions:
             raise SpaceError(

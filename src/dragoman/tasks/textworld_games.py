@@ -77,7 +77,7 @@ class Recipe:
             options.nb_rooms = self.rooms
             options.nb_objects = self.objects
             options.quest_length = self.quest_length
-            # Beyond the seeds of all splits, so that a second try makes nobody else's game.
+            # Beyond the seeds of all splits, so that a second try does not make another one's game.
             options.seeds = seed + attempt * len(get_args(Split)) * MOST_GAMES
             options.path = str(path)
             options.force_recompile = True  # over a try before

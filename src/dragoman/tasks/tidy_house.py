@@ -48,11 +48,11 @@ CHARSET = string.ascii_letters + " .,:-"
 class TidyHouse(SpeakingEnv):
     """Put ``num_objects`` objects where they belong among ``num_places`` places.
 
-    An action whose command is not admissible now changes nothing and earns nothing, so that
+    An action whose command is not valid now changes nothing and earns nothing, so that
     agents that know no masks can learn too. ``info`` holds:
 
-    * ``action_mask``: int8 ``(A,)``, 1 for the actions whose commands are admissible;
-    * ``action_texts``: ``A`` texts, empty where the action is not admissible;
+    * ``action_mask``: int8 ``(A,)``, 1 for the actions whose commands are valid;
+    * ``action_texts``: ``A`` texts, empty where the action is not valid;
     * ``success``: whether the episode has ended with every object in its right place.
 
     Args:
@@ -121,7 +121,7 @@ class TidyHouse(SpeakingEnv):
         self.put_away = {}
 
     def _chosen(self, action: Any) -> int:
-        # An action whose command is not admissible is taken, and changes nothing.
+        # An action whose command is not valid is taken, and changes nothing.
         everything = np.ones(len(self._action_texts()), np.int8)
         return masks.allowed_action(action, everything, "refuse")
 
@@ -147,7 +147,7 @@ class TidyHouse(SpeakingEnv):
         )
 
     def _commands(self) -> dict[int, str]:
-        """Return the admissible actions with their commands."""
+        """Return the valid actions with their commands."""
         if self.held is None:
             return {i: f"take {name}" for i, name in enumerate(self.floor)}
         return {
@@ -156,7 +156,7 @@ class TidyHouse(SpeakingEnv):
         }
 
     def _obey(self, action: int) -> float:
-        """Carry out an admissible action and return its dense reward."""
+        """Carry out a valid action and return its dense reward."""
         if self.held is None:
             self.held = self.floor.pop(action)
             return 0.0

@@ -95,7 +95,7 @@ class ScriptedModel:
             raise ModelError("this ScriptedModel cannot score", cure="give it log_probs")
         self.cost.texts += sum(map(len, candidates))
         return [
-            [np.asarray(self.log_probs(prompt, one), dtype=np.float32) for one in own]
+            [np.asarray(self.log_probs(prompt, item), dtype=np.float32) for item in own]
             for prompt, own in zip(prompts, candidates, strict=True)
         ]
 

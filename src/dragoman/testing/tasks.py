@@ -109,8 +109,8 @@ class _Moment:
 
     def check_equal(self, other: _Moment) -> None:
         mine, theirs = (
-            (one.observation, one.reward, one.ends, one.text, one.info.get(TEXTS))
-            for one in (self, other)
+            (item.observation, item.reward, item.ends, item.text, item.info.get(TEXTS))
+            for item in (self, other)
         )
         assert data_equivalence(mine, theirs, exact=True), (
             f"equal seeds gave two episodes, which differ at step {self.step}: {mine} and {theirs}"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dragoman.agents.distill.dagger import Distillation, Distilled, teach
-from dragoman.agents.distill.dataset import Copies, Lens, visit
+from dragoman.agents.distill.dataset import RunningEnvs, StudentSpaces, visit
 from dragoman.agents.distill.student import NEVER, shape_of
 from dragoman.environments import environment_spec
 from dragoman.errors import ConfigError, SpaceError
@@ -37,22 +37,22 @@ def taught(env: str, teacher, settings: Distillation = SMALL, **changes) -> Dist
 
 def test_a_student_balances_as_its_teacher_does() -> None:
     told = []
-    found = taught("CartPole-v1", balance, on_step=lambda *news: told.append(news))
-    kept = found.rounds[found.kept]
+    result = taught("CartPole-v1", balance, on_step=lambda *news: told.append(news))
+    kept = result.rounds[result.kept]
     assert kept.agreement > 0.95
-    assert found.student_states > 0.95
-    assert found.teacher_states > 0.95
-    assert found.followed.mean > 450
-    assert [one.share for one in found.rounds] == [0.0, 0.5, 0.75]
-    assert [one.states for one in found.rounds] == [1750, 3500, 5250]
-    assert found.steps == 6000
+    assert result.student_states > 0.95
+    assert result.teacher_states > 0.95
+    assert result.followed.mean > 450
+    assert [item.share for item in result.rounds] == [0.0, 0.5, 0.75]
+    assert [item.states for item in result.rounds] == [1750, 3500, 5250]
+    assert result.steps == 6000
     assert told[0] == ("round 1 of 3", 8, 6000)
     assert ("round 3 of 3", 6000, 6000) in told
     assert told[-1] == ("evaluate the student", 5, 5)
-    report = found.to_dict()
+    report = result.to_dict()
     returns = report["returns"]["student"]
     assert returns["low"] <= returns["mean"] <= returns["high"]
-    difference = found.followed.mean - found.teacher.mean
+    difference = result.followed.mean - result.teacher.mean
     assert report["returns"]["difference"]["mean"] == pytest.approx(difference)
     assert report["agreement"]["held_out"] == kept.agreement
 
@@ -76,11 +76,11 @@ def test_equal_seeds_give_equal_students() -> None:
 
 
 def test_masks_are_obeyed() -> None:
-    # The environment raises where an inadmissible action is taken.
-    found = taught(GREATEST, greatest, admissible=allowed)
-    assert found.student_states > 0.95
-    assert found.followed.mean > 9
-    student = found.student
+    # The environment raises where an invalid action is taken.
+    result = taught(GREATEST, greatest, valid=allowed)
+    assert result.student_states > 0.95
+    assert result.followed.mean > 9
+    student = result.student
     rows = np.random.default_rng(0).uniform(-1, 1, (50, 4)).astype(np.float32)
     for action in range(4):
         mask = np.zeros((50, 4), np.int8)
@@ -95,17 +95,17 @@ def test_masks_are_obeyed() -> None:
 def test_actions_are_counted_from_where_the_space_starts() -> None:
     given = {"start": 5, "masked": False}
     teacher = functools.partial(greatest, start=5)
-    found = taught(GREATEST, teacher, given=given)
-    assert found.student_states > 0.9
-    assert set(found.student.act(np.eye(4))) == {5, 6, 7, 8}
+    result = taught(GREATEST, teacher, given=given)
+    assert result.student_states > 0.9
+    assert set(result.student.act(np.eye(4))) == {5, 6, 7, 8}
 
 
 @pytest.mark.parametrize("bounded", [True, False])
 def test_continuous_actions_are_the_teachers(bounded: bool) -> None:
-    found = taught(TURNED, turned, given={"bounded": bounded})
-    assert found.student_states > 0.95
-    assert found.followed.mean > -0.5
-    acted = found.student.act(np.full((3, 4), 1.0))
+    result = taught(TURNED, turned, given={"bounded": bounded})
+    assert result.student_states > 0.95
+    assert result.followed.mean > -0.5
+    acted = result.student.act(np.full((3, 4), 1.0))
     assert acted.shape == (3, 2, 1)
     if bounded:
         assert (np.abs(acted) <= 1).all()
@@ -129,20 +129,20 @@ def test_the_mixture_acts_and_the_teacher_labels(share: float, expected: float) 
     spec = environment_spec("CartPole-v1")
     env = gym.make(spec)
     spaces = env.observation_space, env.action_space
-    lens = Lens(shape_of(*spaces, (8,), masked=False), *spaces, None)
-    copies = Copies(spec, {}, 8, seed=0)
+    student_spaces = StudentSpaces(shape_of(*spaces, (8,), masked=False), *spaces, None)
+    copies = RunningEnvs(spec, {}, 8, seed=0)
     acted: list[np.ndarray] = []
     step = copies.step
     copies.step = lambda actions: (acted.append(np.array(actions)), step(actions))
-    visits = visit(
-        copies, lens, balance, Contrary(), steps=50, share=share,
+    dataset = visit(
+        copies, student_spaces, balance, Contrary(), steps=50, share=share,
         generator=np.random.default_rng(0),
     )  # fmt: skip
-    np.testing.assert_array_equal(visits.labels, balance(visits.observations, ()))
-    assert (np.concatenate(acted) != visits.labels).mean() == pytest.approx(expected, abs=0.06)
-    np.testing.assert_array_equal(visits.is_held_out, np.tile(np.arange(8) == 7, 50))
+    np.testing.assert_array_equal(dataset.labels, balance(dataset.observations, ()))
+    assert (np.concatenate(acted) != dataset.labels).mean() == pytest.approx(expected, abs=0.06)
+    np.testing.assert_array_equal(dataset.is_held_out, np.tile(np.arange(8) == 7, 50))
     # Copies are played on, not started anew, and no two of them alike.
-    assert len(np.unique(visits.observations[:, 0])) == 400
+    assert len(np.unique(dataset.observations[:, 0])) == 400
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,12 @@ def test_what_has_a_fixed_size_is_flattened() -> None:
         place=gym.spaces.Discrete(3), grid=gym.spaces.Box(0, 255, (2, 2), np.uint8)
     )
     actions = gym.spaces.Discrete(2)
-    lens = Lens(shape_of(space, actions, (8,), masked=False), space, actions, None)
-    assert lens.shape.observation == str(space)
+    student_spaces = StudentSpaces(
+        shape_of(space, actions, (8,), masked=False), space, actions, None
+    )
+    assert student_spaces.shape.observation == str(space)
     seen = {"place": 2, "grid": np.array([[1, 2], [3, 255]], np.uint8)}
-    assert lens.flat([seen]).tolist() == [[0, 0, 1, 1, 2, 3, 255]]
+    assert student_spaces.flat([seen]).tolist() == [[0, 0, 1, 1, 2, 3, 255]]
 
 
 def test_other_actions_are_refused() -> None:

@@ -43,10 +43,10 @@ def trained(out: Path, model=None, **settings) -> Run:
 def test_a_policy_through_a_model_becomes_a_network_without(tmp_path: Path) -> None:
     asked = ScriptedModel(read_numbers)
     run = trained(tmp_path / "run", asked, env="CartPole-v1", observe=Observe(), steps=1024)
-    found = distill(run, tmp_path / "out", SMALL, episodes=10, seed=3, model=asked)
-    assert found.rounds[found.kept].agreement > 0.9
+    result = distill(run, tmp_path / "out", SMALL, episodes=10, seed=3, model=asked)
+    assert result.rounds[result.kept].agreement > 0.9
     # The same episodes that an evaluation plays.
-    assert found.teacher == evaluate(run, 10, seed=3, model=asked)
+    assert result.teacher == evaluate(run, 10, seed=3, model=asked)
     student = load_student(tmp_path / "out")
     agent = Agent(run, model=asked)
     env = make_environment(agent.spec)
@@ -61,10 +61,10 @@ def test_a_policy_through_a_model_becomes_a_network_without(tmp_path: Path) -> N
             observation, _ = env.reset()
     assert np.mean(same) > 0.8
     told = json.loads((tmp_path / "out/distilled.json").read_text())
-    assert told["agreement"]["student_states"] == found.student_states
-    assert told["returns"]["student"]["mean"] == found.followed.mean
+    assert told["agreement"]["student_states"] == result.student_states
+    assert told["returns"]["student"]["mean"] == result.followed.mean
     assert (told["steps"], told["seed"]) == (2000, 3)
-    sizes = {f"{one.name}_bytes": one.stat().st_size for one in (tmp_path / "out").iterdir()}
+    sizes = {f"{item.name}_bytes": item.stat().st_size for item in (tmp_path / "out").iterdir()}
     for name in ("student.safetensors", "student.onnx", "student.json"):
         assert told["sizes"][f"{name}_bytes"] == sizes[f"{name}_bytes"]
     assert told["sizes"]["student_weights"] == 4 * 64 + 64 + 64 * 64 + 64 + 64 * 2 + 2
@@ -73,18 +73,18 @@ def test_a_policy_through_a_model_becomes_a_network_without(tmp_path: Path) -> N
 
 def test_masks_go_into_the_file(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", env="tests.number_tasks:Greatest", act=Act())
-    found = distill(run, tmp_path / "out", TINY, episodes=2)
-    assert found.student.shape.masked
+    result = distill(run, tmp_path / "out", TINY, episodes=2)
+    assert result.student.shape.masked
     file = onnxruntime.InferenceSession(
         tmp_path / "out/student.onnx", providers=["CPUExecutionProvider"]
     )
-    assert [one.name for one in file.get_inputs()] == ["observation", "mask"]
+    assert [get_input.name for get_input in file.get_inputs()] == ["observation", "mask"]
     generator = np.random.default_rng(0)
     rows = generator.uniform(-1, 1, (1000, 4)).astype(np.float32)
     masks = (generator.random((1000, 4)) < 0.5).astype(np.int8)
     masks[:, 0] = 1
     action, _ = file.run(None, {"observation": rows, "mask": masks})
-    np.testing.assert_array_equal(action, found.student.act(rows, masks))
+    np.testing.assert_array_equal(action, result.student.act(rows, masks))
 
 
 @pytest.mark.parametrize("given", [{"masked": False}, {}])
@@ -95,21 +95,21 @@ def test_without_masks_or_a_policy_that_knows_them_none_go_in(given, tmp_path: P
         )
     else:
         run = trained(tmp_path / "run", env="CartPole-v1")
-    found = distill(run, tmp_path / "out", TINY, episodes=1, onnx=False)
-    assert not found.student.shape.masked
+    result = distill(run, tmp_path / "out", TINY, episodes=1, onnx=False)
+    assert not result.student.shape.masked
     assert not (tmp_path / "out/student.onnx").exists()
 
 
 def test_continuous_actions(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", env="tests.number_tasks:Turned", steps=2048)
-    found = distill(run, tmp_path / "out", SMALL, episodes=3)
-    assert found.student_states > 0.8
+    result = distill(run, tmp_path / "out", SMALL, episodes=3)
+    assert result.student_states > 0.8
     rows = np.random.default_rng(0).uniform(-1, 1, (1000, 4)).astype(np.float32)
     file = onnxruntime.InferenceSession(
         tmp_path / "out/student.onnx", providers=["CPUExecutionProvider"]
     )
     (action,) = file.run(None, {"observation": rows})
-    np.testing.assert_allclose(action, found.student.act(rows), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(action, result.student.act(rows), rtol=0, atol=1e-5)
 
 
 def test_weights_of_a_real_model_are_counted(tiny_gpt2_path: Path, tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_weights_of_a_real_model_are_counted(tiny_gpt2_path: Path, tmp_path: Pat
         algorithm=Algorithm("ppo", {"n_steps": 4, "batch_size": 8, "n_epochs": 1}, (8,)),
     )  # fmt: skip
     run = train(experiment, out=tmp_path / "run")
-    found = distill(run, tmp_path / "out", TINY, episodes=1, onnx=False)
-    assert found.sizes["model_weights"] > 40_000
+    result = distill(run, tmp_path / "out", TINY, episodes=1, onnx=False)
+    assert result.sizes["model_weights"] > 40_000
 
 
 def test_texts_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_texts_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", asked, **settings)
     with pytest.raises(SpaceError, match="the observation is Text"):
         distill(run, tmp_path / "out", TINY, model=asked)
-    assert [one.name for one in tmp_path.iterdir()] == ["run"]
+    assert [item.name for item in tmp_path.iterdir()] == ["run"]
 
 
 def test_nothing_is_computed_for_what_cannot_be_written(

@@ -43,16 +43,20 @@ def test_a_thousand_observations_are_acted_on_alike(
         masks = (generator.random((1000, 4)) < 0.5).astype(np.int8)
         masks[np.arange(1000), generator.integers(4, size=1000)] = 1
         given["mask"] = masks
-    assert [one.name for one in run.get_inputs()] == list(given)
-    found = dict(zip([one.name for one in run.get_outputs()], run.run(None, given), strict=True))
+    assert [get_input.name for get_input in run.get_inputs()] == list(given)
+    result = dict(
+        zip(
+            [get_output.name for get_output in run.get_outputs()], run.run(None, given), strict=True
+        )
+    )
     wanted = made.act(rows, masks)
     if not made.shape.actions:
-        assert list(found) == ["action"]
-        np.testing.assert_allclose(found["action"], wanted, rtol=0, atol=1e-5)
+        assert list(result) == ["action"]
+        np.testing.assert_allclose(result["action"], wanted, rtol=0, atol=1e-5)
         return
-    np.testing.assert_array_equal(found["action"], wanted)
-    indices = found["action"] - made.shape.start
-    np.testing.assert_array_equal(found["logits"].argmax(axis=1), indices)
+    np.testing.assert_array_equal(result["action"], wanted)
+    indices = result["action"] - made.shape.start
+    np.testing.assert_array_equal(result["logits"].argmax(axis=1), indices)
     assert len(np.unique(wanted)) == 4
     if masks is not None:
         assert masks[np.arange(1000), indices].all()

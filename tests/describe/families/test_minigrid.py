@@ -207,7 +207,7 @@ def test_turning_the_agent_moves_what_is_ahead_to_its_side() -> None:
 def visible(scene: MiniGridEnv) -> set[tuple[str, int, int]]:
     """Return name, steps right and steps forward of all that is in view, from the world's grid."""
     _, is_visible = scene.gen_obs_grid()
-    found = set()
+    result = set()
     for x in range(scene.grid.width):
         for y in range(scene.grid.height):
             cell = scene.grid.get(x, y)
@@ -220,8 +220,8 @@ def visible(scene: MiniGridEnv) -> set[tuple[str, int, int]]:
             state = ""
             if cell.type == "door":
                 state = "open " if cell.is_open else "locked " if cell.is_locked else "closed "
-            found.add((f"{state}{cell.color} {cell.type}", right, forward))
-    return found
+            result.add((f"{state}{cell.color} {cell.type}", right, forward))
+    return result
 
 
 SENTENCE = re.compile(
@@ -231,12 +231,12 @@ SENTENCE = re.compile(
 
 
 def told(sentences: list[str]) -> set[tuple[str, int, int]]:
-    found = set()
+    result = set()
     for sentence in sentences:
         if match := SENTENCE.fullmatch(sentence):
             side = int(match["side"] or 0) * (-1 if match["where"] == "left" else 1)
-            found.add((match["name"], side, int(match["forward"] or 0)))
-    return {item for item in found if item[0] != "wall"}
+            result.add((match["name"], side, int(match["forward"] or 0)))
+    return {item for item in result if item[0] != "wall"}
 
 
 @pytest.mark.parametrize("env_id", ["BabyAI-BossLevel-v0", "MiniGrid-ObstructedMaze-2Dlhb-v1"])

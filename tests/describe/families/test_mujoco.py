@@ -98,12 +98,14 @@ def test_the_reachers_words_agree_with_the_simulation() -> None:
     assert "The elbow is at -28.65 degrees, turning at -5.73 degrees per second." in text
     assert "5 cm to the right and 10 cm below it. The fingertip is" in text
     tip = robot.get_body_com("fingertip") - robot.get_body_com("target")
-    found = re.search(r"fingertip is (\S+) cm away: (\S+) cm to the (\w+) and (\S+) cm (\w+)", text)
-    assert float(found[1]) == pytest.approx(100 * np.hypot(*tip[:2]), rel=1e-3)
-    assert float(found[2]) * (1 if found[3] == "right" else -1) == pytest.approx(
+    result = re.search(
+        r"fingertip is (\S+) cm away: (\S+) cm to the (\w+) and (\S+) cm (\w+)", text
+    )
+    assert float(result[1]) == pytest.approx(100 * np.hypot(*tip[:2]), rel=1e-3)
+    assert float(result[2]) * (1 if result[3] == "right" else -1) == pytest.approx(
         100 * tip[0], rel=1e-3
     )
-    assert float(found[4]) * (1 if found[5] == "above" else -1) == pytest.approx(
+    assert float(result[4]) * (1 if result[5] == "above" else -1) == pytest.approx(
         100 * tip[1], rel=1e-3
     )
 

@@ -78,9 +78,9 @@ def check_equal(theirs: Any, ours: Any, space: gym.Space, *, drawn: bool = True)
         torch.manual_seed(5)
         wanted, _ = theirs.predict(batch, deterministic=not sampled)
         torch.manual_seed(5)
-        found = ours.act(batch, sampled)
-        assert found.dtype == wanted.dtype
-        np.testing.assert_array_equal(found, wanted)
+        result = ours.act(batch, sampled)
+        assert result.dtype == wanted.dtype
+        np.testing.assert_array_equal(result, wanted)
 
 
 NAMES = [
@@ -146,8 +146,8 @@ def test_settings_that_change_a_network_change_ours(name: str, settings: dict) -
         batch = stack(space, [space.sample()])
         view = ours.view(batch, CONTINUOUS.low)
         with torch.no_grad():
-            found = theirs.get_distribution(theirs.obs_to_tensor(batch)[0]).distribution
-        assert view.spreads == pytest.approx(found.stddev[0].tolist(), rel=1e-5)
+            result = theirs.get_distribution(theirs.obs_to_tensor(batch)[0]).distribution
+        assert view.spreads == pytest.approx(result.stddev[0].tolist(), rel=1e-5)
 
 
 def test_networks_that_we_do_not_know_are_refused_before_they_are_trained() -> None:
@@ -162,7 +162,7 @@ def test_networks_that_we_do_not_know_are_refused_before_they_are_trained() -> N
     assert "kinds of its layers" in error.value.cure
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in OLD.iterdir() if one.is_dir()))
+@pytest.mark.parametrize("name", sorted(item.name for item in OLD.iterdir() if item.is_dir()))
 def test_runs_of_version_0_1_play_as_they_did(name: str) -> None:
     model = ScriptedModel(read_numbers, log_probs=lambda prompt, text: [-len(text) / 9.0])
     wanted = json.loads((OLD / "played.json").read_text())[name]
@@ -173,7 +173,7 @@ def test_runs_of_version_0_1_play_as_they_did(name: str) -> None:
     steps = record(run, 1, sampled=True, model=model).episodes[0].steps[:3]
     assert [step.value for step in steps] == wanted["values"]
     weighed = [
-        [[list(one.weights), one.chosen, one.mean, one.spread] for one in step.weighed]
+        [[list(item.weights), item.chosen, item.mean, item.spread] for item in step.weighed]
         for step in steps
     ]
     assert weighed == wanted["weighed"]

@@ -86,9 +86,9 @@ def test_settings_become_what_the_constructor_declares() -> None:
     def fitted(name: str, **settings: Any) -> dict[str, Any]:
         return settings_of(Experiment(env="X", algorithm=Algorithm(name, settings)))
 
-    found = fitted("ppo", gamma="0.99", n_steps=1e2, ent_coef=1e-2, target_kl=None)
-    assert found == {"gamma": 0.99, "n_steps": 100, "ent_coef": 0.01, "target_kl": None}
-    assert type(found["n_steps"]) is int
+    result = fitted("ppo", gamma="0.99", n_steps=1e2, ent_coef=1e-2, target_kl=None)
+    assert result == {"gamma": 0.99, "n_steps": 100, "ent_coef": 0.01, "target_kl": None}
+    assert type(result["n_steps"]) is int
     assert fitted("sac", train_freq=[2, "episode"])["train_freq"] == (2, "episode")
     assert fitted("ppo", learning_rate={"start": "1e-3", "end": 0}) == {
         "learning_rate": {"start": 0.001, "end": 0.0}

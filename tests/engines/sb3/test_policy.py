@@ -58,7 +58,7 @@ def test_every_policy_trains_is_restored_and_obeys_the_mask(
         algorithm=Algorithm(algorithm, settings, (8,)),
     )
     run = train(short, out=tmp_path / "run", model=model())
-    # The environment raises where an inadmissible action is taken.
+    # The environment raises where an invalid action is taken.
     played = evaluate(run, 10, model=model())
     assert played == evaluate(run, 10, model=model())
     drawn = evaluate(run, 10, sampled=True, model=model())

@@ -176,13 +176,13 @@ def test_at_first_only_the_critic_is_trained(llama: ModelSpec) -> None:
 
 
 def test_the_reference_holds_the_policy_back(llama: ModelSpec, tmp_path: Path) -> None:
-    found = {}
+    result = {}
     for factor in (1e-6, 10.0):
         tune = tuned("lora", reference_kl=factor)
         run = train(recall("score", tune, llama), out=tmp_path / str(factor))
         rows = [row["train/reference_kl"] for row in run.metrics() if "train/reference_kl" in row]
-        found[factor] = rows[-1]
-    assert found[10.0] < 0.05 < found[1e-6] / 4
+        result[factor] = rows[-1]
+    assert result[10.0] < 0.05 < result[1e-6] / 4
 
 
 @pytest.mark.parametrize("is_checked", [True, False])

@@ -9,7 +9,7 @@ import pytest
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt
 from dragoman.models.cache import CachedModel
-from dragoman.models.remote import Connection, Offers, RemoteModel
+from dragoman.models.remote import Connection, RemoteModel, ServerFeatures
 from dragoman.models.store import Store
 from tests.models.remote.stub_server import StubServer, chat_answer, usage
 
@@ -53,7 +53,9 @@ OPEN: list[RemoteModel] = []
 
 def model(stub: StubServer, **offers: Any) -> RemoteModel:
     OPEN.append(
-        RemoteModel("m", stub.url, connection=Connection(retries=0), offers=Offers(**offers))
+        RemoteModel(
+            "m", stub.url, connection=Connection(retries=0), offers=ServerFeatures(**offers)
+        )
     )
     return OPEN[-1]
 
@@ -68,7 +70,7 @@ def _closed():
 def sent(stub: StubServer) -> list[str]:
     texts: list[str] = []
     for body in stub.bodies:
-        said = [one["content"] for one in body.get("messages", [])]
+        said = [item["content"] for item in body.get("messages", [])]
         texts += [*said, *body.get("input", []), *([body["prompt"]] if "prompt" in body else [])]
     return texts
 
@@ -122,19 +124,19 @@ def test_half_of_a_surrogate_pair_is_named_and_never_kept(keep: bool, tmp_path) 
             with pytest.raises(ModelError, match="half of a pair"):
                 ask()
         assert stub.bodies == []
-        assert [one.text for one in asked.generate(["push"])] == ["ok \ufffd"]
+        assert [item.text for item in asked.generate(["push"])] == ["ok \ufffd"]
 
 
 def test_a_candidate_without_tokens_cannot_win() -> None:
     def dropping(path: str, body: Any) -> Any:
-        found = answer(path, body)
+        result = answer(path, body)
         count = len(body["prompt"].replace("\u200b", ""))
-        (choice,) = found["choices"]
+        (choice,) = result["choices"]
         choice["logprobs"] = {
             "tokens": [*body["prompt"].replace("\u200b", ""), "w"],
             "token_logprobs": [None, *[-1.0] * count],
         }
-        return {**found, "usage": usage(count, 1)}
+        return {**result, "usage": usage(count, 1)}
 
     with StubServer(dropping) as stub:
         scorer = model(stub, prompt_log_probs="echo")

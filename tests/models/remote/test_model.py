@@ -25,7 +25,7 @@ import dragoman
 from dragoman.errors import BudgetError, ConfigError, ModelError
 from dragoman.generation import Choice, Integer, Json, Sampling
 from dragoman.models.cache import CachedModel
-from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
+from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
 from dragoman.models.remote.server import _seconds
 from dragoman.types import GeneratingModel, ScoringModel
 from tests.models.remote.stub_server import (
@@ -98,7 +98,7 @@ def test_a_chat(remote: RemoteModel, stub: StubServer) -> None:
 
 
 def test_equal_prompts_are_asked_once(remote: RemoteModel, stub: StubServer) -> None:
-    texts = [one.text for one in remote.generate(["a", "b", "a"])]
+    texts = [item.text for item in remote.generate(["a", "b", "a"])]
     assert texts == ["A", "B", "A"]
     assert len(stub.bodies) == 2
     assert remote.cost.texts == 3
@@ -123,7 +123,9 @@ def test_completions_with_log_probs(stub: StubServer, log_probs) -> None:
         return {"choices": [choice], "usage": usage(1, 2)}
 
     stub.answer = answer
-    offers = Offers(chat=False, log_probs=True, extra_body={"top_k": 5, "temperature": None})
+    offers = ServerFeatures(
+        chat=False, log_probs=True, extra_body={"top_k": 5, "temperature": None}
+    )
     with RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model:
         (one,) = model.generate(["a"], sampling=Sampling(max_tokens=2))
     assert (one.text, one.finish) == (" b c", "length")
@@ -140,7 +142,7 @@ def test_chat_log_probs(stub: StubServer) -> None:
             {**good["choices"][0], "logprobs": {"content": [{"token": "so", "logprob": -0.25}]}}
         ],
     }
-    offers = Offers(log_probs=True)
+    offers = ServerFeatures(log_probs=True)
     with RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model:
         (one,) = model.generate(["a"])
     assert one.log_probs.tolist() == [-0.25]
@@ -161,7 +163,7 @@ def test_chat_log_probs(stub: StubServer) -> None:
 def test_log_probs_with_holes_are_an_error(stub: StubServer, log_probs) -> None:
     choice = {"text": " b", "finish_reason": "length", "index": 0, "logprobs": log_probs}
     stub.answer = lambda path, body: {"choices": [choice], "usage": usage(1, 1)}
-    offers = Offers(chat=False, log_probs=True)
+    offers = ServerFeatures(chat=False, log_probs=True)
     with (
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
         pytest.raises(ModelError, match="gave no log-probs, though it was asked"),
@@ -173,7 +175,7 @@ def test_log_probs_that_are_no_numbers_are_an_error(stub: StubServer) -> None:
     log_probs = {"tokens": [" b"], "token_logprobs": [float("nan")]}
     choice = {"text": " b", "finish_reason": "length", "index": 0, "logprobs": log_probs}
     stub.answer = lambda path, body: {"choices": [choice], "usage": usage(1, 1)}
-    offers = Offers(chat=False, log_probs=True)
+    offers = ServerFeatures(chat=False, log_probs=True)
     with (
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
         pytest.raises(ModelError, match="should be a finite number"),
@@ -182,7 +184,7 @@ def test_log_probs_that_are_no_numbers_are_an_error(stub: StubServer) -> None:
 
 
 def test_log_probs_that_do_not_come_are_an_error(stub: StubServer) -> None:
-    offers = Offers(log_probs=True)
+    offers = ServerFeatures(log_probs=True)
     with (
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
         pytest.raises(ModelError, match="gave no log-probs, though it was asked"),
@@ -308,7 +310,7 @@ def test_requests_are_concurrent_and_bounded(stub: StubServer) -> None:
     stub.answer = slowly
     prompts = [f"word {i}" for i in range(12)]
     with RemoteModel("tiny", stub.url, connection=Connection(concurrency=3)) as model:
-        assert [one.text for one in model.generate(prompts)] == prompts
+        assert [item.text for item in model.generate(prompts)] == prompts
     assert stub.most_in_flight == 3
 
 
@@ -406,7 +408,7 @@ def test_budgets_that_cannot_work(limits, problem: str) -> None:
 
 def test_a_choice_by_the_servers_json_schema(stub: StubServer) -> None:
     stub.answer = lambda path, body: chat_answer(json.dumps({"answer": "turn left"}))
-    offers = Offers(json_schema=True)
+    offers = ServerFeatures(json_schema=True)
     with RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model:
         (one,) = model.generate(["a"], constraint=Choice(("turn left", "wait")))
     assert one.text == "turn left"
@@ -470,7 +472,9 @@ def test_an_answer_may_stand_behind_a_thought(
 
 def test_the_object_of_a_schema_may_stand_behind_a_thought(stub: StubServer) -> None:
     stub.answer = lambda path, body: chat_answer('<think>hm</think>```\n{"answer": "left"}\n```')
-    with RemoteModel("tiny", stub.url, connection=QUICK, offers=Offers(json_schema=True)) as model:
+    with RemoteModel(
+        "tiny", stub.url, connection=QUICK, offers=ServerFeatures(json_schema=True)
+    ) as model:
         assert model.generate(["a"], constraint=Choice(("left", "right")))[0].text == "left"
 
 
@@ -507,7 +511,7 @@ def test_a_schema_that_is_none_is_an_error(
 
 
 def test_a_server_takes_objects_only_as_schema(stub: StubServer) -> None:
-    offers = Offers(json_schema=True)
+    offers = ServerFeatures(json_schema=True)
     with (
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
         pytest.raises(ConfigError, match="is not an object"),
@@ -518,7 +522,7 @@ def test_a_server_takes_objects_only_as_schema(stub: StubServer) -> None:
 @pytest.mark.parametrize("text", ["left", '{"answer": "up"}', '["left"]', '{"reply": "left"}'])
 def test_an_answer_that_ignores_the_schema_does_not_fit(stub: StubServer, text: str) -> None:
     stub.answer = lambda path, body: chat_answer(text)
-    offers = Offers(json_schema=True)
+    offers = ServerFeatures(json_schema=True)
     with (
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
         pytest.raises(ModelError, match="does not fit"),
@@ -692,8 +696,8 @@ def test_the_fingerprint_changes_with_what_may_change_answers(stub: StubServer) 
         {"name": "other"},
         {"base_url": "http://127.0.0.1:1/v1"},
         {"revision": "2"},
-        {"offers": Offers(chat=False)},
-        {"offers": Offers(extra_body={"top_k": 5})},
+        {"offers": ServerFeatures(chat=False)},
+        {"offers": ServerFeatures(extra_body={"top_k": 5})},
     ]
     marks = []
     for variant in variants:
@@ -729,7 +733,7 @@ def test_a_closed_model_says_so(remote: RemoteModel) -> None:
 def test_a_forgotten_model_leaves_no_thread(stub: StubServer) -> None:
     model = RemoteModel("tiny", stub.url, connection=QUICK)
     model.generate(["a"])
-    threads = [one for one in threading.enumerate() if one.name == "dragoman-requests"]
+    threads = [item for item in threading.enumerate() if item.name == "dragoman-requests"]
     assert len(threads) == 1
     del model
     gc.collect()

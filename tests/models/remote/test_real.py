@@ -12,7 +12,7 @@ import transformers
 from dragoman.errors import ModelError
 from dragoman.generation import Choice, Integer, Sampling
 from dragoman.models.catalog import _resolve
-from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
+from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
 from tests.models import tiny
 from tests.models.remote.real_server import serve
 
@@ -48,21 +48,25 @@ def write_here(folder: str | Path, prompt: str, *, chat: bool, max_tokens: int) 
         prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=not chat)
     with torch.inference_mode():
-        found = model.generate(**inputs, do_sample=False, max_new_tokens=max_tokens)
+        result = model.generate(**inputs, do_sample=False, max_new_tokens=max_tokens)
     count = inputs["input_ids"].shape[1]
-    return tokenizer.decode(found[0, count:], skip_special_tokens=True), count
+    return tokenizer.decode(result[0, count:], skip_special_tokens=True), count
 
 
 def check_greedy(folder: str | Path, url: str, *, chat: bool, prompts: list[str]) -> None:
     sampling = Sampling(max_tokens=12)
     with RemoteModel(
-        str(folder), url, connection=PATIENT, offers=Offers(chat=chat), budget=Budget(tokens=10_000)
+        str(folder),
+        url,
+        connection=PATIENT,
+        offers=ServerFeatures(chat=chat),
+        budget=Budget(tokens=10_000),
     ) as model:
-        found = model.generate(prompts, sampling=sampling)
+        result = model.generate(prompts, sampling=sampling)
         here = [write_here(folder, prompt, chat=chat, max_tokens=12) for prompt in prompts]
-        assert [one.text for one in found] == [text for text, _ in here]
+        assert [item.text for item in result] == [text for text, _ in here]
         assert model.spend.prompt_tokens == sum(count for _, count in here)
-        assert model.spend.completion_tokens == sum(len(one.log_probs) for one in found)
+        assert model.spend.completion_tokens == sum(len(item.log_probs) for item in result)
         assert model.cost.tokens == model.spend.tokens > 0
 
 
@@ -78,7 +82,7 @@ def test_a_temperature_needs_sampling_to_be_switched_on(tiny_folder: Path, tiny_
     on = {"generation_config": json.dumps({"do_sample": True})}
     texts = {}
     for name, extra in (("off", {}), ("on", on)):
-        offers = Offers(chat=False, extra_body=extra)
+        offers = ServerFeatures(chat=False, extra_body=extra)
         # One at a time: the seed is the whole server's.
         with RemoteModel(str(tiny_folder), tiny_url, connection=PATIENT, offers=offers) as model:
             texts[name] = [
@@ -101,12 +105,12 @@ def test_a_stop_string_ends_a_text(tiny_folder: Path, tiny_url: str) -> None:
 @pytest.mark.parametrize(
     ("offers", "problem"),
     [
-        (Offers(log_probs=True), "gave no log-probs, though it was asked"),
-        (Offers(chat=False, log_probs=True), "gave no log-probs, though it was asked"),
+        (ServerFeatures(log_probs=True), "gave no log-probs, though it was asked"),
+        (ServerFeatures(chat=False, log_probs=True), "gave no log-probs, though it was asked"),
     ],
 )
 def test_log_probs_that_the_server_has_not(
-    tiny_folder: Path, tiny_url: str, offers: Offers, problem: str
+    tiny_folder: Path, tiny_url: str, offers: ServerFeatures, problem: str
 ) -> None:
     with (
         RemoteModel(str(tiny_folder), tiny_url, connection=PATIENT, offers=offers) as model,
@@ -125,7 +129,7 @@ def test_log_probs_that_the_server_has_not(
 def test_prompt_log_probs_that_the_server_has_not(
     tiny_folder: Path, tiny_url: str, kind, problem: str
 ) -> None:
-    offers = Offers(prompt_log_probs=kind)
+    offers = ServerFeatures(prompt_log_probs=kind)
     with (
         RemoteModel(str(tiny_folder), tiny_url, connection=PATIENT, offers=offers) as model,
         pytest.raises(ModelError, match=problem),
@@ -153,7 +157,7 @@ def test_a_choice_is_checked_here(tiny_folder: Path, tiny_url: str) -> None:
 
 
 def test_a_schema_that_the_server_ignores(tiny_folder: Path, tiny_url: str) -> None:
-    offers = Offers(json_schema=True)
+    offers = ServerFeatures(json_schema=True)
     with (
         RemoteModel(str(tiny_folder), tiny_url, connection=PATIENT, offers=offers) as model,
         pytest.raises(ModelError, match=r"was asked 2 times, and at last wrote .* does not fit"),

@@ -10,7 +10,7 @@ import torch
 
 from dragoman.errors import BudgetError, ConfigError, ModelError
 from dragoman.models.cache import CachedModel
-from dragoman.models.remote import Budget, Connection, Offers, RemoteModel
+from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
 from dragoman.models.score import score
 from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
@@ -46,7 +46,7 @@ class Scorer:
         ids = self.tokenizer(body["prompt"])["input_ids"]
         with torch.inference_mode():
             logits = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
-        found = [None, *(float(logits[i, token]) for i, token in enumerate(ids[1:]))][: len(ids)]
+        result = [None, *(float(logits[i, token]) for i, token in enumerate(ids[1:]))][: len(ids)]
         written = int(logits[-1].argmax())
         choice = {"index": 0, "text": "w", "finish_reason": "length"}
         if body.get("echo"):
@@ -54,13 +54,13 @@ class Scorer:
             choice["text"] = body["prompt"] + "w"
             choice["logprobs"] = {
                 "tokens": self.tokenizer.convert_ids_to_tokens(every),
-                "token_logprobs": [*found, float(logits[-1, written])],
+                "token_logprobs": [*result, float(logits[-1, written])],
             }
         if "prompt_logprobs" in body:
             choice["prompt_token_ids"] = ids
             choice["prompt_logprobs"] = [
                 None if one is None else {str(token): {"logprob": one, "rank": 1}}
-                for token, one in zip(ids, found, strict=True)
+                for token, one in zip(ids, result, strict=True)
             ]
         return {"choices": [choice], "usage": usage(len(ids), 1)}
 
@@ -75,18 +75,18 @@ def scorer(request: pytest.FixtureRequest) -> Scorer:
 def test_log_probs_equal_those_of_the_local_model(scorer: Scorer, kind: Any) -> None:
     # Without a start token, "a" joins what follows, and nothing comes before the first token.
     prompts, candidates = PROMPTS, CANDIDATES
-    offers = Offers(prompt_log_probs=kind)
+    offers = ServerFeatures(prompt_log_probs=kind)
     with (
         StubServer(scorer) as stub,
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
     ):
         if scorer.tokenizer("a")["input_ids"][0] != scorer.tokenizer.bos_token_id:
             prompts, candidates = prompts[:-1], candidates[:-1]
-        found = model.token_log_probs(prompts, candidates)
+        result = model.token_log_probs(prompts, candidates)
         expected = scorer.local.token_log_probs(prompts, candidates)
-        for own, wanted in zip(found, expected, strict=True):
-            assert [one.dtype for one in own] == [np.float32] * len(wanted)
-            assert [len(one) for one in own] == [len(one) for one in wanted]
+        for own, wanted in zip(result, expected, strict=True):
+            assert [item.dtype for item in own] == [np.float32] * len(wanted)
+            assert [len(item) for item in own] == [len(item) for item in wanted]
             for one, other in zip(own, wanted, strict=True):
                 np.testing.assert_allclose(one, other, atol=1e-4)
         assert model.cost.texts == sum(map(len, candidates))
@@ -99,7 +99,7 @@ def test_log_probs_equal_those_of_the_local_model(scorer: Scorer, kind: Any) -> 
 
 
 def test_each_distinct_text_is_asked_once(scorer: Scorer) -> None:
-    offers = Offers(prompt_log_probs="echo")
+    offers = ServerFeatures(prompt_log_probs="echo")
     with (
         StubServer(scorer) as stub,
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
@@ -111,7 +111,7 @@ def test_each_distinct_text_is_asked_once(scorer: Scorer) -> None:
 
 
 def test_a_token_without_anything_before_it_is_an_error() -> None:
-    offers = Offers(prompt_log_probs="echo")
+    offers = ServerFeatures(prompt_log_probs="echo")
     with (
         StubServer(Scorer("llama")) as stub,
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
@@ -178,7 +178,7 @@ def breaks(scorer: Scorer, kind: str) -> list[Any]:
 @pytest.mark.parametrize("kind", ["echo", "vllm"])
 def test_log_probs_that_are_not_the_prompts_are_an_error(kind: Any) -> None:
     scorer = Scorer("llama")
-    offers = Offers(prompt_log_probs=kind)
+    offers = ServerFeatures(prompt_log_probs=kind)
     with (
         StubServer() as stub,
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
@@ -190,7 +190,7 @@ def test_log_probs_that_are_not_the_prompts_are_an_error(kind: Any) -> None:
 
 
 def test_a_claim_that_is_wrong_is_found_at_once() -> None:
-    offers = Offers(prompt_log_probs="echo")
+    offers = ServerFeatures(prompt_log_probs="echo")
     with (
         StubServer(answers_like_llama_cpp) as stub,
         RemoteModel("tiny", stub.url, connection=Connection(concurrency=1), offers=offers) as model,
@@ -201,7 +201,7 @@ def test_a_claim_that_is_wrong_is_found_at_once() -> None:
 
 
 def test_arguments_are_checked_before_anything_is_asked() -> None:
-    offers = Offers(prompt_log_probs="echo")
+    offers = ServerFeatures(prompt_log_probs="echo")
     with (
         StubServer() as stub,
         RemoteModel("tiny", stub.url, connection=QUICK, offers=offers) as model,
@@ -216,7 +216,7 @@ def test_arguments_are_checked_before_anything_is_asked() -> None:
 
 
 def test_scoring_keeps_to_the_budget() -> None:
-    offers = Offers(prompt_log_probs="echo")
+    offers = ServerFeatures(prompt_log_probs="echo")
     with (
         StubServer() as stub,
         RemoteModel(

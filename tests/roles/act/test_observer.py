@@ -74,20 +74,20 @@ def test_a_uniform_prior_asks_nothing() -> None:
 def test_shuffled_texts_are_all_wrong_and_stay_so() -> None:
     (full,) = lamps([""], [{"action_texts": ["a", "b", "c", "d"]}])
     (some,) = lamps([""], [INFO])
-    found = []
+    result = []
     for seed in range(20):
         observer = make(Act("match", texts="shuffled"), seed=seed)
         given = observer.actions.texts(full)
         assert sorted(given.values()) == ["a", "b", "c", "d"]
         assert all(given[i] != text for i, text in enumerate("abcd"))
         assert observer.actions.texts(full) == given
-        found.append(tuple(given[i] for i in range(4)))
-        # Whatever is admissible: another admissible action's text.
+        result.append(tuple(given[i] for i in range(4)))
+        # Whatever is valid: another valid action's text.
         assert observer.actions.texts(some) == {
             0: TEXTS[2],
             2: TEXTS[0],
         }
-    assert len(set(found)) > 2
+    assert len(set(result)) > 2
 
 
 def test_without_words_of_the_environment_the_describer_names_actions() -> None:
@@ -124,7 +124,7 @@ def test_what_does_not_fit_says_so() -> None:
     observer = make(Act("match"))
     with pytest.raises(SpaceError, match=r"'action_mask'\] has shape \(3,\), but there are 4"):
         observer(lamps(["x"], [{"action_mask": [1, 1, 1]}]))
-    with pytest.raises(SpaceError, match="action 1 is admissible, but its text is empty"):
+    with pytest.raises(SpaceError, match="action 1 is valid, but its text is empty"):
         observer(lamps(["x"], [{"action_mask": [1, 1, 0, 0], "action_texts": TEXTS}]))
     with pytest.raises(SpaceError, match="has 1 texts for 4 actions"):
         observer(lamps(["x"], [{"action_mask": [1, 1, 0, 0], "action_texts": ["a"]}]))

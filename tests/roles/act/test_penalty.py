@@ -10,14 +10,14 @@ from dragoman.roles.act.penalty import divergence, with_penalty
 
 
 def test_divergence_by_hand() -> None:
-    admissible = torch.tensor([[True, True, False]])
-    ours = MaskedCategorical(torch.tensor([[0.0, 0.0, 7.0]], requires_grad=True), admissible)
-    theirs = MaskedCategorical(torch.tensor([[math.log(3.0), 0.0, -7.0]]), admissible)
-    found = divergence(ours, theirs)
+    valid = torch.tensor([[True, True, False]])
+    ours = MaskedCategorical(torch.tensor([[0.0, 0.0, 7.0]], requires_grad=True), valid)
+    theirs = MaskedCategorical(torch.tensor([[math.log(3.0), 0.0, -7.0]]), valid)
+    result = divergence(ours, theirs)
     expected = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
-    assert found.tolist() == pytest.approx([expected])
+    assert result.tolist() == pytest.approx([expected])
     assert divergence(theirs, theirs).item() == 0
-    found.sum().backward()
+    result.sum().backward()
 
 
 @pytest.mark.parametrize("scale", [0.0, 3.0])

@@ -75,7 +75,7 @@ def test_a_server_that_fails_is_not_asked_again_for_each_text() -> None:
 
 def test_a_reward_takes_what_it_names() -> None:
     def every(observations, previous, *, scale=2.0):
-        return [scale * one for one in observations]
+        return [scale * observation for observation in observations]
 
     caller = Caller.of("it", every)
     assert caller.takes == {"observations", "previous"}

@@ -77,7 +77,7 @@ def test_a_free_text_is_read_too(answer: str, said: str) -> None:
 def test_a_score_that_may_be_cut_off_is_none() -> None:
     class Cut(ScriptedModel):
         def generate(self, prompts, **given):
-            return [replace(one, finish="length") for one in super().generate(prompts, **given)]
+            return [replace(item, finish="length") for item in super().generate(prompts, **given)]
 
     def scored(text: str) -> float:
         model = Cut(lambda text: [0.0], write=lambda prompt, seed: text)

@@ -54,11 +54,11 @@ def test_uncalibrated_orders_are_averaged() -> None:
 
 def test_biases_are_measured() -> None:
     judge = Judge("Is it fine?", calibrated=False)
-    found = judge.biases(TEXTS, model=judge_model(order_bias=2.5))
+    result = judge.biases(TEXTS, model=judge_model(order_bias=2.5))
     gaps = [sigmoid(v + 2.5) - sigmoid(v - 2.5) for v in GOODNESS.values()]
-    assert found["order_gap"] == pytest.approx(np.mean(gaps), rel=1e-4)
-    assert found["order_flips"] == 1.0
-    assert found["position_gap"] == found["position_flips"] == 0.0
+    assert result["order_gap"] == pytest.approx(np.mean(gaps), rel=1e-4)
+    assert result["order_flips"] == 1.0
+    assert result["position_gap"] == result["position_flips"] == 0.0
     moved = judge.biases(TEXTS, model=judge_model(place_bias=0.7))
     gaps = [sigmoid(v + 0.7) - sigmoid(v) for v in GOODNESS.values()]
     assert moved["position_gap"] == pytest.approx(np.mean(gaps), rel=1e-4)

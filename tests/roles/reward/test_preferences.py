@@ -106,8 +106,8 @@ def test_rates_are_shares() -> None:
 
     model = ScriptedModel(lambda text: [0.0], write=write)
     pairs = [("place 1", "place 2"), ("place 3", "place 4"), ("place 5", "place 6")]
-    found = rates(Asking("Which?", "", "text").annotate(pairs, model))
-    assert found == {
+    result = rates(Asking("Which?", "", "text").annotate(pairs, model))
+    assert result == {
         "pairs": 3,
         "tie_rate": 1.0,
         "parse_failure_rate": pytest.approx(2 / 6),
@@ -130,7 +130,7 @@ def test_choices_are_kept_and_never_asked_for_twice(tmp_path: Path) -> None:
     assert row["model"] == "scripted"
     # Another wording is another question.
     annotated(pairs[:1], Asking("Which is worse?", "", "logits"), model, file)
-    assert len({one.prompt for one in read_annotations(file)}) == 2
+    assert len({annotation.prompt for annotation in read_annotations(file)}) == 2
     file.write_text('{"first": "a"}\n')
     with pytest.raises(ConfigError, match=r"line 1 of .*choices.jsonl is no annotation"):
         read_annotations(file)
@@ -142,15 +142,15 @@ def test_the_fit_orders_what_it_never_saw() -> None:
     truth = features @ rng.normal(size=6)
     pairs = np.array([rng.choice(80, 2, replace=False) for _ in range(400)])
     labels = (truth[pairs[:, 1]] > truth[pairs[:, 0]]).astype(np.float64)
-    found = fit(features, pairs, labels, hidden=32, epochs=60, seed=0)
-    assert found.accuracy > 0.85
-    assert found.train_accuracy > 0.9
+    result = fit(features, pairs, labels, hidden=32, epochs=60, seed=0)
+    assert result.accuracy > 0.85
+    assert result.train_accuracy > 0.9
     noise = fit(
         features, pairs, rng.integers(0, 2, 400).astype(float), hidden=32, epochs=60, seed=0
     )
     assert noise.accuracy < 0.7
     again = fit(features, pairs, labels, hidden=32, epochs=60, seed=0)
-    np.testing.assert_array_equal(again.network["0.weight"], found.network["0.weight"])
+    np.testing.assert_array_equal(again.network["0.weight"], result.network["0.weight"])
 
 
 def test_the_fitted_difference_is_the_log_odds() -> None:
@@ -175,10 +175,10 @@ def test_a_tie_pulls_together() -> None:
 
 def test_prepared_rewards_are_normalised_cut_and_restored(tmp_path: Path) -> None:
     settings = Preferences("Which is better?", pairs=300, epochs=150)
-    reward, found = prepare(settings, chooser(), tmp_path)
-    assert found["pair_accuracy"] > 0.9
-    assert found["swap_bias_rate"] == found["tie_rate"] == found["parse_failure_rate"] == 0
-    assert (found["texts"], found["pairs"]) == (40, 300)
+    reward, result = prepare(settings, chooser(), tmp_path)
+    assert result["pair_accuracy"] > 0.9
+    assert result["swap_bias_rate"] == result["tie_rate"] == result["parse_failure_rate"] == 0
+    assert (result["texts"], result["pairs"]) == (40, 300)
     assert (tmp_path / "annotations-liked.jsonl").is_file()
     values = reward(PLACES, model=chooser())
     assert (values[:18] == 0).all()
@@ -197,6 +197,6 @@ def test_prepared_rewards_are_normalised_cut_and_restored(tmp_path: Path) -> Non
 
 def test_a_model_that_chooses_by_the_place_teaches_nothing(tmp_path: Path) -> None:
     settings = Preferences("Which is better?", pairs=100, epochs=20)
-    _, found = prepare(settings, chooser(places=True), tmp_path)
-    assert found["swap_bias_rate"] == found["tie_rate"] == 1.0
-    assert found["pair_accuracy"] is None
+    _, result = prepare(settings, chooser(places=True), tmp_path)
+    assert result["swap_bias_rate"] == result["tie_rate"] == 1.0
+    assert result["pair_accuracy"] is None

@@ -102,9 +102,9 @@ def test_a_potential_shapes_as_the_formula_says(
     source, phi, _ = PROGRAMS[name]
     env = rewarded(name, limit, mode, program=program_file(tmp_path, source), weight=3.0)
     terminals = 0
-    for before, _, after, is_terminal, found in played(env):
+    for before, _, after, is_terminal, result in played(env):
         expected = shaping([3 * phi(before)], [3 * phi(after)], [is_terminal], 0.9)
-        assert found == pytest.approx(expected[0], abs=1e-6)
+        assert result == pytest.approx(expected[0], abs=1e-6)
         terminals += is_terminal
     assert (terminals > 0) == (limit == 99)
 
@@ -118,8 +118,8 @@ def test_a_reward_is_given_states_and_actions_as_they_are(
     file = program_file(tmp_path, source)
     with pytest.warns(BonusWarning):
         env = rewarded(name, 9, mode, program=file, function="reward", shaping="bonus", weight=2.0)
-    for before, action, after, _, found in played(env):
-        assert found == pytest.approx(2 * worth(before, action, after), abs=1e-5)
+    for before, action, after, _, result in played(env):
+        assert result == pytest.approx(2 * worth(before, action, after), abs=1e-5)
 
 
 def test_a_state_is_kept_though_the_environment_writes_into_its_array(tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_a_state_is_kept_though_the_environment_writes_into_its_array(tmp_path: 
     rewarder.begin(first, moments([array]))
     array[:] = 2.0
     steps = Steps(first, moments([array]), [1], np.zeros(1, np.bool_))
-    found = rewarder.advance(steps, np.zeros(0, np.int64), [])
-    assert found["written"].tolist() == [1 + 2.0 - 2 * 0.5]
+    result = rewarder.advance(steps, np.zeros(0, np.int64), [])
+    assert result["written"].tolist() == [1 + 2.0 - 2 * 0.5]
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_exchanges_recorded_with_a_real_server_replay(reward: str, tmp_path: Pat
     with StubServer(replaying(exchanges)) as stub:
         run = dragoman.train(experiment(reward, stub.url), out=tmp_path / "run")
     assert run.status == "finished"
-    known = {json.dumps(one["body"], sort_keys=True) for one in exchanges}
+    known = {json.dumps(exchange["body"], sort_keys=True) for exchange in exchanges}
     assert {json.dumps(body, sort_keys=True) for body in stub.bodies} <= known
     assert len(stub.bodies) > 5
     if reward == "critique":
@@ -131,16 +131,16 @@ def check_critiques(run: Run, asked: int) -> None:
     unread = asked - len(said)
     assert unread <= run.last_metrics()["reward_skipped/critique"] <= 64 + 2 * unread
     assert (unread > 0) == (run.last_metrics()["reward_skipped/critique"] > 0)
-    assert all(" of 10)" in one for one in said)
+    assert all(" of 10)" in item for item in said)
 
 
 def check_preferences(run: Run) -> None:
-    found = run.rewards()["preferences"]
-    assert found["pairs"] == 8
-    rows = [json.loads(line) for line in Path(found["annotations"]).read_text().splitlines()]
+    result = run.rewards()["preferences"]
+    assert result["pairs"] == 8
+    rows = [json.loads(line) for line in Path(result["annotations"]).read_text().splitlines()]
     choices = [choice for row in rows for choice in row["choices"]]
-    assert found["parse_failure_rate"] == choices.count(None) / 16
-    assert found["swap_bias_rate"] == sum(set(row["choices"]) == {1, 2} for row in rows) / 8
+    assert result["parse_failure_rate"] == choices.count(None) / 16
+    assert result["swap_bias_rate"] == sum(set(row["choices"]) == {1, 2} for row in rows) / 8
 
 
 @pytest.mark.slow

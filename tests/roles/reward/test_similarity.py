@@ -87,10 +87,10 @@ def test_preparing_tells_how_far_apart_texts_are() -> None:
         return ["start", "between", "start"]
 
     preparation = Preparation("near", model(), sample, 0, Path())
-    reward, found = GoalSimilarity("goal").prepared(preparation)
+    reward, result = GoalSimilarity("goal").prepared(preparation)
     assert reward == GoalSimilarity("goal")
-    assert found["texts"] == 2
-    assert found["nearest"] == "between"
-    assert found["spread"] == pytest.approx(np.std([0.0, np.sqrt(0.5)]), abs=1e-6)
-    _, found = GoalReached(("goal",), threshold=0.5).prepared(preparation)
-    assert found["passing"] == 0.5
+    assert result["texts"] == 2
+    assert result["nearest"] == "between"
+    assert result["spread"] == pytest.approx(np.std([0.0, np.sqrt(0.5)]), abs=1e-6)
+    _, result = GoalReached(("goal",), threshold=0.5).prepared(preparation)
+    assert result["passing"] == 0.5

@@ -48,8 +48,8 @@ def begin(term: RunningTerm, first: int) -> None:
 
 def step(term: RunningTerm, reached: int) -> float:
     steps = Steps(np.array([0]), states(reached), [0], np.array([False]))
-    (found,) = term.advance(steps, np.zeros(0, np.int64), states(), lambda: ["act"])
-    return float(found)
+    (result,) = term.advance(steps, np.zeros(0, np.int64), states(), lambda: ["act"])
+    return float(result)
 
 
 def test_a_potential_that_failed_is_asked_again_the_start_state_too() -> None:

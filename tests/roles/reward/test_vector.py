@@ -43,13 +43,13 @@ def phi(texts):
 
 def seen_so_far(texts, previous, actions, memory):
     """A bonus that remembers its episode: how many steps it took, times 100 if anything is off."""
-    found = []
+    result = []
     for text, before, action, own in zip(texts, previous, actions, memory, strict=True):
         own["steps"] = own.get("steps", 0) + 1
         (count, episode), (count_before, episode_before) = two_numbers(text), two_numbers(before)
         fits = (count, episode) == (own["steps"], episode_before) and count_before == count - 1
-        found.append(own["steps"] if fits and action == "action 0" else 100.0)
-    return found
+        result.append(own["steps"] if fits and action == "action 0" else 100.0)
+    return result
 
 
 def rewarder(reward: Reward, functions: dict[str, Callable[..., Any]], **settings: Any) -> Rewarder:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from dragoman.agents.distill.dataset import Lens, Visits
+from dragoman.agents.distill.dataset import Dataset, StudentSpaces
 from dragoman.agents.distill.student import NEVER, Student
 from dragoman.maths.moments import Moments
 from dragoman.types import FloatArray
@@ -18,8 +18,8 @@ SMALLEST = 1e-6
 
 
 def fit(
-    lens: Lens,
-    visits: Visits,
+    student_spaces: StudentSpaces,
+    dataset: Dataset,
     *,
     epochs: int,
     batch_size: int,
@@ -28,12 +28,12 @@ def fit(
 ) -> Student:
     """Return a new student of labelled states.
 
-    Chosen actions are learnt by cross-entropy among the admissible ones, continuous ones by
+    Chosen actions are learnt by cross-entropy among the valid ones, continuous ones by
     squared error in units of their spread. Equal seeds give equal students.
 
     Args:
-        lens: What the student sees.
-        visits: The states.
+        student_spaces: What the student sees.
+        dataset: The states.
         epochs: Passes over them.
         batch_size: States a step.
         learning_rate: Of Adam.
@@ -42,10 +42,10 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        student = Student(lens.shape)
-    _standardise(student, lens, visits)
-    observations = torch.as_tensor(visits.observations)
-    labels, masks = torch.as_tensor(visits.labels), torch.as_tensor(visits.masks)
+        student = Student(student_spaces.shape)
+    _standardise(student, student_spaces, dataset)
+    observations = torch.as_tensor(dataset.observations)
+    labels, masks = torch.as_tensor(dataset.labels), torch.as_tensor(dataset.masks)
     optimizer = torch.optim.Adam(student.parameters(), lr=learning_rate)
     for _ in range(epochs):
         for rows in torch.split(torch.randperm(len(labels), generator=generator), batch_size):
@@ -64,20 +64,20 @@ def loss(student: Student, observations: Tensor, labels: Tensor, masks: Tensor) 
         labels: int64 ``(B,)``, or float32 ``(B, A)``.
         masks: bool ``(B, K)``, or ``(B, 0)`` where there are none.
     """
-    found = student.outputs(observations)
+    result = student.outputs(observations)
     if not student.shape.actions:
-        return functional.mse_loss(found, (labels - student.centre) / student.spread)
+        return functional.mse_loss(result, (labels - student.centre) / student.spread)
     if student.shape.masked:
-        found = found.masked_fill(~masks, NEVER)
-    return functional.cross_entropy(found, labels)
+        result = result.masked_fill(~masks, NEVER)
+    return functional.cross_entropy(result, labels)
 
 
-def choices(student: Student, visits: Visits) -> NDArray[np.generic]:
+def choices(student: Student, dataset: Dataset) -> NDArray[np.generic]:
     """Return what a student would do in visited states, as labels."""
-    found = student.act(visits.observations, visits.masks)
+    result = student.act(dataset.observations, dataset.masks)
     if student.shape.actions:
-        return np.asarray(found - student.shape.start)
-    return found.reshape(len(found), -1)
+        return np.asarray(result - student.shape.start)
+    return result.reshape(len(result), -1)
 
 
 def spread_of(labels: NDArray[np.generic]) -> FloatArray:
@@ -87,13 +87,13 @@ def spread_of(labels: NDArray[np.generic]) -> FloatArray:
     return np.asarray(labels.std(axis=0), np.float32)
 
 
-def _standardise(student: Student, lens: Lens, visits: Visits) -> None:
+def _standardise(student: Student, student_spaces: StudentSpaces, dataset: Dataset) -> None:
     """Set what observations are standardised by, and what continuous actions are scaled by."""
-    _set(student.mean, student.scale, visits.observations)
-    if lens.shape.actions:
+    _set(student.mean, student.scale, dataset.observations)
+    if student_spaces.shape.actions:
         return
-    _set(student.centre, student.spread, visits.labels)
-    low, high = (getattr(lens.actions, name).reshape(-1) for name in ("low", "high"))
+    _set(student.centre, student.spread, dataset.labels)
+    low, high = (getattr(student_spaces.actions, name).reshape(-1) for name in ("low", "high"))
     student.low.copy_(torch.as_tensor(low))
     student.high.copy_(torch.as_tensor(high))
 

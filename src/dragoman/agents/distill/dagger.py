@@ -18,9 +18,16 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from dragoman.agents.distill.cloning import choices, fit, spread_of
-from dragoman.agents.distill.dataset import Admissible, Copies, Lens, Visits, joined, visit
+from dragoman.agents.distill.dataset import (
+    Dataset,
+    RunningEnvs,
+    StudentSpaces,
+    ValidActions,
+    joined,
+    visit,
+)
 from dragoman.agents.distill.student import Student, shape_of
-from dragoman.agents.evaluate import Act, Evaluation, play
+from dragoman.agents.evaluate import ActFunction, Evaluation, play
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.maths.seeds import derive_seed
@@ -134,19 +141,19 @@ class Distilled:
             },
             "episodes": {"teacher": self.teacher.to_dict(), "student": self.followed.to_dict()},
             "steps": self.steps,
-            "rounds": [asdict(one) for one in self.rounds],
+            "rounds": [asdict(item) for item in self.rounds],
             "kept_round": self.kept,
             "sizes": dict(self.sizes),
         }
 
 
 def teach(
-    teacher: Act,
+    teacher: ActFunction,
     spec: EnvSpec,
     env_settings: Mapping[str, Any],
     settings: Distillation = Distillation(),
     *,
-    admissible: Admissible | None = None,
+    valid: ValidActions | None = None,
     episodes: int = 20,
     seed: int = 0,
     on_step: OnStep = lambda what, done, total: None,
@@ -158,7 +165,7 @@ def teach(
         spec: The environment.
         env_settings: Keyword arguments of its constructor.
         settings: How the student is taught.
-        admissible: Info to the admissible actions, if the student may see them. The teacher
+        valid: Info to the valid actions, if the student may see them. The teacher
             must choose from them.
         episodes: How many episodes to evaluate both on.
         seed: Of environments, weights and mixture.
@@ -169,15 +176,15 @@ def teach(
     env = make_environment(spec, env_settings)
     spaces = env.observation_space, env.action_space
     env.close()
-    shape = shape_of(*spaces, settings.hidden, masked=admissible is not None)
-    lens = Lens(shape, *spaces, admissible)
-    copies = Copies(spec, env_settings, settings.num_envs, seed)
+    shape = shape_of(*spaces, settings.hidden, masked=valid is not None)
+    student_spaces = StudentSpaces(shape, *spaces, valid)
+    copies = RunningEnvs(spec, env_settings, settings.num_envs, seed)
     try:
-        students, visits, sizes = _rounds(teacher, lens, copies, settings, seed, on_step)
+        students, dataset, sizes = _rounds(teacher, student_spaces, copies, settings, seed, on_step)
     finally:
         copies.close()
-    spread = spread_of(visits.labels)
-    agreements = _agreements(students, visits, lens, spread)
+    spread = spread_of(dataset.labels)
+    agreements = _agreements(students, dataset, student_spaces, spread)
     rounds = tuple(
         Round(share=1 - settings.decay**i, states=sizes[i], agreement=agreements[i])
         for i in range(len(students))
@@ -186,9 +193,9 @@ def teach(
     kept = max(range(len(rounds)), key=lambda i: (rounds[i].agreement, i))
     student = students[kept]
 
-    def evaluated(what: str, act: Act, other: Act) -> tuple[Evaluation, float]:
-        watched = _Watched(act, other, lens, spread)
-        found = play(
+    def evaluated(what: str, act: ActFunction, other: ActFunction) -> tuple[Evaluation, float]:
+        watched = _Watched(act, other, student_spaces, spread)
+        result = play(
             spec,
             env_settings,
             watched,
@@ -196,16 +203,16 @@ def teach(
             seed=seed,
             on_step=lambda running: on_step(what, episodes - running, episodes),
         )
-        return found, watched.agreement
+        return result, watched.agreement
 
-    its_own = lens.act_of(student)
+    its_own = student_spaces.act_of(student)
     teachers, teacher_states = evaluated("evaluate the teacher", teacher, its_own)
     students_, student_states = evaluated("evaluate the student", its_own, teacher)
     return Distilled(
         student=student,
         rounds=rounds,
         kept=kept,
-        steps=len(visits),
+        steps=len(dataset),
         teacher=teachers,
         followed=students_,
         teacher_states=teacher_states,
@@ -214,24 +221,29 @@ def teach(
 
 
 def _agreements(
-    students: Sequence[Student], visits: Visits, lens: Lens, spread: FloatArray
+    students: Sequence[Student], dataset: Dataset, student_spaces: StudentSpaces, spread: FloatArray
 ) -> list[float]:
     """Return the share of held-out states in which each student does what the teacher would."""
-    held_out = visits.of(visits.is_held_out)
+    held_out = dataset.of(dataset.is_held_out)
     return [
-        float(lens.agrees(choices(one, held_out), held_out.labels, spread).mean())
-        for one in students
+        float(student_spaces.agrees(choices(student, held_out), held_out.labels, spread).mean())
+        for student in students
     ]
 
 
 def _rounds(
-    teacher: Act, lens: Lens, copies: Copies, settings: Distillation, seed: int, on_step: OnStep
-) -> tuple[list[Student], Visits, list[int]]:
+    teacher: ActFunction,
+    student_spaces: StudentSpaces,
+    copies: RunningEnvs,
+    settings: Distillation,
+    seed: int,
+    on_step: OnStep,
+) -> tuple[list[Student], Dataset, list[int]]:
     """Return the students of all rounds, all states, and how many each was trained on."""
     generator = np.random.default_rng(derive_seed("distill mixture", seed))
     each = settings.steps // (settings.rounds * len(copies))
     total = each * len(copies) * settings.rounds
-    parts: list[Visits] = []
+    parts: list[Dataset] = []
     students: list[Student] = []
     sizes: list[int] = []
     done = 0
@@ -244,7 +256,7 @@ def _rounds(
 
         part = visit(
             copies,
-            lens,
+            student_spaces,
             teacher,
             students[-1] if students else None,
             steps=each,
@@ -258,7 +270,7 @@ def _rounds(
         sizes.append(len(known))
         students.append(
             fit(
-                lens,
+                student_spaces,
                 known,
                 epochs=settings.epochs,
                 batch_size=settings.batch_size,
@@ -272,15 +284,28 @@ def _rounds(
 class _Watched:
     """Plays as one policy does, and notes how often another would have done the same."""
 
-    def __init__(self, act: Act, other: Act, lens: Lens, spread: FloatArray) -> None:
-        self._act, self._other, self._lens, self._spread = act, other, lens, spread
+    def __init__(
+        self,
+        act: ActFunction,
+        other: ActFunction,
+        student_spaces: StudentSpaces,
+        spread: FloatArray,
+    ) -> None:
+        self._act, self._other, self._student_spaces, self._spread = (
+            act,
+            other,
+            student_spaces,
+            spread,
+        )
         self._agreed: list[bool] = []
 
     def __call__(self, observations: Sequence[Any], infos: Sequence[Info]) -> Sequence[Any]:
-        found = self._act(observations, infos)
-        wanted = self._lens.labels(self._other(observations, infos))
-        self._agreed += self._lens.agrees(self._lens.labels(found), wanted, self._spread).tolist()
-        return found
+        result = self._act(observations, infos)
+        wanted = self._student_spaces.labels(self._other(observations, infos))
+        self._agreed += self._student_spaces.agrees(
+            self._student_spaces.labels(result), wanted, self._spread
+        ).tolist()
+        return result
 
     @property
     def agreement(self) -> float:

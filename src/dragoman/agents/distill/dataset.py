@@ -1,4 +1,4 @@
-"""States that a policy visits, with what a teacher would do in them."""
+"""States that a policy dataset, with what a teacher would do in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from dragoman.agents.distill.student import Shape, Student
-from dragoman.agents.evaluate import Act
+from dragoman.agents.evaluate import ActFunction
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
 from dragoman.maths.seeds import derive_seed
@@ -24,17 +24,17 @@ CLOSE = 0.05
 HELD_OUT = 8
 """Every so many copies of the environment, one is played for the held-out states."""
 
-Admissible = Callable[[Info], BoolArray]
+ValidActions = Callable[[Info], BoolArray]
 
 
 @dataclass(frozen=True)
-class Visits:
+class Dataset:
     """Visited states, and the teacher's actions in them.
 
     Attributes:
         observations: float32 ``(S, D)``, flattened.
         labels: The teacher's actions, int64 ``(S,)`` counted from 0, or float32 ``(S, A)``.
-        masks: bool ``(S, K)``, ``True`` where admissible; ``(S, 0)`` where there are no masks.
+        masks: bool ``(S, K)``, ``True`` where valid; ``(S, 0)`` where there are no masks.
         is_held_out: bool ``(S,)``.
     """
 
@@ -46,16 +46,16 @@ class Visits:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def of(self, which: BoolArray) -> Visits:
+    def of(self, which: BoolArray) -> Dataset:
         """Return some of the states."""
-        return Visits(
+        return Dataset(
             self.observations[which], self.labels[which], self.masks[which], self.is_held_out[which]
         )
 
 
-def joined(parts: Sequence[Visits]) -> Visits:
+def joined(parts: Sequence[Dataset]) -> Dataset:
     """Return the states of all parts, one part after the other."""
-    return Visits(
+    return Dataset(
         np.concatenate([part.observations for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.masks for part in parts]),
@@ -64,31 +64,31 @@ def joined(parts: Sequence[Visits]) -> Visits:
 
 
 @dataclass(frozen=True)
-class Lens:
+class StudentSpaces:
     """What a student sees of an environment, and how its actions compare with another's.
 
     Attributes:
         shape: Of the student.
         observations: Space of the raw observations.
         actions: Space of the actions.
-        admissible: Info to the admissible actions ``(K,)``, if the student may see them.
+        valid: Info to the valid actions ``(K,)``, if the student may see them.
     """
 
     shape: Shape
     observations: gym.Space[Any]
     actions: gym.Space[Any]
-    admissible: Admissible | None
+    valid: ValidActions | None
 
     def flat(self, observations: Sequence[Any]) -> FloatArray:
         """Return raw observations as float32 ``(B, D)``."""
-        rows = [gym.spaces.flatten(self.observations, one) for one in observations]
+        rows = [gym.spaces.flatten(self.observations, observation) for observation in observations]
         return np.stack([np.asarray(row, np.float32) for row in rows])
 
     def masks(self, infos: Sequence[Mapping[str, Any]]) -> BoolArray:
-        """Return which actions are admissible, bool ``(B, K)``, or ``(B, 0)``."""
-        if self.admissible is None:
+        """Return which actions are valid, bool ``(B, K)``, or ``(B, 0)``."""
+        if self.valid is None:
             return np.empty((len(infos), 0), np.bool_)
-        return np.stack([self.admissible(info) for info in infos])
+        return np.stack([self.valid(info) for info in infos])
 
     def labels(self, actions: Sequence[Any]) -> NDArray[Any]:
         """Return actions as labels, int64 ``(B,)`` or float32 ``(B, A)``."""
@@ -97,7 +97,7 @@ class Lens:
             return np.asarray(Indices(self.actions).indices(numbers))
         return np.asarray(actions, np.float32).reshape(len(actions), -1)
 
-    def act_of(self, student: Student) -> Act:
+    def act_of(self, student: Student) -> ActFunction:
         """Return a student as something that plays."""
 
         def act(observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -124,7 +124,7 @@ class Lens:
         return np.asarray((np.abs(found - wanted) <= CLOSE * span).all(axis=1))
 
 
-class Copies:
+class RunningEnvs:
     """Copies of an environment that are played on and on.
 
     Args:
@@ -159,21 +159,21 @@ class Copies:
 
 
 def visit(
-    copies: Copies,
-    lens: Lens,
-    teacher: Act,
+    copies: RunningEnvs,
+    student_spaces: StudentSpaces,
+    teacher: ActFunction,
     student: Student | None,
     *,
     steps: int,
     share: float,
     generator: np.random.Generator,
     on_step: Callable[[int], None] = lambda states: None,
-) -> Visits:
+) -> Dataset:
     """Play with a mixture of both, and ask the teacher everywhere.
 
     Args:
         copies: Where to play on.
-        lens: What the student sees.
+        student_spaces: What the student sees.
         teacher: Chooses the labels, and the actions the student does not.
         student: Chooses the other actions, if there is one yet.
         steps: Steps of every copy.
@@ -187,8 +187,11 @@ def visit(
     parts = []
     for _ in range(steps):
         theirs = list(teacher(copies.observations, copies.infos))
-        part = Visits(
-            lens.flat(copies.observations), lens.labels(theirs), lens.masks(copies.infos), held
+        part = Dataset(
+            student_spaces.flat(copies.observations),
+            student_spaces.labels(theirs),
+            student_spaces.masks(copies.infos),
+            held,
         )
         parts.append(part)
         actions = theirs

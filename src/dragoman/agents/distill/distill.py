@@ -10,7 +10,7 @@ from typing import Any
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.distill.dagger import Distillation, Distilled, OnStep, teach
-from dragoman.agents.distill.dataset import Admissible
+from dragoman.agents.distill.dataset import ValidActions
 from dragoman.agents.distill.onnx_file import require_onnx, write_onnx
 from dragoman.agents.distill.student import save_student, shape_of
 from dragoman.describe.moment import valid_actions
@@ -72,34 +72,34 @@ def distill(
     shape_of(env.observation_space, env.action_space, settings.hidden, masked=False)
     model = model if model is not None else reader_of(run.experiment, run.seed)
     agent = Agent(run, seed=seed, model=model, trust_code=trust_code)
-    found = teach(
+    result = teach(
         agent.act,
         agent.spec,
         given,
         settings,
-        admissible=_admissible_of(agent, given),
+        valid=_valid_of(agent, given),
         episodes=episodes,
         seed=seed,
         on_step=on_step,
     )
     with whole_folder(out) as folder:
-        save_student(found.student, folder)
+        save_student(result.student, folder)
         if onnx:
-            write_onnx(found.student, folder / "student.onnx")
+            write_onnx(result.student, folder / "student.onnx")
         sizes = {
-            "student_weights": found.student.size,
+            "student_weights": result.student.size,
             "model_weights": _weights_of(model),
             **{f"{file.name}_bytes": file.stat().st_size for file in sorted(folder.iterdir())},
         }
-        found = replace(found, path=out, sizes=sizes)
+        result = replace(result, path=out, sizes=sizes)
         source = {"run": str(run.path), "env": run.experiment.env, "seed": seed}
         write_json(
-            folder / "distilled.json", {**source, **found.to_dict(), "settings": asdict(settings)}
+            folder / "distilled.json", {**source, **result.to_dict(), "settings": asdict(settings)}
         )
-    return found
+    return result
 
 
-def _admissible_of(agent: Agent, env_settings: Mapping[str, Any]) -> Admissible | None:
+def _valid_of(agent: Agent, env_settings: Mapping[str, Any]) -> ValidActions | None:
     """Return what gives the valid actions, where policy and environment know of them."""
     observer = agent.observer
     if not isinstance(observer, OptionsObserver) or not observer.actions.count:

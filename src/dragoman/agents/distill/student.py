@@ -28,7 +28,7 @@ FAR = 10.0
 """Standard deviations at which an observation is cut off."""
 
 NEVER = -1e9
-"""Logit of an inadmissible action; finite, as not every runtime multiplies infinities alike."""
+"""Logit of an invalid action; finite, as not every runtime multiplies infinities alike."""
 
 FIXED = (
     gym.spaces.Box,
@@ -49,7 +49,7 @@ class Shape:
         actions: Number of actions ``K`` to choose from; 0 where they are continuous.
         start: The number of the first one.
         action_shape: Shape of a continuous action.
-        masked: Whether a mask ``(B, K)`` goes in too, other than 0 where an action is admissible.
+        masked: Whether a mask ``(B, K)`` goes in too, other than 0 where an action is valid.
         observation: The space whose values `gymnasium.spaces.flatten` makes the numbers of.
     """
 
@@ -137,36 +137,36 @@ class Student(nn.Module):
     def outputs(self, observation: Tensor) -> Tensor:
         """Return logits ``(B, K)``, or continuous actions in units of their spread."""
         scaled = ((observation - self.mean) / self.scale).clamp(-FAR, FAR)
-        found: Tensor = self.network(scaled)
-        return found
+        result: Tensor = self.network(scaled)
+        return result
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return the environment's actions ``(B,)`` and logits ``(B, K)``; or actions alone.
 
         Args:
             observation: float32 ``(B, D)``.
-            mask: ``(B, K)``, 0 where an action is not admissible.
+            mask: ``(B, K)``, 0 where an action is not valid.
         """
-        found = self.outputs(observation)
+        result = self.outputs(observation)
         if not self.shape.actions:
-            actions = (found * self.spread + self.centre).clamp(self.low, self.high)
+            actions = (result * self.spread + self.centre).clamp(self.low, self.high)
             return (actions.reshape(-1, *self.shape.action_shape),)
         if mask is not None:
-            found = torch.where(mask != 0, found, torch.full_like(found, NEVER))
-        return found.argmax(dim=-1) + self.shape.start, found
+            result = torch.where(mask != 0, result, torch.full_like(result, NEVER))
+        return result.argmax(dim=-1) + self.shape.start, result
 
     def act(self, observations: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the environment's actions of flattened observations ``(B, D)``."""
         rows = torch.as_tensor(np.asarray(observations, np.float32))
         if self.shape.masked and mask is None:
             raise SpaceError(
-                "this student learnt which actions are admissible from a mask, but there is none",
+                "this student learnt which actions are valid from a mask, but there is none",
                 cure="hand on info['action_mask']",
             )
         allowed = torch.as_tensor(np.asarray(mask)) if self.shape.masked else None
         with torch.no_grad():
-            found: NDArray[Any] = self(rows, allowed)[0].numpy()
-        return found
+            result: NDArray[Any] = self(rows, allowed)[0].numpy()
+        return result
 
     @property
     def size(self) -> int:

@@ -118,28 +118,28 @@ def family_of(kind: type) -> Family:
 
 def _wrappers(env: Any) -> tuple[str, ...] | None:
     """Return the wrappers that change observations; nothing where others change their space."""
-    found = []
+    result = []
     while isinstance(env, gym.Wrapper):
         kind = type(env)
         is_known = kind.__module__.partition(".")[0] in PACKAGES
         if isinstance(env, gym.ObservationWrapper):
-            found.append(f"{kind.__module__}:{kind.__name__}")
+            result.append(f"{kind.__module__}:{kind.__name__}")
         if not is_known and env.observation_space != env.env.observation_space:
             return None
         env = env.env
-    return tuple(found)
+    return tuple(result)
 
 
 def _specified(spec: Any) -> tuple[str, ...] | None:
     """Return the wrappers that a specification adds; nothing where one cannot be known."""
-    found = [str(one.entry_point) for one in spec.additional_wrappers]
+    result = [str(wrapper.entry_point) for wrapper in spec.additional_wrappers]
     for wrapper in spec.kwargs.get("wrappers") or ():
         kind = getattr(wrapper, "func", wrapper)
         if not isinstance(kind, type):
             return None
         if issubclass(kind, gym.ObservationWrapper):
-            found.append(f"{kind.__module__}:{kind.__name__}")
-    return tuple(found)
+            result.append(f"{kind.__module__}:{kind.__name__}")
+    return tuple(result)
 
 
 def changes_observations(env: Any) -> bool:
@@ -163,9 +163,9 @@ def parts_of(env: Any) -> tuple[gym.Env[Any, Any] | None, gym.Space[Any], gym.Sp
 
 def _documentation(environment: type, spec: Any) -> Documentation:
     """Return the documentation of a class, or of its newest version where it has none."""
-    found = read_documentation(environment)
-    if found != Documentation() or spec is None:
-        return found
+    result = read_documentation(environment)
+    if result != Documentation() or spec is None:
+        return result
     versions = [
         other
         for other in gym.registry.values()
@@ -173,7 +173,7 @@ def _documentation(environment: type, spec: Any) -> Documentation:
         and isinstance(other.entry_point, str)
     ]
     if not versions:
-        return found
+        return result
     newest = max(versions, key=lambda other: other.version or 0)
     creator = load_env_creator(str(newest.entry_point))
-    return read_documentation(creator) if isinstance(creator, type) else found
+    return read_documentation(creator) if isinstance(creator, type) else result

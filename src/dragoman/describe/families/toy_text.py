@@ -152,7 +152,7 @@ class Blackjack(Family):
 
 
 def _is_random(env: Any) -> bool:
-    """Whether every copy of the lake draws a map of its own, so that nobody can know it."""
+    """Whether every copy of the lake draws a map of its own, so that it cannot be known."""
     settings = {} if env.spec is None else env.spec.kwargs
     return settings.get("map_name", "4x4") is None and settings.get("desc") is None
 

@@ -58,10 +58,10 @@ class ActorCritic(nn.Module):
     def forward(self, observation: Any) -> tuple[Tensor, Tensor]:
         """Return what `distribution` takes, and values ``(B,)``."""
         latent = self.actor(self.features(observation))
-        found = self.action(latent)
+        result = self.action(latent)
         if self.noise is not None:
-            found = torch.cat([found, self.noise(found, latent)], dim=-1)
-        return found, self.values(observation)
+            result = torch.cat([result, self.noise(result, latent)], dim=-1)
+        return result, self.values(observation)
 
     def values(self, observation: Any) -> Tensor:
         """Return values ``(B,)`` alone."""
@@ -98,22 +98,22 @@ class ActorCriticPolicy(ModulePolicy):
 
     def choose(self, batch: Any, sampled: bool) -> Tensor:
         """Return actions, drawn or the likeliest."""
-        found: Drawn = self.module.distribution(self.module(batch)[0])
-        if isinstance(found, list):
-            return torch.stack([_one(part, sampled) for part in found], dim=1)
-        chosen = _one(found, sampled)
+        result: Drawn = self.module.distribution(self.module(batch)[0])
+        if isinstance(result, list):
+            return torch.stack([_one(part, sampled) for part in result], dim=1)
+        chosen = _one(result, sampled)
         return torch.tanh(chosen) if self.squashes else chosen
 
     def look(self, batch: Any, action: NDArray[Any]) -> View:
         """Return probabilities, or means and spreads, and the critic's value."""
         value = float(self.module.values(batch)[0])
-        found: Any = self.module.distribution(self.module(batch)[0])
-        if isinstance(found, Categorical | list):
-            parts = found if isinstance(found, list) else [found]
+        result: Any = self.module.distribution(self.module(batch)[0])
+        if isinstance(result, Categorical | list):
+            parts = result if isinstance(result, list) else [result]
             return View(value, tuple(tuple(part.probs[0].tolist()) for part in parts))
-        if isinstance(found, Bernoulli):
-            return View(value, tuple((1 - on, on) for on in found.probs[0].tolist()))
-        means, spreads = found.mean[0].cpu().tolist(), found.stddev[0].cpu().tolist()
+        if isinstance(result, Bernoulli):
+            return View(value, tuple((1 - on, on) for on in result.probs[0].tolist()))
+        means, spreads = result.mean[0].cpu().tolist(), result.stddev[0].cpu().tolist()
         return View(value, means=tuple(means), spreads=tuple(spreads))
 
 

@@ -89,11 +89,11 @@ class Features(nn.Module):
         """Return features ``(B, D)`` of a batch: a tensor, or a dictionary of tensors."""
         if not isinstance(self.space, Dict):
             return self._numbers(self.space, observations).flatten(1)
-        found = []
+        result = []
         for key, part in self.space.spaces.items():
             numbers = self._numbers(part, observations[key])
-            found.append(self.parts[key](numbers) if key in self.parts else numbers.flatten(1))
-        return torch.cat(found, dim=1)
+            result.append(self.parts[key](numbers) if key in self.parts else numbers.flatten(1))
+        return torch.cat(result, dim=1)
 
     def _numbers(self, space: gym.Space[Any], values: Tensor) -> Tensor:
         if isinstance(space, Discrete):

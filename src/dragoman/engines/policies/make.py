@@ -87,7 +87,9 @@ def device_of(experiment: Experiment, model: Any) -> Any:
 def network_settings(experiment: Experiment) -> dict[str, Any]:
     """Return what decides the network of an experiment without the act role."""
     settings = experiment.algorithm.settings
-    own = {key: one for key, one in settings.get("policy_kwargs", {}).items() if one is not None}
+    own = {
+        key: value for key, value in settings.get("policy_kwargs", {}).items() if value is not None
+    }
     use_sde = {"use_sde": settings["use_sde"]} if "use_sde" in settings else {}
     return {"net_arch": list(experiment.algorithm.network), **own, **use_sde}
 
@@ -157,5 +159,5 @@ def _features(settings: Mapping[str, Any], space: gym.Space[Any]) -> tuple[nn.Mo
 
 def _hidden(settings: Mapping[str, Any], part: str) -> tuple[int, ...]:
     """Return the units of the hidden layers of a part of the network."""
-    found = settings["net_arch"]
-    return tuple(found.get(part, ()) if isinstance(found, Mapping) else found)
+    result = settings["net_arch"]
+    return tuple(result.get(part, ()) if isinstance(result, Mapping) else result)

@@ -132,22 +132,22 @@ class ModulePolicy:
 
 def scaled(space: gym.spaces.Box, actions: NDArray[Any]) -> NDArray[Any]:
     """Return actions within the bounds of a space as numbers between -1 and 1."""
-    found: NDArray[Any] = 2.0 * ((actions - space.low) / (space.high - space.low)) - 1.0
-    return found
+    result: NDArray[Any] = 2.0 * ((actions - space.low) / (space.high - space.low)) - 1.0
+    return result
 
 
 def unscaled(space: gym.spaces.Box, actions: NDArray[Any]) -> NDArray[Any]:
     """Return what `scaled` was given."""
-    found: NDArray[Any] = space.low + (0.5 * (actions + 1.0) * (space.high - space.low))
-    return found
+    result: NDArray[Any] = space.low + (0.5 * (actions + 1.0) * (space.high - space.low))
+    return result
 
 
 def layers(
     inputs: int, hidden: tuple[int, ...], outputs: int, activation: Callable[[], nn.Module]
 ) -> nn.Sequential:
     """Return linear layers of these units with activations between; no last one for 0 outputs."""
-    found: list[nn.Module] = []
+    result: list[nn.Module] = []
     for units in hidden:
-        found += [nn.Linear(inputs, units), activation()]
+        result += [nn.Linear(inputs, units), activation()]
         inputs = units
-    return nn.Sequential(*found, *([nn.Linear(inputs, outputs)] if outputs else []))
+    return nn.Sequential(*result, *([nn.Linear(inputs, outputs)] if outputs else []))

@@ -98,7 +98,7 @@ def _refuse_other_networks(
     with torch.random.fork_rng(devices=[]):
         ours = make_policy(experiment, observations, policy.action_space).state_dict()
     theirs = our_names(policy.state_dict())
-    one, other = ({(name, w.shape) for name, w in found.items()} for found in (ours, theirs))
+    one, other = ({(name, w.shape) for name, w in result.items()} for result in (ours, theirs))
     if one != other:
         names = sorted({name for name, _ in one ^ other})
         raise ConfigError(

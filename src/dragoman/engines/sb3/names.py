@@ -52,13 +52,13 @@ def our_names(state: Mapping[str, T]) -> dict[str, T]:
         # Of TD3 the mean is the last layer of a sequence; of SAC the only one.
         table[rf"actor\.mu\.{max(numbers)}\."] = "mean."
         table[r"actor\.mu\."] = "actor."
-    found = {}
+    result = {}
     for name, tensor in state.items():
         for theirs, ours in table.items():
             renamed, count = re.subn("^" + theirs, ours, name)
             if count:
                 for theirs, ours in CONVOLUTIONS:
                     renamed = re.sub(theirs, ours, renamed)
-                found[renamed] = tensor
+                result[renamed] = tensor
                 break
-    return found
+    return result

@@ -89,5 +89,5 @@ class ActPolicy(ActorCriticPolicy):
         # Theirs are thin covers: they take the mode and sum over the dimensions of an action.
         cover: Any = self.action_dist
         cover.distribution = self.policy.distribution(inputs)
-        found: Distribution = cover
-        return found
+        result: Distribution = cover
+        return result

@@ -54,7 +54,7 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     known = inspect.signature(ALGORITHMS[name].policy_aliases["MlpPolicy"]).parameters
     for key in given:
         if key not in known or key in POLICY_PARTS:
-            meant = did_you_mean(key, [one for one in known if one not in POLICY_PARTS])
+            meant = did_you_mean(key, [item for item in known if item not in POLICY_PARTS])
             raise _refused(experiment, f"there is no policy_kwargs.{key!r}{meant}")
     env: VectorEnv[Any, Any, Any] = VectorEnv()
     env.num_envs = experiment.num_envs
@@ -103,7 +103,7 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
     known = inspect.signature(kind).parameters
     for key, value in given.items():
         if key not in known or key in PARTS:
-            settings = [one for one in known if one not in PARTS]
+            settings = [item for item in known if item not in PARTS]
             raise _refused(experiment, f"there is no {key!r}{did_you_mean(key, settings)}")
         is_rate = key == "learning_rate" and isinstance(value, Mapping)
         declared = dict[str, float] if is_rate else known[key].annotation

@@ -2,7 +2,7 @@
 
 from dragoman.models.remote.budget import Budget, Spend
 from dragoman.models.remote.model import RemoteModel
-from dragoman.models.remote.questions import Offers
+from dragoman.models.remote.questions import ServerFeatures
 from dragoman.models.remote.server import Connection
 
-__all__ = ["Budget", "Connection", "Offers", "RemoteModel", "Spend"]
+__all__ = ["Budget", "Connection", "RemoteModel", "ServerFeatures", "Spend"]

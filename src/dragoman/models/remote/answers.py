@@ -42,7 +42,7 @@ class Fault(Exception):
         self.wait = wait
 
 
-class Unfit(Fault):
+class UnusableAnswer(Fault):
     """A text that does not fit its constraint: worth another draw."""
 
 
@@ -70,9 +70,9 @@ class _LogProbs(pydantic.BaseModel):
 
     def known(self) -> list[float] | None:
         if self.content is not None:
-            return [one.logprob for one in self.content]
-        found = [one for one in self.token_logprobs or [] if one is not None]
-        return found if found == self.token_logprobs else None
+            return [item.logprob for item in self.content]
+        result = [item for item in self.token_logprobs or [] if item is not None]
+        return result if result == self.token_logprobs else None
 
 
 class _Message(pydantic.BaseModel):
@@ -165,14 +165,14 @@ def read_generation(
         log_probs: Whether it was asked for log-probs.
         json_schema: Whether it was given the constraint as a JSON schema.
     """
-    text, reason, found = _chat_choice(answer) if chat else _text_choice(answer)
+    text, reason, result = _chat_choice(answer) if chat else _text_choice(answer)
     # Half of a surrogate pair, which JSON can spell, could be neither kept nor shown.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     finish = _finish(reason)
-    if log_probs and (found is None or (text and not found)):
+    if log_probs and (result is None or (text and not result)):
         raise Fault(
             "gave no log-probs, though it was asked for them",
-            cure="set log_probs to False in Offers, or use a server that gives them",
+            cure="set log_probs to False in ServerFeatures, or use a server that gives them",
             again=False,
         )
     # Some servers leave the stop string in the text.
@@ -183,7 +183,7 @@ def read_generation(
         text = _constrained(constraint, text, finish, json_schema=json_schema)
     # Unknown log-probs are NaN, so that no sum over them passes for a probability.
     unknown = np.full(usage.completion_tokens, np.nan, np.float32)
-    known = unknown if found is None else np.array(found, np.float32)
+    known = unknown if result is None else np.array(result, np.float32)
     return Generation(text=text, log_probs=known, finish=finish)
 
 
@@ -192,50 +192,50 @@ def read_echo(answer: Any, usage: Usage, text: str) -> ScoredText:
     choice = _checked(_Texts, answer).choices[0]
     count = usage.prompt_tokens
     tokens = choice.logprobs.tokens if choice.logprobs else None
-    found = choice.logprobs.token_logprobs if choice.logprobs else None
+    result = choice.logprobs.token_logprobs if choice.logprobs else None
     if (
         tokens is None
-        or found is None
+        or result is None
         or not choice.text.startswith(text)
-        or not count <= len(tokens) == len(found)
+        or not count <= len(tokens) == len(result)
     ):
         raise Fault(
             "did not give the log-probs of the prompt, though it was asked to echo them",
             cure=_NO_PROMPT_LOG_PROBS,
             again=False,
         )
-    return _scored(tokens[:count], found[:count])
+    return _scored(tokens[:count], result[:count])
 
 
 def read_vllm(answer: Any, usage: Usage) -> ScoredText:
     """Return the tokens of a prompt and vLLM's ``prompt_logprobs``, or raise a `Fault`."""
     choice = _checked(_Texts, answer).choices[0]
-    ids, found = choice.prompt_token_ids, choice.prompt_logprobs
-    if ids is None or found is None or not usage.prompt_tokens == len(ids) == len(found):
+    ids, result = choice.prompt_token_ids, choice.prompt_logprobs
+    if ids is None or result is None or not usage.prompt_tokens == len(ids) == len(result):
         raise Fault(
             "did not give prompt_logprobs and prompt_token_ids, though it was asked for them",
             cure=_NO_PROMPT_LOG_PROBS,
             again=False,
         )
     own = [
-        entry.get(str(token)) if entry else None for token, entry in zip(ids, found, strict=True)
+        entry.get(str(token)) if entry else None for token, entry in zip(ids, result, strict=True)
     ]
-    return _scored(ids, [one.logprob if one else None for one in own])
+    return _scored(ids, [item.logprob if item else None for item in own])
 
 
 def read_embeddings(answer: Any, count: int) -> FloatArray:
     """Return the vectors ``(count, H)`` in the order of the texts, or raise a `Fault`."""
     data = sorted(_checked(_Embeddings, answer).data, key=lambda one: one.index)
-    if [one.index for one in data] != list(range(count)):
+    if [item.index for item in data] != list(range(count)):
         raise Fault(
             f"gave {len(data)} embeddings with the indices "
-            f"{excerpt(str([one.index for one in data]))} for {count} texts",
+            f"{excerpt(str([item.index for item in data]))} for {count} texts",
             cure=_WRONG_URL,
         )
-    widths = sorted({len(one.embedding) for one in data})
+    widths = sorted({len(item.embedding) for item in data})
     if len(widths) != 1:
         raise Fault(f"gave embeddings of different widths {widths}", cure=_WRONG_URL)
-    vectors = np.array([one.embedding for one in data], np.float32)
+    vectors = np.array([item.embedding for item in data], np.float32)
     if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
         raise Fault("gave an embedding of zeros only, or of numbers too large", cure=_WRONG_URL)
     return vectors
@@ -248,8 +248,8 @@ def excerpt(text: str) -> str:
 
 _WRONG_URL = "check that the URL is that of an OpenAI-compatible server, which often ends in /v1"
 _NO_PROMPT_LOG_PROBS = (
-    "set prompt_log_probs in Offers to what the server offers (docs/remote.md), or score with "
-    "a local model"
+    "set prompt_log_probs in ServerFeatures to what the server offers (docs/remote.md), or score "
+    "with a local model"
 )
 
 
@@ -275,7 +275,7 @@ def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
         cut = choice.finish_reason == "length"
         raise Fault(
             "thought and gave no answer" + (" before max_tokens was reached" if cut else ""),
-            cure="raise max_tokens, or turn the model's thinking off by extra_body in Offers",
+            cure="raise max_tokens, or turn thinking off by extra_body in ServerFeatures",
             again=not cut,
         )
     if text is None and choice.finish_reason == "stop":
@@ -313,16 +313,16 @@ def _constrained(
     fitting = None if inner is None else fit(constraint, inner)
     if fitting is None:
         cut = ", cut off by max_tokens" if finish == "length" else ""
-        raise Unfit(
+        raise UnusableAnswer(
             f"wrote {excerpt(text)}{cut}, which does not fit {excerpt(str(constraint))}",
             cure="name the allowed answers in the prompt, raise max_tokens, or set json_schema "
-            "in Offers where the server takes one",
+            "in ServerFeatures where the server takes one",
         )
     return fitting
 
 
 def _scored(tokens: Sequence[Hashable], log_probs: Sequence[float | None]) -> ScoredText:
-    if any(one is None or not np.isfinite(one) for one in log_probs[1:]):
+    if any(log_prob is None or not np.isfinite(log_prob) for log_prob in log_probs[1:]):
         raise Fault(
             "gave a token of the prompt without its log-prob",
             cure=_NO_PROMPT_LOG_PROBS,

@@ -76,7 +76,7 @@ class Spend:
 
 
 @dataclass
-class Bill:
+class Reservation:
     """One request: at first the most that it can cost, at last what it did cost.
 
     Attributes:
@@ -109,12 +109,12 @@ class Account:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.spend = Spend()
-        self._held: list[Bill] = []
+        self._held: list[Reservation] = []
         self._settled = asyncio.Condition()
 
     @asynccontextmanager
-    async def open(self, most: Bill) -> AsyncIterator[Bill]:
-        """Hold a bill while its request runs; what is counted on it is spent, also on failure.
+    async def open(self, most: Reservation) -> AsyncIterator[Reservation]:
+        """Hold a reservation while its request runs; what it counts is spent, also on failure.
 
         Args:
             most: The most that the request can cost.
@@ -132,29 +132,31 @@ class Account:
             yield most
         finally:
             # Before anything is awaited: a cancelled request is settled too.
-            self._held = [bill for bill in self._held if bill is not most]
+            self._held = [reservation for reservation in self._held if reservation is not most]
             self._settle(most)
             async with self._settled:
                 self._settled.notify_all()
 
-    def _fits(self, most: Bill) -> bool:
+    def _fits(self, most: Reservation) -> bool:
         bills = [*self._held, most]
-        prompt = self.spend.prompt_tokens + sum(bill.prompt_tokens for bill in bills)
-        completion = self.spend.completion_tokens + sum(bill.completion_tokens for bill in bills)
+        prompt = self.spend.prompt_tokens + sum(reservation.prompt_tokens for reservation in bills)
+        completion = self.spend.completion_tokens + sum(
+            reservation.completion_tokens for reservation in bills
+        )
         tokens, money = self.budget.tokens, self.budget.money
         if tokens is not None and prompt + completion > tokens:
             return False
         return money is None or self.budget.price(prompt, completion) <= money
 
-    def _settle(self, bill: Bill) -> None:
-        if not bill.is_counted:
+    def _settle(self, reservation: Reservation) -> None:
+        if not reservation.is_counted:
             self.spend.uncounted += 1
             return
-        self.spend.prompt_tokens += bill.prompt_tokens
-        self.spend.completion_tokens += bill.completion_tokens
+        self.spend.prompt_tokens += reservation.prompt_tokens
+        self.spend.completion_tokens += reservation.completion_tokens
         self.spend.money = self.budget.price(self.spend.prompt_tokens, self.spend.completion_tokens)
 
-    def _refusal(self, most: Bill) -> BudgetError:
+    def _refusal(self, most: Reservation) -> BudgetError:
         budget, spend = self.budget, self.spend
         asked = most.prompt_tokens + most.completion_tokens
         spent = []

@@ -16,7 +16,13 @@ from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.models.remote.answers import ScoredText
 from dragoman.models.remote.budget import Budget, Spend
-from dragoman.models.remote.questions import TEXTS_A_REQUEST, Offers, embedding, scoring, writing
+from dragoman.models.remote.questions import (
+    TEXTS_A_REQUEST,
+    ServerFeatures,
+    embedding,
+    scoring,
+    writing,
+)
 from dragoman.models.remote.server import Connection, Server
 from dragoman.types import Cost, FloatArray, Pooling
 
@@ -50,7 +56,7 @@ class RemoteModel:
         base_url: str = OPENAI_URL,
         *,
         connection: Connection = Connection(),
-        offers: Offers = Offers(),
+        offers: ServerFeatures = ServerFeatures(),
         budget: Budget = Budget(),
         revision: str = "",
     ) -> None:
@@ -144,8 +150,8 @@ class RemoteModel:
                     for prompt in distinct
                 ]
             )
-        found = dict(zip(distinct, texts, strict=True))
-        return [found[prompt] for prompt in prompts]
+        result = dict(zip(distinct, texts, strict=True))
+        return [result[prompt] for prompt in prompts]
 
     def token_log_probs(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
@@ -174,7 +180,7 @@ class RemoteModel:
             text
             for prompt, own in pairs
             if own
-            for text in (prompt, *(prompt + one for one in own))
+            for text in (prompt, *(prompt + item for item in own))
         ]
         distinct = list(dict.fromkeys(texts))
         with self._metered(sum(map(len, candidates))):
@@ -226,8 +232,8 @@ class RemoteModel:
             texts[start : start + TEXTS_A_REQUEST]
             for start in range(0, len(texts), TEXTS_A_REQUEST)
         ]
-        found = self._server.ask([embedding(self._name, batch) for batch in batches])
-        widths = {rows.shape[1] for rows in found} | {self._hidden_size or found[0].shape[1]}
+        result = self._server.ask([embedding(self._name, batch) for batch in batches])
+        widths = {rows.shape[1] for rows in result} | {self._hidden_size or result[0].shape[1]}
         if len(widths) > 1:
             raise ModelError(
                 f"the server {self._server.url} gave embeddings of {self._name!r} of different "
@@ -235,7 +241,7 @@ class RemoteModel:
                 cure="check that one model answers behind this name",
             )
         (self._hidden_size,) = widths
-        return np.concatenate(found)
+        return np.concatenate(result)
 
     def _check_candidates(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
@@ -251,7 +257,7 @@ class RemoteModel:
             raise ModelError(
                 f"the server {self._server.url} is not known to give log-probs of prompts, so "
                 f"{self._name!r} cannot score candidates",
-                cure="set prompt_log_probs in Offers where the server has them "
+                cure="set prompt_log_probs in ServerFeatures where the server has them "
                 "(docs/remote.md), or score with a local model",
             )
 
@@ -262,7 +268,7 @@ class RemoteModel:
         if not candidates:
             return []
         together = [known[prompt + candidate] for candidate in candidates]
-        cut = _common_length([known[prompt].tokens, *(one.tokens for one in together)])
+        cut = _common_length([known[prompt].tokens, *(item.tokens for item in together)])
         for candidate, one in zip(candidates, together, strict=True):
             if not one.log_probs[cut:]:
                 raise ConfigError(
@@ -270,13 +276,13 @@ class RemoteModel:
                     f"{self._server.url}, so nothing of it can be scored",
                     cure="give every candidate some text that the model can read",
                 )
-        if any(one.log_probs[cut:][:1] == (None,) for one in together):
+        if any(item.log_probs[cut:][:1] == (None,) for item in together):
             raise ModelError(
                 f"the server {self._server.url} gives no log-prob for the first token of "
                 f"{prompt[:60]!r} followed by a candidate",
                 cure="begin the prompt with words that do not touch the candidate",
             )
-        return [np.array(one.log_probs[cut:], np.float32) for one in together]
+        return [np.array(item.log_probs[cut:], np.float32) for item in together]
 
     @contextmanager
     def _metered(self, texts: int) -> Iterator[None]:

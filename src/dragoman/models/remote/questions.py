@@ -36,7 +36,7 @@ CONTROL = re.compile(
 
 
 @dataclass(frozen=True)
-class Offers:
+class ServerFeatures:
     """What a server offers; docs/remote.md lists it for the usual ones.
 
     Attributes:
@@ -63,7 +63,11 @@ class Offers:
 
 
 def writing(
-    model: str, offers: Offers, prompt: str, sampling: Sampling, constraint: Constraint | None
+    model: str,
+    offers: ServerFeatures,
+    prompt: str,
+    sampling: Sampling,
+    constraint: Constraint | None,
 ) -> Request[Generation]:
     """Return the request to write after a prompt."""
     text = as_text(prompt)
@@ -71,7 +75,7 @@ def writing(
         raise ConfigError(
             f"the prompt {prompt[:60]!r} stands in a chat template, but the server of {model!r} "
             "puts a template around it by itself",
-            cure="give the text alone, or set chat to False in Offers",
+            cure="give the text alone, or set chat to False in ServerFeatures",
         )
     gives_schema = constraint is not None and offers.json_schema
     body = {
@@ -97,7 +101,7 @@ def writing(
     )
 
 
-def scoring(model: str, offers: Offers, text: str) -> Request[ScoredText]:
+def scoring(model: str, offers: ServerFeatures, text: str) -> Request[ScoredText]:
     """Return the request for the log-probs of a text's own tokens.
 
     One token is written and ignored, because not every server agrees to write none.
@@ -146,7 +150,7 @@ def as_text(prompt: str) -> str:
     return CONTROL.sub(r"\g<0> ", prompt)
 
 
-def _sampling(offers: Offers, sampling: Sampling) -> dict[str, Any]:
+def _sampling(offers: ServerFeatures, sampling: Sampling) -> dict[str, Any]:
     fields: dict[str, Any] = {
         offers.max_tokens_field: sampling.max_tokens,
         "temperature": sampling.temperature,

@@ -83,7 +83,7 @@ def _object(schema: str) -> dict[str, Any]:
 
 def _is_valid(schema: str, text: str) -> bool:
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        result = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return False
     rules = json.loads(schema)
@@ -91,7 +91,7 @@ def _is_valid(schema: str, text: str) -> bool:
     try:
         kind.check_schema(rules)
         # An empty registry, so that a reference in the schema is never fetched from the net.
-        return bool(kind(rules, registry=referencing.Registry()).is_valid(found))
+        return bool(kind(rules, registry=referencing.Registry()).is_valid(result))
     except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as error:
         raise ConfigError(
             f"{schema[:60]!r} is not a JSON schema: {str(error).splitlines()[0]}",

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from dragoman.errors import BudgetError, ConfigError, MissingExtraError, ModelError
 from dragoman.models.remote.address import api_key, check_url
-from dragoman.models.remote.answers import Fault, Unfit, Usage, excerpt, parse, read_usage
+from dragoman.models.remote.answers import Fault, UnusableAnswer, Usage, excerpt, parse, read_usage
 from dragoman.models.remote.background import Background
-from dragoman.models.remote.budget import Account, Bill, Budget
+from dragoman.models.remote.budget import Account, Budget, Reservation
 
 try:
     import openai
@@ -187,7 +187,7 @@ class Server:
                     attempts += 1
                     try:
                         return await self._attempt(_reseeded(request.body, unfit), request)
-                    except Unfit:
+                    except UnusableAnswer:
                         unfit += 1
                         raise
         except Fault as fault:
@@ -207,8 +207,8 @@ class Server:
         raise AssertionError("unreachable: the last failure is raised again")
 
     async def _attempt(self, body: Mapping[str, Any], request: Request[T]) -> T:
-        most = Bill(request.prompt_tokens, request.completion_tokens)
-        async with self.account.open(most) as bill:
+        most = Reservation(request.prompt_tokens, request.completion_tokens)
+        async with self.account.open(most) as reservation:
             for limiter, weigh in self._limits:
                 if not await limiter.try_acquire_async(weight=weigh(request)):
                     raise Fault(
@@ -219,7 +219,7 @@ class Server:
                     )
             answer = parse(await self._post(request.path, body))
             usage = read_usage(answer)
-            bill.count(usage.prompt_tokens, usage.completion_tokens)
+            reservation.count(usage.prompt_tokens, usage.completion_tokens)
             return request.read(answer, usage)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> str:

@@ -43,15 +43,15 @@ class ActionSet:
             SpaceError: A valid action has no text.
         """
         texts = moment.action_texts
-        found = {i: str(plain(texts[i])) for i in np.flatnonzero(moment.valid).tolist()}
-        for action, text in found.items():
+        result = {i: str(plain(texts[i])) for i in np.flatnonzero(moment.valid).tolist()}
+        for action, text in result.items():
             if not text.strip():
                 raise SpaceError(
-                    f"action {action} is admissible, but its text is empty",
+                    f"action {action} is valid, but its text is empty",
                     cure="name it in info['action_texts'] or describe.actions, or clear its bit in "
                     "the mask",
                 )
-        return self._shuffled(found) if self.settings.texts == "shuffled" else found
+        return self._shuffled(result) if self.settings.texts == "shuffled" else result
 
     def _shuffled(self, options: dict[int, str]) -> dict[int, str]:
         """Hand every action the text of the one after it, in an order drawn by seed."""

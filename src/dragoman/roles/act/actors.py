@@ -105,7 +105,7 @@ class ScoreActor(nn.Module):
 
 
 class HybridActor(nn.Module):
-    """Logits that are trained, on top of the log-probs of a prior over the admissible actions.
+    """Logits that are trained, on top of the log-probs of a prior over the valid actions.
 
     Args:
         base: Gives the trained logits.
@@ -122,9 +122,9 @@ class HybridActor(nn.Module):
     def forward(self, state: Tensor, observation: Observation) -> Tensor:
         """Return logits ``(B, K)``."""
         prior = self.prior(state, observation)
-        admissible = prior.masked_fill(observation["mask"] == 0, -torch.inf)
+        valid = prior.masked_fill(observation["mask"] == 0, -torch.inf)
         # A constant a row, which no softmax sees: it makes the numbers log-probs.
-        level = torch.logsumexp(admissible, dim=-1, keepdim=True)
+        level = torch.logsumexp(valid, dim=-1, keepdim=True)
         level = torch.where(level.isfinite(), level, 0.0)
         logits: Tensor = self.base(state, observation) + self.weight * (prior - level)
         return logits

@@ -46,7 +46,7 @@ class ModelFeatures:
         self._moments = Moments.empty(width)
 
     def __call__(self, options: Sequence[Mapping[int, str]]) -> FloatArray:
-        """Return features, float32 ``(B, K, D_a)``; zero where not admissible."""
+        """Return features, float32 ``(B, K, D_a)``; zero where not valid."""
         return placed(options, self.space, self._encoded)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -89,17 +89,17 @@ def placed(
     """Return what is read of action texts, each once, at the places of the actions; else zero.
 
     Args:
-        options: The admissible actions of each observation, with their texts.
+        options: The valid actions of each observation, with their texts.
         space: What is returned for each observation.
         read: Reads distinct texts.
     """
-    found = np.zeros((len(options), *(space.shape or ())), np.float32)
+    result = np.zeros((len(options), *(space.shape or ())), np.float32)
     texts = list(dict.fromkeys(text for own in options for text in own.values()))
     if not texts:
-        return found
+        return result
     rows = read(texts)
     where = {text: i for i, text in enumerate(texts)}
-    for row, own in zip(found, options, strict=True):
+    for row, own in zip(result, options, strict=True):
         if own:
             row[list(own)] = rows[[where[text] for text in own.values()]]
-    return found
+    return result

@@ -1,4 +1,4 @@
-"""A choice among the admissible actions of a numbered set."""
+"""A choice among the valid actions of a numbered set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch.distributions import Categorical
 
 
 class MaskedCategorical(Categorical):
-    """A categorical distribution in which inadmissible actions have probability exactly zero.
+    """A categorical distribution in which invalid actions have probability exactly zero.
 
     Their logits become minus infinity before the softmax. They add nothing to the entropy, and
-    no gradient, which stays finite, flows through them. A row in which nothing is admissible is
+    no gradient, which stays finite, flows through them. A row in which nothing is valid is
     the end of an episode, where no action is taken: it is uniform, so that a batch may contain it.
 
     Args:
-        logits: ``(B, K)``, finite where admissible.
+        logits: ``(B, K)``, finite where valid.
         is_admissible: bool ``(B, K)``.
     """
 

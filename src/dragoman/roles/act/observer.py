@@ -26,7 +26,7 @@ class OptionsObserver:
 
     ==========  =======================  =================================================
     state       float32 ``(B, D)``       what the observe role makes of the observation
-    mask        int8 ``(B, K)``          1 where an action is admissible
+    mask        int8 ``(B, K)``          1 where an action is valid
     actions     float32 ``(B, K, D_a)``  features of action texts, see `Act`
     scores      float32 ``(B, K)``       scores of action texts after the observation's
     ==========  =======================  =================================================
@@ -40,7 +40,7 @@ class OptionsObserver:
     domain      float32 ``(B, K)``       the untrained model's score after the domain's prompt
     ==========  =======================  =================================================
 
-    All but mask are there where the policy needs them; entries of inadmissible actions are
+    All but mask are there where the policy needs them; entries of invalid actions are
     constant.
 
     Args:
@@ -164,11 +164,11 @@ class OptionsObserver:
     def _scores(
         self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
     ) -> FloatArray:
-        """Return scores of action texts, float32 ``(B, K)``; zero where not admissible."""
-        found = np.zeros((len(options), self.actions.count), np.float32)
+        """Return scores of action texts, float32 ``(B, K)``; zero where not valid."""
+        result = np.zeros((len(options), self.actions.count), np.float32)
         asked = [i for i, own in enumerate(options) if own]
         if self.settings.scores == "uniform" or not asked:
-            return found
+            return result
         model: Any = self.model
         scores = score(
             model,
@@ -178,5 +178,5 @@ class OptionsObserver:
             domain=self.settings.domain,
         )
         for i, own in zip(asked, scores, strict=True):
-            found[i, list(options[i])] = own
-        return found
+            result[i, list(options[i])] = own
+        return result

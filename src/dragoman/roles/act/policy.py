@@ -63,13 +63,13 @@ class ActionPolicy(nn.Module):
     def forward(self, observation: Observation) -> tuple[Tensor, Tensor]:
         """Return what `distribution` takes ``(B, 2 K)``, and values ``(B,)``.
 
-        Of named actions these are ``K`` logits and, beside them, which are admissible; of
+        Of named actions these are ``K`` logits and, beside them, which are valid; of
         continuous actions ``K`` means and logarithms of standard deviations.
         """
         state, critic_state, observation = self.reader(observation)
-        found = self.actor(state, observation)
-        beside = observation["mask"] if self.log_std is None else self.log_std.expand_as(found)
-        inputs = torch.cat([found, beside.to(found.dtype)], dim=-1)
+        result = self.actor(state, observation)
+        beside = observation["mask"] if self.log_std is None else self.log_std.expand_as(result)
+        inputs = torch.cat([result, beside.to(result.dtype)], dim=-1)
         return inputs, self.critic(critic_state).squeeze(-1)
 
     def values(self, observation: Observation) -> Tensor:

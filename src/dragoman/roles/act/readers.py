@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dragoman.maths.likelihood import domain_pmi
 from dragoman.models.tuned import Text, TunedModel
 from dragoman.roles.act.actors import Observation
 from dragoman.roles.act.settings import Act
@@ -121,27 +122,27 @@ class TunedReader(nn.Module):
         """Return states, and normalised scores in the place of what stood in the observation."""
         mask = observation["mask"] > 0
         candidates = [
-            tuple(_rows(own[admissible]))
-            for own, admissible in zip(observation["candidates"], mask, strict=True)
+            tuple(_rows(own[valid]))
+            for own, valid in zip(observation["candidates"], mask, strict=True)
         ]
         state, sums = self._features(prompts, candidates)
-        # Row by row, where it is admissible, in order: as the candidates were taken out.
+        # Row by row, where it is valid, in order: as the candidates were taken out.
         scores = torch.zeros(mask.shape, device=state.device)
         scores = scores.masked_scatter(mask.to(state.device), torch.cat(sums))
         scores = scores / observation["divisor"].to(state.device)
         if "domain" in observation:
-            scores = scores - observation["domain"].to(state.device)
+            scores = domain_pmi(scores, observation["domain"].to(state.device))
         return state, {**observation, "scores": scores}
 
     def _actions(self, observation: Observation) -> Tensor:
-        """Return features ``(B, K, D_a)`` of action texts; zero where not admissible."""
+        """Return features ``(B, K, D_a)`` of action texts; zero where not valid."""
         mask = (observation["mask"] > 0).to(self.model.device)
         pooling = self.settings.pooling
         features, _ = self._features(
             _rows(observation["candidates"][observation["mask"] > 0]), pooling=pooling
         )
-        found = features.new_zeros(*mask.shape, features.shape[-1])
-        return found.masked_scatter(mask.unsqueeze(-1), features)
+        result = features.new_zeros(*mask.shape, features.shape[-1])
+        return result.masked_scatter(mask.unsqueeze(-1), features)
 
 
 def _rows(ids: Tensor) -> list[tuple[int, ...]]:

@@ -34,8 +34,8 @@ PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
 
 UNIFORM_PRIOR = Control(
     name="uniform-prior",
-    about="every admissible action gets the same score",
-    prior="which actions are admissible",
+    about="every valid action gets the same score",
+    prior="which actions are valid",
     overrides={"act.scores": "uniform"},
 )
 SHUFFLED_TEXTS = Control(
@@ -166,7 +166,7 @@ class Act:
     def prior(self) -> str:
         """One line of what prior knowledge the role hands to the agent."""
         if self.policy == "head" and self.tune is None:
-            return "which actions are admissible, where the environment says so"
+            return "which actions are valid, where the environment says so"
         if self.model is not None and self.model.knows_nothing:
             return PRIOR
         return "the language model's pre-training; the wording of observations and actions"

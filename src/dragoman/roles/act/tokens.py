@@ -117,8 +117,8 @@ class OptionTokens:
         if self.settings.policy == "score":
             question = question_of(self.settings, text, self._model)
             answers = [answer_of(self.settings, name) for name in options.values()]
-            found = self._cutter.continuations(question, answers)
-            return found.prompt, found.candidates
+            result = self._cutter.continuations(question, answers)
+            return result.prompt, result.candidates
         (prompt,) = self._cutter.token_ids([text])
         if not (self.settings.reads_texts and options):
             return prompt, ()

@@ -164,12 +164,12 @@ class RawState:
             SpaceError: An observation does not lie in its space.
         """
         observations = [moment.observation for moment in moments]
-        numbers = np.stack([self._numbers.read(one) for one in observations])
+        numbers = np.stack([self._numbers.read(observation) for observation in observations])
         if not self._pictures:
             return numbers
         rest = {"numbers": numbers} if self._numbers.size else {}
         return rest | {
-            name: np.stack([leaf.of(one) for one in observations])
+            name: np.stack([leaf.of(observation) for observation in observations])
             for name, leaf in self._pictures.items()
         }
 
@@ -261,12 +261,12 @@ def _items(size: int) -> int:
 
 def _of_items(rows: Sequence[FloatArray], size: int) -> FloatArray:
     """Return the number of items, their mean and the first ones, or zeros in their place."""
-    found = np.zeros((1 + ITEMS, size), np.float32)
+    result = np.zeros((1 + ITEMS, size), np.float32)
     if rows:
-        found[0] = np.mean(rows, axis=0)
+        result[0] = np.mean(rows, axis=0)
         first = rows[:ITEMS]
-        found[1 : 1 + len(first)] = first
-    return np.concatenate([np.array([len(rows)], np.float32), found.ravel()])
+        result[1 : 1 + len(first)] = first
+    return np.concatenate([np.array([len(rows)], np.float32), result.ravel()])
 
 
 def _sequence(space: gym.spaces.Sequence) -> Numbers:

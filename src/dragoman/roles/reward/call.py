@@ -65,16 +65,16 @@ class Caller:
         """
         if hasattr(function, "takes"):
             return cls(name, function, names_of(function))
-        for one in inspect.signature(function).parameters.values():
-            by_name = one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-            is_needed = one.default is one.empty and one.kind not in (
-                one.VAR_POSITIONAL,
-                one.VAR_KEYWORD,
+        for parameter in inspect.signature(function).parameters.values():
+            by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            is_needed = parameter.default is parameter.empty and parameter.kind not in (
+                parameter.VAR_POSITIONAL,
+                parameter.VAR_KEYWORD,
             )
-            if is_needed and not (by_name and one.name in GIVEN):
+            if is_needed and not (by_name and parameter.name in GIVEN):
                 raise ConfigError(
-                    f"the reward {name!r} takes {one.name!r}{did_you_mean(one.name, GIVEN)}, "
-                    "which is not given",
+                    f"the reward {name!r} takes {parameter.name!r}"
+                    f"{did_you_mean(parameter.name, GIVEN)}, which is not given",
                     cure=f"take some of {', '.join(GIVEN)} by name, and give the rest a default",
                 )
         return cls(name, function, names_of(function))
@@ -117,7 +117,7 @@ class Caller:
     ) -> tuple[NDArray[np.float64], Sequence[str]]:
         """Return the numbers, and what is wrong with each of them: nothing where it is empty."""
         try:
-            found = self.function(**{name: given[name] for name in self.takes})
+            result = self.function(**{name: given[name] for name in self.takes})
         except BudgetError:
             raise
         # Users write rewards, and whatever theirs raises must name the reward and the text.
@@ -126,7 +126,7 @@ class Caller:
                 return self._one_by_one(given, count)
             problem = f"raised {type(error).__name__}: {_first_line(error)}"
             return np.zeros(count), [problem] * count
-        return _checked(found, count)
+        return _checked(result, count)
 
     def _one_by_one(
         self, given: Mapping[str, Any], count: int

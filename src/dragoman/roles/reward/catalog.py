@@ -38,13 +38,13 @@ def find_reward(use: str) -> Any:
             f"there is no reward {use!r}{did_you_mean(use, KNOWN)}",
             cure=f"choose from {', '.join(KNOWN)}, or name your own as 'my_file.py:my_reward'",
         )
-    found = import_name(KNOWN.get(use, use))
-    if not callable(found):
+    result = import_name(KNOWN.get(use, use))
+    if not callable(result):
         raise ConfigError(
-            f"{use!r} is {found!r}, which cannot be called",
+            f"{use!r} is {result!r}, which cannot be called",
             cure="name a function, or a frozen dataclass with __call__",
         )
-    return found
+    return result
 
 
 def make_reward(
@@ -60,8 +60,8 @@ def make_reward(
     Raises:
         ConfigError: There is no such reward, or a setting is unknown, missing or unfit.
     """
-    found = find_reward(use)
-    known = _settings_of(found)
+    result = find_reward(use)
+    known = _settings_of(result)
     for key in settings:
         if key not in known:
             raise ConfigError(
@@ -73,18 +73,18 @@ def make_reward(
         raise ConfigError(
             f"the reward {use!r} needs the setting {missing[0]!r}", cure=f"give {missing[0]}"
         )
-    if not inspect.isclass(found):
-        return functools.partial(found, **settings) if settings else found
-    return _instance(found, use, settings)
+    if not inspect.isclass(result):
+        return functools.partial(result, **settings) if settings else result
+    return _instance(result, use, settings)
 
 
 def asks_model(use: str) -> bool:
     """Return whether a reward takes the language model; one that cannot be found may."""
     try:
-        found = find_reward(use)
+        result = find_reward(use)
     except ConfigError:
         return True
-    return "model" in names_of(found.__call__ if inspect.isclass(found) else found)
+    return "model" in names_of(result.__call__ if inspect.isclass(result) else result)
 
 
 def _settings_of(found: Any) -> dict[str, bool]:
@@ -92,15 +92,15 @@ def _settings_of(found: Any) -> dict[str, bool]:
     parameters = inspect.signature(found).parameters.values()
     is_function = not inspect.isclass(found)
     return {
-        one.name: one.default is inspect.Parameter.empty
-        for one in parameters
-        if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-        and not (is_function and one.name in GIVEN)
+        parameter.name: parameter.default is inspect.Parameter.empty
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and not (is_function and parameter.name in GIVEN)
     }
 
 
 def _instance(kind: type[Any], use: str, settings: Mapping[str, Any]) -> RewardFunction:
-    if not is_dataclass(kind) or not all(one.init for one in fields(kind)):
+    if not is_dataclass(kind) or not all(field.init for field in fields(kind)):
         made: RewardFunction = kind(**settings)
         return made
     try:

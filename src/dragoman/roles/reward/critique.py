@@ -128,11 +128,11 @@ class Critic:
     def _text(self, written: Generation) -> tuple[str, Any]:
         answer = without_thinking(written.text).split(MADE_UP)[0]
         try:
-            found, said = score(answer, self.most)
+            result, said = score(answer, self.most)
             if written.finish == "length" and said == answer:
                 raise ValueError("was cut off within the score or right behind it")
         except ValueError as error:
             raise ValueError(
                 f"the model wrote {written.text!r}, which is no critique with a score: it {error}"
             ) from None
-        return said, int(found) if found.is_integer() else found
+        return said, int(result) if result.is_integer() else result

@@ -60,10 +60,10 @@ class Judge:
     def __call__(self, texts: Sequence[str], *, model: LanguageModel) -> NDArray[np.float64]:
         """Return ``(B,)`` judgements from 0 to 1."""
         orders = self._orders() if self.both_orders else self._orders()[:1]
-        found: NDArray[np.float64] = np.mean(
+        result: NDArray[np.float64] = np.mean(
             [self._judged(texts, model, options, OBSERVATION_FIRST) for options in orders], axis=0
         )
-        return found
+        return result
 
     def prepared(self, preparation: Preparation) -> tuple[Judge, Mapping[str, Any]]:
         """Return itself, and its biases on texts of random play."""

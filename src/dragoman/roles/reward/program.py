@@ -128,10 +128,13 @@ class WrittenFunction:
     ) -> list[Row]:
         """Return the arguments of the function, once a state or transition."""
         schema = self.program.schema
-        states = [schema.read_state(one) for one in observations]
+        states = [schema.read_state(observation) for observation in observations]
         if self.function == "potential":
             return [(state,) for state in states]
-        before = [schema.read_state(one) for one in previous_observations]
+        before = [
+            schema.read_state(previous_observation)
+            for previous_observation in previous_observations
+        ]
         acted: list[Any] = [schema.read_action(action) for action in raw_actions]
         if not schema.action:
             acted = [numbers[0] for numbers in acted]

@@ -127,14 +127,14 @@ class Rewarder:
                 for action, moment in zip(steps.actions, left, strict=True)
             ]
         )
-        found = {
+        result = {
             name: term.advance(steps, begun, fresh, action_texts)
             for name, term in self.terms.items()
         }
         for envs, moments in ((steps.envs, steps.reached), (begun, fresh)):
             for i, moment in zip(envs, moments, strict=True):
                 self._now[i] = moment
-        return found
+        return result
 
     def close(self) -> None:
         """Give back what the terms run in, as the sandbox of a written program."""

@@ -211,7 +211,8 @@ def path_of(function: Callable[..., Any]) -> tuple[str, dict[str, Any]]:
             f"the reward {function!r} has no name by which a run folder could find it again",
             cure="define it at the top of a module or a file",
         )
-    own = {one.name: getattr(function, one.name) for one in fields(function)} if is_object else {}  # type: ignore[arg-type]
+    names = [field.name for field in fields(function)] if is_object else []  # type: ignore[arg-type]
+    own = {name: getattr(function, name) for name in names}
     short = next((name for name, known in KNOWN.items() if known == path), path)
     return short, own
 

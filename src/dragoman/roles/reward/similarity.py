@@ -160,8 +160,8 @@ def cosines(
 ) -> NDArray[np.float64]:
     """Return the cosine of each text and each goal, ``(B, K)``."""
     vectors = embed(model, [*goals, *texts], layer, pooling).astype(np.float64)
-    found: NDArray[np.float64] = vectors[len(goals) :] @ vectors[: len(goals)].T
-    return found
+    result: NDArray[np.float64] = vectors[len(goals) :] @ vectors[: len(goals)].T
+    return result
 
 
 def threshold_for(

@@ -228,11 +228,11 @@ class RunningTerm:
 
     def _visits(self, steps: Steps) -> NDArray[np.float64]:
         """Count the texts that were reached, and return how often each was in its episode."""
-        found = []
+        result = []
         for i, moment in zip(steps.envs, steps.reached, strict=True):
             self._counts[i][moment.state] += 1
-            found.append(self._counts[i][moment.state])
-        return np.array(found, dtype=np.float64)
+            result.append(self._counts[i][moment.state])
+        return np.array(result, dtype=np.float64)
 
     def _begin(self, begun: NDArray[np.int64], fresh: Sequence[Moment]) -> None:
         for i, moment in zip(begun, fresh, strict=True):

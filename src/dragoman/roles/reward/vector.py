@@ -88,12 +88,12 @@ class RewardVector(RoleVector):
         steps = Steps(
             acted, [reached[i] for i in acted], [done[i] for i in acted], terminations[acted]
         )
-        found = self.rewarder.advance(steps, begun, [now[i] for i in begun])
+        result = self.rewarder.advance(steps, begun, [now[i] for i in begun])
         self._clear(self._ended.copy())
         own = np.where(has_acted, rewards, 0.0)
         total = self.rewarder.env_weight * own
         terms = {"env": own}
-        for name, values in found.items():
+        for name, values in result.items():
             terms[name] = np.zeros(self.num_envs)
             terms[name][acted] = values
             total = total + terms[name]

@@ -116,10 +116,10 @@ class Asking:
         if self.by == "logits":
             scores = score(model, prompts, [CHOICES] * len(prompts))  # type: ignore[arg-type]
             # Equal scores are a tie, which only a model without an opinion gives.
-            return [0 if one[0] == one[1] else int(np.argmax(one)) + 1 for one in scores]
+            return [0 if item[0] == item[1] else int(np.argmax(item)) + 1 for item in scores]
         sampling = Sampling(max_tokens=self.max_tokens)
         written = model.generate(prompts, sampling=sampling)  # type: ignore[attr-defined]
-        return [_parsed(one) for one in written]
+        return [_parsed(item) for item in written]
 
 
 def _parsed(written: Generation) -> int | None:
@@ -129,12 +129,12 @@ def _parsed(written: Generation) -> int | None:
     that was cut off, nor what a model thinks before it answers.
     """
     answer = without_thinking(written.text).strip()
-    labelled = [int(one) for one in LABELLED.findall(answer)]
-    found = FIRST_LINE.match(answer)
-    if found is None and not labelled and written.finish == "stop":
-        found = AT_THE_END.search(answer)
-    if found is not None or labelled:
-        return int(found[1]) if found is not None else labelled[-1]
+    labelled = [int(item) for item in LABELLED.findall(answer)]
+    result = FIRST_LINE.match(answer)
+    if result is None and not labelled and written.finish == "stop":
+        result = AT_THE_END.search(answer)
+    if result is not None or labelled:
+        return int(result[1]) if result is not None else labelled[-1]
     return 0 if A_TIE.search(answer) else None
 
 
@@ -151,12 +151,12 @@ def _label(choices: tuple[int | None, int | None]) -> float:
 def rates(annotations: Sequence[Annotation]) -> dict[str, float]:
     """Return shares of pairs: ties, answers that could not be read, choices by the place alone."""
     count = max(len(annotations), 1)
-    unread = sum(one.choices.count(None) for one in annotations)
+    unread = sum(annotation.choices.count(None) for annotation in annotations)
     return {
         "pairs": len(annotations),
-        "tie_rate": sum(one.label == 0.5 for one in annotations) / count,
+        "tie_rate": sum(annotation.label == 0.5 for annotation in annotations) / count,
         "parse_failure_rate": unread / (2 * count),
-        "swap_bias_rate": sum(one.is_swapped for one in annotations) / count,
+        "swap_bias_rate": sum(annotation.is_swapped for annotation in annotations) / count,
     }
 
 
@@ -174,12 +174,12 @@ def sample_pairs(texts: Sequence[str], count: int, seed: int) -> list[tuple[str,
             cure="raise rollout_steps, or describe more of the observation",
         )
     generator = np.random.default_rng(seed)
-    found: dict[tuple[int, int], None] = {}
-    while len(found) < min(count, most):
+    result: dict[tuple[int, int], None] = {}
+    while len(result) < min(count, most):
         i, j = generator.choice(len(distinct), 2, replace=False).tolist()
-        if (i, j) not in found and (j, i) not in found:
-            found[i, j] = None
-    return [(distinct[i], distinct[j]) for i, j in found]
+        if (i, j) not in result and (j, i) not in result:
+            result[i, j] = None
+    return [(distinct[i], distinct[j]) for i, j in result]
 
 
 def read_annotations(file: Path) -> list[Annotation]:
@@ -190,21 +190,21 @@ def read_annotations(file: Path) -> list[Annotation]:
     """
     if not file.is_file():
         return []
-    found = []
+    result = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             data: dict[str, Any] = json.loads(line)
-            found.append(Annotation(**{**data, "choices": tuple(data["choices"])}))
+            result.append(Annotation(**{**data, "choices": tuple(data["choices"])}))
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError(
                 f"line {number} of {file} is no annotation: {error}", cure="mend or remove the line"
             ) from None
-    return found
+    return result
 
 
 def append_annotations(file: Path, annotations: Sequence[Annotation]) -> None:
     """Append annotations to a file, one line of JSON each."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as lines:
-        for one in annotations:
-            lines.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+        for annotation in annotations:
+            lines.write(json.dumps(asdict(annotation), ensure_ascii=False) + "\n")

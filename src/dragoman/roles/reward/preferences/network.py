@@ -108,8 +108,8 @@ def evaluate(network: Mapping[str, NDArray[np.floating]], features: FloatArray) 
         inputs = np.tanh(inputs @ network["0.weight"].T + network["0.bias"])
     last = "2" if "2.weight" in network else "0"
     rewards = inputs @ network[f"{last}.weight"].T + network[f"{last}.bias"]
-    found: FloatArray = rewards[:, 0].astype(np.float32)
-    return found
+    result: FloatArray = rewards[:, 0].astype(np.float32)
+    return result
 
 
 def pair_accuracy(

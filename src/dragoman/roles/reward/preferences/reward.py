@@ -105,13 +105,13 @@ class Preferences:
         )
         pairs = sample_pairs(texts, self.pairs, seed)
         chosen = annotated(pairs, asking, preparation.model, file)
-        used = list(dict.fromkeys(text for one in chosen for text in (one.first, one.second)))
+        used = list(dict.fromkeys(text for item in chosen for text in (item.first, item.second)))
         rows = {text: row for row, text in enumerate(used)}
         read = self._features(used, preparation.model)
         fitted = fit(
             read,
-            np.array([(rows[one.first], rows[one.second]) for one in chosen], dtype=np.int64),
-            np.array([one.label for one in chosen]),
+            np.array([(rows[item.first], rows[item.second]) for item in chosen], dtype=np.int64),
+            np.array([item.label for item in chosen]),
             hidden=self.hidden,
             epochs=self.epochs,
             seed=seed,
@@ -201,13 +201,13 @@ def annotated(
     New choices are appended to the file at once, so that none is asked for twice.
     """
     known = {
-        (one.first, one.second): one
-        for one in read_annotations(file)
-        if (one.prompt, one.model) == (asking.digest, model.name)
+        (annotation.first, annotation.second): annotation
+        for annotation in read_annotations(file)
+        if (annotation.prompt, annotation.model) == (asking.digest, model.name)
     }
     new = [pair for pair in pairs if pair not in known]
     if new:
         answered = asking.annotate(new, model)
         append_annotations(file, answered)
-        known |= {(one.first, one.second): one for one in answered}
+        known |= {(item.first, item.second): item for item in answered}
     return [known[pair] for pair in pairs]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 # Imported for its error: a subclass of another module is walked like the others.
-import dragoman.engines.sb3.tuned  # noqa: F401
+import dragoman.engines.tuning  # noqa: F401
 from dragoman.errors import ConfigError, DragomanError, MissingExtraError
 
 

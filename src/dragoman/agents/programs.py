@@ -19,7 +19,7 @@ from dragoman.describe.environment import describe_env
 from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
-from dragoman.engines.engine import Engine, default_engine, whole_steps
+from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
 from dragoman.engines.policies.features import stack
 from dragoman.engines.policies.make import make_policy
 from dragoman.engines.stack import RoleStack
@@ -251,6 +251,7 @@ def program_trainer(
         if terms.made:
             roles.put("reward", terms.added(recorder, weight, gamma))
         env = FeaturesVector(roles.env, program)
+        training: Learner | None = None
         try:
             training = engine.build(plain, env, derive_seed("train", seed))
             training.learn(Watchers([ended], recorder, roles), whole_steps(experiment))
@@ -268,6 +269,8 @@ def program_trainer(
                 raise
             raise terms.error from None
         finally:
+            if training is not None:
+                training.close()
             env.close()
         curves: dict[str, tuple[float, ...]] = {}
         if ended.rows:

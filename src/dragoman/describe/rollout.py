@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.masks import MASK
-from dragoman.describe.moment import MomentMaker, moment_of
+from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.maths.seeds import derive_seed
 from dragoman.types import Describer, Info
 
@@ -55,7 +55,14 @@ def random_actions(
 
 
 def sample_texts(env: gym.Env[Any, Any], make: MomentMaker, seed: int, steps: int) -> list[str]:
-    """Return the texts of the states that uniformly random play goes through, in their order.
+    """Return the texts of the states that `sample_moments` goes through, in their order."""
+    return [moment.state for moment in sample_moments(env, make, seed, steps)]
+
+
+def sample_moments(
+    env: gym.Env[Any, Any], make: MomentMaker, seed: int, steps: int
+) -> Iterator[Moment]:
+    """Yield the moments that uniformly random play goes through, in their order.
 
     Args:
         env: The environment to play, which is closed then.
@@ -65,12 +72,11 @@ def sample_texts(env: gym.Env[Any, Any], make: MomentMaker, seed: int, steps: in
     """
     act = random_actions(env.action_space, seed=derive_seed("sampled play", seed))
     observation, info = env.reset(seed=derive_seed("sampled start", seed))
-    texts = [moment_of(observation, info, make).state]
+    yield moment_of(observation, info, make)
     for _ in range(steps):
         observation, _, ended, cut, info = env.step(act([observation], [info])[0])
-        texts.append(moment_of(observation, info, make).state)
+        yield moment_of(observation, info, make)
         if ended or cut:
             observation, info = env.reset()
-            texts.append(moment_of(observation, info, make).state)
+            yield moment_of(observation, info, make)
     env.close()
-    return texts

@@ -13,6 +13,7 @@ from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.describe.rollout import random_action
 from dragoman.engines.assembly import moments_of, raw_state_of, spec_of
 from dragoman.engines.engine import Engine, default_engine
+from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.roles.act.action_set import check_choice
 from dragoman.roles.observe.raw import RawState
@@ -74,6 +75,12 @@ def _readers(
 ) -> list[Callable[[Moment], Any]]:
     """Return what reads a moment in this experiment, besides a model."""
     observations, actions = env.single_observation_space, env.single_action_space
+    name = experiment.algorithm.name
+    if name not in engine.algorithms:
+        raise ConfigError(
+            f"the engine {engine.name} has no {name}; it has {', '.join(engine.algorithms)}",
+            cure="name one of these as algorithm, or train with another engine",
+        )
     engine.check(experiment, observations, actions)
     readers: list[Callable[[Moment], Any]] = []
     observe, act = experiment.observe, experiment.act

@@ -7,11 +7,13 @@ policies, so that a finished run is played without it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Training, Watchers
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
@@ -31,6 +33,10 @@ class Learner(Training, Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it runs in, when nothing more is asked of it."""
+        ...
+
 
 class Engine(Protocol):
     """A training library: what it can train, and how."""
@@ -43,6 +49,11 @@ class Engine(Protocol):
     @property
     def algorithms(self) -> tuple[str, ...]:
         """Names of the algorithms that it has."""
+        ...
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What a run's record says of it beside its name."""
         ...
 
     @property
@@ -71,7 +82,12 @@ class Engine(Protocol):
         ...
 
     def build(
-        self, experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+        self,
+        experiment: Experiment,
+        env: VectorEnv[Any, Any, Any],
+        seed: int,
+        model: Any = None,
+        stack: RoleStack | None = None,
     ) -> Learner:
         """Prepare a training.
 
@@ -80,6 +96,7 @@ class Engine(Protocol):
             env: What to train on, with its roles around it.
             seed: Seed of weights and exploration.
             model: The language model, where the act role trains it.
+            stack: The roles, for an engine that puts them on environments of other processes too.
 
         Raises:
             ConfigError: The algorithm refuses its settings.

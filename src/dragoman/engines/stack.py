@@ -26,15 +26,18 @@ class RoleStack:
         env: The vector environment with the roles around it.
         roles: What stands on it, by name of the role.
         observer: What the policy sees with, or nothing where it sees what is there.
+        context: What the roles were told of the training, once they are on.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         self.env = env
         self.roles: dict[str, RoleVector] = {}
         self.observer: AnyObserver | None = None
+        self.context: Context | None = None
 
     def add(self, experiment: Experiment, context: Context) -> None:
         """Put on all roles of an experiment: moments first, and last what the policy sees."""
+        self.context = context
         self.observer = observer_of(experiment, self.env, context.models)
         roles = roles_of(experiment)
         if self.observer is not None or roles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def train(
     refuse_endless(spec)
     masks = masks_of(experiment, spec)
     warn_of(masks, experiment)
-    record = {"engine": engine.name, **({} if masks is None else {"masks": masks})}
+    record = {"engine": engine.name, **engine.record, **({} if masks is None else {"masks": masks})}
     acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
@@ -68,13 +68,15 @@ def train(
     copies, settings = experiment.num_envs, experiment.env_settings
     recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
     stack = RoleStack(recorder)
-    try:
+    with ExitStack() as closing:
+        closing.callback(stack.close)
         moments = moments_of(experiment, recorder)
         check_spaces(experiment, recorder, moments, engine)
         model = remembering(model if model is not None else reader_of(experiment, seed))
         models = Models(model, seed)
         stack.add(acting, Context(models, moments, engine.gamma(experiment)))
-        training = engine.build(acting, stack.env, derive_seed("train", seed), model)
+        training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
+        closing.callback(training.close)
         with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
             make = partial(make_environment, spec, settings)
             stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
@@ -82,8 +84,6 @@ def train(
             seeing = _watchers(experiment, bookkeeper, watchers, budget)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
-    finally:
-        stack.close()
     return Run(folder)
 
 

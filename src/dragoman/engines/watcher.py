@@ -12,7 +12,7 @@ watcher in turn:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dragoman.engines.stack import RoleStack
-    from dragoman.vector import EpisodeRecorder
+    from dragoman.vector import Episode, EpisodeRecorder
 
 Stop: TypeAlias = bool | None
 """True stops the training with the next step."""
+Own: TypeAlias = Mapping[str, float]
+"""Columns of roles in the row of an episode."""
 
 
 class Training(Protocol):
@@ -137,13 +139,21 @@ class Watchers:
 
     def step(self, training: Training, infos: Sequence[Info]) -> bool:
         """Say that all environments have taken a step, and return whether to go on."""
-        finished = list(self._recorder.drain())
-        # All count the same episodes, in the same order.
-        count = len(finished)
-        of_roles = [{}] * count if self._stack is None else self._stack.drain(count)
-        for episode, own in zip(finished, of_roles, strict=True):
+        finished = drained(self._recorder, self._stack)
+        self.episodes(training, [(training.steps, *episode) for episode in finished])
+        self._tell("step", training, infos)
+        return not self.stopped
+
+    def episodes(self, training: Training, finished: Iterable[tuple[int, Episode, Own]]) -> None:
+        """Say which episodes have finished.
+
+        Args:
+            training: The training.
+            finished: Of each the step, over all copies, and what `drained` returned.
+        """
+        for step, episode, own in finished:
             row = {
-                "step": training.steps,
+                "step": step,
                 "env": episode.env,
                 "return": episode.episode_return,
                 "length": episode.length,
@@ -152,8 +162,6 @@ class Watchers:
                 **own,
             }
             self._tell("episode", training, row)
-        self._tell("step", training, infos)
-        return not self.stopped
 
     def rollout(self, training: Training, rollout: Rollout | None) -> None:
         """Say that an update comes next."""
@@ -177,3 +185,12 @@ class Watchers:
         for watcher in self._watchers:
             if getattr(watcher, event)(*what):
                 self.stopped = True
+
+
+def drained(recorder: EpisodeRecorder, stack: RoleStack | None) -> list[tuple[Episode, Own]]:
+    """Return the episodes that have finished since the last call, with the columns of roles."""
+    finished = list(recorder.drain())
+    # All count the same episodes, in the same order.
+    count = len(finished)
+    of_roles = [{}] * count if stack is None else stack.drain(count)
+    return list(zip(finished, of_roles, strict=True))

@@ -14,6 +14,7 @@ VERSIONED = (
     "dragoman",
     "gymnasium",
     "numpy",
+    "ray",
     "stable-baselines3",
     "torch",
     "transformers",

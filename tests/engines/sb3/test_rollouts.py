@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dragoman.engines.rollouts import StepsWarning
 from dragoman.engines.sb3 import algorithms as sb3
-from dragoman.engines.sb3.rollouts import StepsWarning
 from dragoman.engines.train import train
 from dragoman.environments import environment_spec
 from dragoman.errors import ConfigError

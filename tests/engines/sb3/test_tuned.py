@@ -13,10 +13,10 @@ from dragoman.agents.agent import Agent
 from dragoman.agents.evaluate import evaluate
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import moments_of, observer_of, spec_of
+from dragoman.engines.optimizer import Masters
 from dragoman.engines.sb3.algorithms import build
-from dragoman.engines.sb3.optimizer import Masters
-from dragoman.engines.sb3.tuned import RatioError
 from dragoman.engines.train import train
+from dragoman.engines.tuning import RatioError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.models.cache import CachedModel
 from dragoman.models.spec import ModelSpec

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
     from dragoman.engines.sb3.training import SB3Training
+    from dragoman.engines.stack import RoleStack
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class SB3:
     name: ClassVar[str] = "sb3"
     algorithms: ClassVar[tuple[str, ...]] = ("a2c", "dqn", "ppo", "sac", "td3")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.SAME_STEP
+    record: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     # The library is imported where it is used, so that naming the engine costs nothing.
 
@@ -48,7 +51,12 @@ class SB3:
         return gamma_of(experiment)
 
     def build(
-        self, experiment: Experiment, env: VectorEnv[Any, Any, Any], seed: int, model: Any = None
+        self,
+        experiment: Experiment,
+        env: VectorEnv[Any, Any, Any],
+        seed: int,
+        model: Any = None,
+        stack: RoleStack | None = None,
     ) -> SB3Training:
         """Prepare a training."""
         from dragoman.engines.sb3.algorithms import build

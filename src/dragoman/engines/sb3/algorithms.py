@@ -19,9 +19,9 @@ from dragoman.engines.policies.make import (
     make_policy,
     network_settings,
 )
+from dragoman.engines.rollouts import fitted, warn_of_steps
 from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.policy import ActPolicy
-from dragoman.engines.sb3.rollouts import fitted, warn_of_steps
 from dragoman.engines.sb3.settings import ALGORITHMS, check_actions, made, settings_of
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter

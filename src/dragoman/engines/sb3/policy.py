@@ -10,7 +10,7 @@ from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from dragoman.engines.sb3.optimizer import Masters, groups_of
+from dragoman.engines.optimizer import Masters, groups_of
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.settings import Act

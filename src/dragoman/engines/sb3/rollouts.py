@@ -1,9 +1,7 @@
-"""How many steps a training takes between updates, and that it takes no step more than asked."""
+"""Algorithms of Stable-Baselines3 that take no step more than was asked for."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
 from typing import Any
 
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
@@ -13,26 +11,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
-
-from dragoman.engines.engine import whole_steps
-from dragoman.experiment import POLICY_GRADIENT, Experiment
-
-UPDATES = 20
-"""Least updates of a training whose settings leave the length of a rollout to us."""
-
-ROLLOUT = 512
-"""Most steps of a rollout over all copies, unless the settings name another.
-
-With a model in the loop steps are dear, and learning soon from few is worth more than a long look.
-"""
-
-BATCH = 64
-BUFFER_SIZE = 100_000
-"""Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
-
-
-class StepsWarning(UserWarning):
-    """The number of steps does not fit the number of copies, or the length of a rollout."""
 
 
 class WholeRollouts(OnPolicyAlgorithm):
@@ -92,68 +70,6 @@ class WholeTD3(WholeSteps, TD3):
     """TD3."""
 
 
-def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the algorithm's settings, with defaults that fit the number of steps.
-
-    What is named stays as it is.
-
-    Args:
-        experiment: Its steps, copies and algorithm.
-        named: The settings that it names.
-
-    Raises:
-        ConfigError: There are fewer steps than copies.
-    """
-    name, steps, copies = experiment.algorithm.name, whole_steps(experiment), experiment.num_envs
-    settings = dict(named)
-    if name not in POLICY_GRADIENT:
-        settings.setdefault("buffer_size", BUFFER_SIZE)
-        settings.setdefault("learning_starts", min(100, steps // UPDATES))
-        if name == "dqn":
-            # Stable-Baselines3's 10,000 steps would leave a short training's target as drawn.
-            often = max(min(10_000, steps // UPDATES), copies)
-            settings.setdefault("target_update_interval", often)
-        return settings
-    if "n_steps" not in settings:
-        each = max(min(ROLLOUT, steps // UPDATES) // copies, 1 if copies > 1 else 2)
-        # A power of two, so that rollouts fall into equal batches.
-        each = 2 ** (each.bit_length() - 1)
-        settings["n_steps"] = min(each, 5) if name == "a2c" else each
-    if name == "ppo" and "batch_size" not in settings:
-        # The largest equal parts up to Stable-Baselines3's own 64; all of it where it has none.
-        rollout = settings["n_steps"] * copies
-        sizes = (size for size in range(BATCH, BATCH // 4, -1) if rollout % size == 0)
-        settings["batch_size"] = next(sizes, rollout)
-    return settings
-
-
-def warn_of_steps(experiment: Experiment, settings: Mapping[str, Any]) -> None:
-    """Say before a training starts what does not fit its number of steps.
-
-    Args:
-        experiment: Its steps, copies and algorithm.
-        settings: What `fitted` returned.
-    """
-    steps, copies = whole_steps(experiment), experiment.num_envs
-    if steps < experiment.steps:
-        _warn(
-            f"the training takes {steps:,} steps of {experiment.steps:,}, since {copies} copies of "
-            "the environment step together; make steps a multiple of num_envs"
-        )
-    if experiment.algorithm.name not in POLICY_GRADIENT:
-        if settings["learning_starts"] >= steps:
-            _warn(
-                f"learning_starts is {settings['learning_starts']:,}, and the training ends after "
-                f"{steps:,} steps: it learns nothing; lower algorithm.settings.learning_starts"
-            )
-    elif settings["n_steps"] * copies > steps:
-        _warn(
-            f"a rollout is {settings['n_steps']:,} steps of {copies} copies, more than the "
-            f"{steps:,} steps asked for: it is cut there, and the training is a single update; "
-            "lower algorithm.settings.n_steps, or leave it out"
-        )
-
-
 def waits_for_episodes(algorithm: OffPolicyAlgorithm) -> bool:
     """Return whether an update waits for the end of an episode, rather than for some steps."""
     frequency = algorithm.train_freq
@@ -164,7 +80,3 @@ def _left(algorithm: Any, env: VecEnv) -> int:
     """Return how many steps of each copy are left."""
     left: int = algorithm._total_timesteps - algorithm.num_timesteps
     return max(left // env.num_envs, 1)
-
-
-def _warn(problem: str) -> None:
-    warnings.warn(problem, StepsWarning, stacklevel=6)

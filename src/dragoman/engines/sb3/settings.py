@@ -15,7 +15,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 
-from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC, WholeTD3, fitted
+from dragoman.engines.rollouts import fitted
+from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC, WholeTD3
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment
@@ -99,11 +100,13 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
         ConfigError: There is no such setting, or its value is of another kind.
     """
     name, given = experiment.algorithm.name, dict(experiment.algorithm.settings)
+    # What RLlib alone knows stands there, so that one file serves both.
+    given.pop("rllib", None)
     kind = ALGORITHMS[name]
     known = inspect.signature(kind).parameters
     for key, value in given.items():
         if key not in known or key in PARTS:
-            settings = [item for item in known if item not in PARTS]
+            settings = known_settings(name)
             raise _refused(experiment, f"there is no {key!r}{did_you_mean(key, settings)}")
         is_rate = key == "learning_rate" and isinstance(value, Mapping)
         declared = dict[str, float] if is_rate else known[key].annotation
@@ -113,6 +116,13 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
             message = error.errors(include_url=False)[0]["msg"]
             raise _refused(experiment, f"{key} is {value!r}: {message}") from None
     return given
+
+
+def known_settings(name: str) -> list[str]:
+    """Return what the algorithm of a name may be set to; nothing where there is none."""
+    if name not in ALGORITHMS:
+        return []
+    return [one for one in inspect.signature(ALGORITHMS[name]).parameters if one not in PARTS]
 
 
 def gamma_of(experiment: Experiment) -> float:

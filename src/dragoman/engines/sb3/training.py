@@ -76,6 +76,9 @@ class SB3Training:
             watchers.rollout(self, None)
             self.algorithm.logger.dump(self.steps)
 
+    def close(self) -> None:
+        """Do nothing: it runs in this process."""
+
     def _let_schedules_follow(self, watchers: Watchers) -> None:
         # The library computes it between a rollout and its update, where no callback is.
         algorithm: Any = self.algorithm

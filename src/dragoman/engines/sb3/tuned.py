@@ -10,20 +10,9 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
 from dragoman.engines.sb3.rollouts import WholeA2C, WholePPO
-from dragoman.errors import DragomanError
+from dragoman.engines.tuning import CHECKED, first_ratio, make_room
 from dragoman.roles.act.readers import TunedReader
 from dragoman.roles.act.tune import Tune
-
-RATIO_TOLERANCE = 1e-4
-"""In float32; in bfloat16 a log-prob has three digits, so that only gross errors show."""
-
-COARSE_TOLERANCE = 0.2
-CHECKED = 64
-"""Most observations whose ratio is looked at before an update."""
-
-
-class RatioError(DragomanError):
-    """Old and new probabilities differ before anything was trained."""
 
 
 class Tuning(OnPolicyAlgorithm):
@@ -39,9 +28,7 @@ class Tuning(OnPolicyAlgorithm):
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
         """Play, after making room for what the frozen blocks will make of the new texts."""
-        trunk = self._reader.model.trunk
-        if trunk is not None and trunk.kept_bytes > self.tune.keep_bytes / 2:
-            trunk.clear()
+        make_room(self._reader, self.tune.keep_bytes)
         return super().collect_rollouts(*arguments, **named)
 
     def train(self) -> None:
@@ -78,17 +65,8 @@ class Tuning(OnPolicyAlgorithm):
         with torch.no_grad():
             observation = {key: value.to(self.device) for key, value in seen.items()}
             _, log_probs, _ = self.policy.evaluate_actions(observation, actions)
-        ratios = torch.exp(log_probs.cpu() - _first(buffer.log_probs, steps))
-        self.first_ratio = float(ratios[(ratios - 1).abs().argmax()])
-        is_exact = self._reader.model.inner.dtype == torch.float32
-        tolerance = RATIO_TOLERANCE if is_exact else COARSE_TOLERANCE
-        if not abs(self.first_ratio - 1) <= tolerance:
-            raise RatioError(
-                f"a probability is {self.first_ratio:.6f} times that of the rollout before any "
-                f"step of the update, which is more than {tolerance} from 1",
-                cure="look for what differs between rollout and update, such as dropout; "
-                "act.tune.check_ratio: false goes on regardless",
-            )
+        old_log_probs = _first(buffer.log_probs, steps)
+        self.first_ratio = first_ratio(self._reader, log_probs, old_log_probs)
 
 
 class TunedPPO(Tuning, WholePPO):

@@ -1,0 +1,98 @@
+"""The engine on Ray RLlib: the same experiments on many processes, or on a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from dragoman.errors import ConfigError, MissingExtraError
+from dragoman.experiment import Experiment
+
+if TYPE_CHECKING:
+    from dragoman.engines.rllib.training import RLlibTraining
+    from dragoman.engines.stack import RoleStack
+
+
+@dataclass(frozen=True)
+class RLlib:
+    """Ray RLlib, in this process or on a cluster.
+
+    Attributes:
+        address: Of a running cluster; ``auto`` finds the one on this machine. Unless given, and
+            unless Ray runs in this process already, it is started here, and ended after the
+            training.
+        env_runners: Processes that play; with none, this process does.
+        learners: Processes that learn; with none, this process does.
+        gpus_per_learner: GPUs of each of them, or of this process.
+        patience: Seconds without a step after which a training ends with an error.
+    """
+
+    address: str | None = None
+    env_runners: int = 0
+    learners: int = 0
+    gpus_per_learner: float = 0
+    patience: float = 90.0
+
+    name: ClassVar[str] = "rllib"
+    algorithms: ClassVar[tuple[str, ...]] = ("ppo",)
+    autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
+
+    def __post_init__(self) -> None:
+        for name in ("env_runners", "learners", "gpus_per_learner"):
+            if getattr(self, name) < 0:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}, but must be at least 0", cure=f"raise {name}"
+                )
+        if self.patience <= 0:
+            raise ConfigError(
+                f"patience is {self.patience}, but no training steps all the time",
+                cure="give the seconds that the slowest step may take",
+            )
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What a run's record says of it."""
+        return {"env_runners": self.env_runners, "learners": self.learners}
+
+    # Ray is imported where it is used, so that naming the engine costs nothing.
+
+    def check(
+        self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
+    ) -> None:
+        """Refuse settings and spaces that cannot be trained."""
+        from dragoman.engines.rllib.settings import check_actions, settings_of
+
+        if importlib.util.find_spec("ray") is None:
+            raise MissingExtraError("ray", extra="rllib")
+        settings_of(experiment)
+        check_actions(experiment.algorithm.name, actions)
+        if self.env_runners and experiment.num_envs % self.env_runners:
+            raise ConfigError(
+                f"num_envs is {experiment.num_envs}, which {self.env_runners} runners cannot share "
+                "equally",
+                cure=f"make num_envs a multiple of {self.env_runners}",
+            )
+
+    def gamma(self, experiment: Experiment) -> float:
+        """Return the discount."""
+        from dragoman.engines.rllib.settings import settings_of
+
+        return float(settings_of(experiment).gamma)
+
+    def build(
+        self,
+        experiment: Experiment,
+        env: VectorEnv[Any, Any, Any],
+        seed: int,
+        model: Any = None,
+        stack: RoleStack | None = None,
+    ) -> RLlibTraining:
+        """Prepare a training."""
+        from dragoman.engines.rllib.training import build
+
+        return build(self, experiment, env, seed, model, stack)

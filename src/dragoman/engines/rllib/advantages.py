@@ -1,0 +1,83 @@
+"""Advantages as Stable-Baselines3 estimates them, on the episodes that RLlib has collected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.columns import Columns
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.utils.postprocessing.value_predictions import compute_value_targets
+from torch import Tensor
+
+from dragoman.engines.watcher import Rollout
+
+
+class Advantages(ConnectorV2):
+    """Adds advantages in units of the reward, values before the update, and returns.
+
+    RLlib's own standardises advantages over the whole batch, and leaves the step that it appends
+    to each episode in the minibatches, so that these would hold fewer steps than they should.
+
+    Args:
+        gamma: The discount.
+        gae_lambda: Of generalised advantage estimation.
+
+    Attributes:
+        explained_variance: Share of the returns' variance that values before the update explained.
+        rollout: What was chosen in the batch.
+    """
+
+    def __init__(self, gamma: float, gae_lambda: float) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.gae_lambda = gae_lambda
+        self.explained_variance = float("nan")
+        self.rollout: Rollout | None = None
+
+    def __call__(self, *, rl_module: Any, episodes: Any, batch: Any, **named: Any) -> Any:
+        """Return the batch with them, in a random order, without the appended steps."""
+        own = batch[DEFAULT_MODULE_ID]
+        values = rl_module[DEFAULT_MODULE_ID].compute_values(own).cpu().numpy()
+        rewards, terminated, truncated = (
+            own[name].cpu().numpy()
+            for name in (Columns.REWARDS, Columns.TERMINATEDS, Columns.TRUNCATEDS)
+        )
+        returns = compute_value_targets(
+            values=values,
+            rewards=rewards,
+            terminateds=terminated,
+            truncateds=truncated,
+            gamma=self.gamma,
+            lambda_=self.gae_lambda,
+        ).astype(np.float32)
+        kept = np.flatnonzero(own[Columns.LOSS_MASK].cpu().numpy())
+        self.explained_variance = _explained(values[kept], returns[kept])
+        mask = own[Columns.OBS].get("mask") if isinstance(own[Columns.OBS], dict) else None
+        actions = own[Columns.ACTIONS].cpu().numpy()[kept]
+        seen = {} if mask is None else {"mask": mask.cpu().numpy()[kept]}
+        self.rollout = Rollout(actions, seen)
+        device = own[Columns.REWARDS].device
+        own[Columns.VF_PREDS] = torch.as_tensor(values, device=device)
+        own[Postprocessing.VALUE_TARGETS] = torch.as_tensor(returns, device=device)
+        own[Postprocessing.ADVANTAGES] = torch.as_tensor(returns - values, device=device)
+        # RLlib shuffles before each epoch but the first.
+        order = torch.as_tensor(kept)[torch.randperm(len(kept))]
+        batch[DEFAULT_MODULE_ID] = {
+            name: _taken(one, order) for name, one in own.items() if name != Columns.LOSS_MASK
+        }
+        return batch
+
+
+def _taken(column: Any, rows: Tensor) -> Any:
+    if isinstance(column, dict):
+        return {key: _taken(part, rows) for key, part in column.items()}
+    return column[rows.to(column.device)] if isinstance(column, Tensor) else column
+
+
+def _explained(values: np.ndarray, returns: np.ndarray) -> float:
+    variance = float(np.var(returns))
+    return float("nan") if variance == 0 else 1 - float(np.var(returns - values)) / variance

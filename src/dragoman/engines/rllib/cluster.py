@@ -1,0 +1,45 @@
+"""The cluster that a training runs on: one that is there, or one on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import ray
+
+NOISE = ("has constructor arguments in the object store",)
+"""What Ray says at each start of a runner that may come back, and that is as it should be."""
+
+
+def start(address: str | None = None, *, cpus: int | None = None) -> bool:
+    """Connect to a cluster, or start one on this machine; return whether this call did.
+
+    Its processes find the same modules as this one, and compute with one thread each.
+
+    Args:
+        address: Of the cluster; one is started unless given.
+        cpus: Processors of a cluster that is started; those of this machine unless given.
+    """
+    if ray.is_initialized():
+        return False
+    # Or Ray would give its workers what `uv run` was called with, and not this environment.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # It will be the default; until then Ray warns that it is not.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    modules = os.pathsep.join(path for path in [str(Path.cwd()), *sys.path] if path)
+    own = {} if address is not None else {"include_dashboard": False, "num_cpus": cpus}
+    ray.init(
+        address=address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}},
+        **own,
+    )
+    return True
+
+
+def stop() -> None:
+    """Leave the cluster; one that was started here ends."""
+    ray.shutdown()

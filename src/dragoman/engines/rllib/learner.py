@@ -1,0 +1,141 @@
+"""RLlib's learner of PPO with the loss, the optimiser and the metrics of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from torch import Tensor
+
+from dragoman.engines.optimizer import Masters, groups_of
+from dragoman.engines.rllib.advantages import Advantages
+from dragoman.engines.rllib.loss import Minibatch, ppo_loss, summary
+from dragoman.engines.rllib.settings import PPOSettings
+from dragoman.engines.tuning import CHECKED, first_ratio
+from dragoman.roles.act.tune import Tune
+
+ADAM_EPSILON = 1e-5
+"""As Stable-Baselines3 has it for PPO; PyTorch's own is 1e-8."""
+
+
+class PPOLearner(PPOTorchLearner):
+    """Updates an `dragoman.engines.rllib.module.Module`."""
+
+    def build(self) -> None:
+        """Put our own estimate of advantages in the place of RLlib's."""
+        self.settings: PPOSettings = self.config.learner_config_dict["settings"]
+        self.updates = self.gradient_steps = 0
+        super().build()
+        self.advantages = Advantages(self.settings.gamma, self.settings.gae_lambda)
+        self._learner_connector.remove("GeneralAdvantageEstimation")
+        self._learner_connector.append(self.advantages)
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        """Make the optimiser, with rates of its own for model and critic where both are trained."""
+        module = self._module[module_id].unwrapped()
+        rate = self.settings.rate_at(0.0)
+        tune = _tune_of(module)
+        optimizer: torch.optim.Optimizer
+        if tune is None:
+            trained = [one for one in module.parameters() if one.requires_grad]
+            optimizer = torch.optim.Adam(trained, lr=rate, eps=ADAM_EPSILON)
+        else:
+            groups = groups_of(module.policy, tune, rate)
+            optimizer = Masters(groups, torch.optim.Adam, lr=rate, eps=ADAM_EPSILON)
+        # With a schedule of RLlib's all groups would get one rate.
+        self.register_optimizer(
+            module_id=module_id,
+            optimizer=optimizer,
+            params=self.get_parameters(module),
+            lr_or_lr_schedule=None,
+        )
+        self.set_rate(rate)
+
+    def get_parameters(self, module: Any) -> list[Any]:
+        """Return what is trained."""
+        return [one for one in module.parameters() if one.requires_grad]
+
+    def set_rate(self, rate: float) -> None:
+        """Learn with this rate, and with others in proportion where parts have their own."""
+        self.rate = rate
+        for optimizer in self._named_optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group.get("factor", 1.0)
+
+    def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Begin an update: in the first ones, of the critic alone."""
+        super().before_gradient_based_update(timesteps=timesteps)
+        self.has_drifted, self.is_first = False, True
+        self.columns: list[dict[str, float]] = []
+        self.first_ratio: float | None = None
+        for module in self.module.values():
+            tune = _tune_of(module.unwrapped())
+            if tune is not None:
+                self._train_only_critic(self.updates < tune.warm_up)
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: Any, batch: dict[str, Any], fwd_out: dict[str, Any]
+    ) -> Tensor:
+        """Return the loss of a minibatch."""
+        module = self.module[module_id].unwrapped()
+        found = module.get_train_action_dist_cls().from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
+        minibatch = Minibatch(
+            log_probs=found.logp(batch[Columns.ACTIONS]),
+            old_log_probs=batch[Columns.ACTION_LOGP],
+            advantages=batch[Postprocessing.ADVANTAGES],
+            values=fwd_out[Columns.EMBEDDINGS],
+            old_values=batch[Columns.VF_PREDS],
+            returns=batch[Postprocessing.VALUE_TARGETS],
+            entropies=found.entropy(),
+        )
+        tune = _tune_of(module)
+        if tune is not None and self.is_first and tune.check_ratio:
+            new, old = minibatch.log_probs[:CHECKED], minibatch.old_log_probs[:CHECKED]
+            self.first_ratio = first_ratio(module.reader, new, old)
+        self.is_first = False
+        loss, columns = ppo_loss(minibatch, self.settings)
+        self.columns.append(columns)
+        target = self.settings.target_kl
+        self.has_drifted = target is not None and columns["approx_kl"] > 1.5 * target
+        return loss
+
+    def apply_gradients(self, gradients_dict: Any) -> None:
+        """Step, unless the policy has moved too far already."""
+        if not self.has_drifted:
+            self.gradient_steps += 1
+            super().apply_gradients(gradients_dict)
+
+    def _update(self, batch: Any, **named: Any) -> Any:
+        return ({}, {}, {}) if self.has_drifted else super()._update(batch, **named)
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Log the means over the update."""
+        super().after_gradient_based_update(timesteps=timesteps)
+        self.updates += 1
+        columns = summary(self.columns, self.settings.n_epochs) | {
+            "explained_variance": self.advantages.explained_variance,
+            "learning_rate": self.rate,
+            "clip_range": self.settings.clip_range,
+            "n_updates": self.updates * self.settings.n_epochs,
+        }
+        if self.first_ratio is not None:
+            columns["first_ratio"] = self.first_ratio
+        for module_id, module in self.module.items():
+            penalty = module.unwrapped().last_penalty
+            own = columns if penalty is None else {**columns, "reference_kl": penalty}
+            self.metrics.log_dict(own, key=module_id, window=1)
+
+    def _train_only_critic(self, only: bool) -> None:
+        for optimizer in self._named_optimizers.values():
+            for group in optimizer.param_groups:
+                if group["part"] != "critic":
+                    for weight in group["weights"]:
+                        weight.requires_grad_(not only)
+
+
+def _tune_of(module: Any) -> Tune | None:
+    act = module.task.what.act
+    return None if act is None else act.tune

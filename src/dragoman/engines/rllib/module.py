@@ -1,0 +1,123 @@
+"""Policies of `dragoman.engines.policies` and of the act role as modules of RLlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import ValueFunctionAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import Tensor, nn
+
+from dragoman.engines.policies.make import make_policy
+from dragoman.engines.rllib.distribution import Drawings
+from dragoman.engines.rllib.task import Task, model_of
+from dragoman.engines.tuning import make_room
+from dragoman.maths.seeds import derive_seed
+from dragoman.roles.act.penalty import with_penalty
+from dragoman.roles.act.policy import ActionPolicy
+from dragoman.roles.act.readers import TunedReader
+
+CHUNK = 256
+"""Observations whose values are computed at a time."""
+
+
+def network_of(task: Task, observations: gym.Space[Any], actions: gym.Space[Any]) -> nn.Module:
+    """Return the untrained network of a training, drawn alike in all processes."""
+    experiment = task.what
+    act = experiment.act
+    model = model_of(task) if act is not None and act.tune is not None else None
+    # Apart from the process's own draws, or else all runners would go on to draw alike.
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed("weights", task.env_seed))
+        policy: Any = make_policy(experiment, observations, actions, model)
+    network: nn.Module = policy.module
+    return network
+
+
+class Module(TorchRLModule, ValueFunctionAPI):
+    """An actor with a critic: that of the act role, or one on features.
+
+    Attributes:
+        policy: The network, whose tensors a run folder holds by their names.
+        last_penalty: Mean divergence from the untrained model's policy in the last forward.
+    """
+
+    policy: Any
+    last_penalty: float | None = None
+
+    def setup(self) -> None:
+        """Make the network."""
+        self.task: Task = self.model_config["task"]
+        self.policy = network_of(self.task, self.observation_space, self.action_space)
+        self.drawings = Drawings(self.policy.distribution)
+
+    def make_room(self) -> None:
+        """Forget what was kept of older texts, where the model is trained and room is short."""
+        act = self.task.what.act
+        if act is not None and act.tune is not None:
+            make_room(self.reader, act.tune.keep_bytes)
+
+    @property
+    def reader(self) -> TunedReader:
+        """What reads with the model that is trained."""
+        assert isinstance(self.policy, ActionPolicy)
+        reader = self.policy.reader
+        assert isinstance(reader, TunedReader)
+        return reader
+
+    def get_inference_action_dist_cls(self) -> Drawings:
+        """Return what makes distributions of actions."""
+        return self.drawings
+
+    def get_exploration_action_dist_cls(self) -> Drawings:
+        """Return the same."""
+        return self.drawings
+
+    def get_train_action_dist_cls(self) -> Drawings:
+        """Return the same."""
+        return self.drawings
+
+    def get_state(self, *arguments: Any, **named: Any) -> dict[str, Any]:
+        """Return what is trained as arrays: NumPy has no bfloat16."""
+        return {
+            name: (one.float() if one.dtype == torch.bfloat16 else one).detach().cpu().numpy()
+            for name, one in self.state_dict().items()
+        }
+
+    def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> Tensor:
+        """Return values ``(B,)``: those of this forward, or computed piece by piece."""
+        if embeddings is not None:
+            values: Tensor = embeddings
+            return values
+        observations = batch[Columns.OBS]
+        first = observations
+        while isinstance(first, dict):
+            first = next(iter(first.values()))
+        with torch.no_grad():
+            starts = range(0, len(first), CHUNK)
+            pieces = [_rows(observations, slice(at, at + CHUNK)) for at in starts]
+            return torch.cat([self.policy.values(piece) for piece in pieces])
+
+    def _forward(self, batch: dict[str, Any], **named: Any) -> dict[str, Any]:
+        inputs, _ = self.policy(batch[Columns.OBS])
+        return {Columns.ACTION_DIST_INPUTS: inputs}
+
+    def _forward_train(self, batch: dict[str, Any], **named: Any) -> dict[str, Any]:
+        observation = batch[Columns.OBS]
+        inputs, values = self.policy(observation)
+        act = self.task.what.act
+        tune = None if act is None else act.tune
+        if act is not None and tune is not None and tune.reference_kl:
+            divergence = self.policy.divergence(inputs, observation, act.temperature).mean()
+            self.last_penalty = float(divergence.detach())
+            values = with_penalty(values, tune.reference_kl * divergence)
+        return {Columns.ACTION_DIST_INPUTS: inputs, Columns.EMBEDDINGS: values}
+
+
+def _rows(observations: Any, which: slice) -> Any:
+    if isinstance(observations, dict):
+        return {key: _rows(part, which) for key, part in observations.items()}
+    return observations[which]

@@ -1,0 +1,185 @@
+"""RLlib's environment runner on our vector environments, with their roles around them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+
+from dragoman.describe.rollout import sample_texts
+from dragoman.engines.assembly import moments_of, spec_of
+from dragoman.engines.rllib.task import Task, model_of, own_of
+from dragoman.engines.stack import RoleStack
+from dragoman.engines.watcher import Own, drained
+from dragoman.environments import make_environment
+from dragoman.environments.indices import Indices
+from dragoman.maths.seeds import derive_seed
+from dragoman.roles.role import Context, Models
+from dragoman.types import Cost
+from dragoman.vector import Episode, EpisodeRecorder, Step, make_vector
+
+
+@dataclass
+class Drained:
+    """What a runner has done since it was last asked.
+
+    Attributes:
+        worker: Its number.
+        steps: Environment steps.
+        episodes: Finished ones: steps of this runner until then, episode and columns of roles.
+        metrics: The roles' columns of the metrics.
+        costs: What its language models have cost since they were loaded.
+        error: What has stopped it, if anything.
+    """
+
+    worker: int = 0
+    steps: int = 0
+    episodes: list[tuple[int, Episode, Own]] = field(default_factory=list)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    costs: list[Cost] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class Stepped(VectorWrapper):
+    """The outermost wrapper: takes a policy's indices, and counts the steps.
+
+    What environments say besides stays here: RLlib would send every info to the learner.
+
+    Args:
+        env: The vector environment, with its roles.
+        on_step: Called after each step with the number of environments that have acted in it,
+            and the infos.
+    """
+
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], on_step: Callable[[int, dict[str, Any]], None]
+    ) -> None:
+        super().__init__(env)
+        self._indices = Indices(env.single_action_space)
+        self._on_step = on_step
+        self._ended = np.zeros(self.num_envs, dtype=np.bool_)
+        if self._indices.space is not env.single_action_space:
+            self.single_action_space = self._indices.space
+            self.action_space = batch_space(self._indices.space, self.num_envs)
+
+    def reset(self, **settings: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset all."""
+        observations, _ = self.env.reset(**settings)
+        self._ended[:] = False
+        return observations, {}
+
+    def step(self, actions: Any) -> Step:
+        """Step all. The step after an end is the reset, in which nothing was done."""
+        found = self.env.step(self._indices.actions(np.asarray(actions)))
+        observations, rewards, terminations, truncations, infos = found
+        acted = int((~self._ended).sum())
+        self._ended = terminations | truncations
+        self._on_step(acted, infos)
+        return observations, rewards, terminations, truncations, {}
+
+
+class Runner(SingleAgentEnvRunner):
+    """Plays, knows its number, and keeps its episodes until it is asked for them."""
+
+    env: Any
+    error: Exception | None
+
+    def make_env(self) -> None:
+        """Make the vector environment: that of this process, or the same once more."""
+        if self.env is not None:
+            self.env.close()
+        task: Task = self.config.env_config["task"]
+        self.drained, self.error = Drained(self.worker_index), None
+        own = own_of(task)
+        self.num_envs = self.config.num_envs_per_env_runner
+        if own is None:
+            env = Stepped(self._with_roles(task), self._note)
+        else:
+            env = Stepped(own.env, own.on_step)
+        # Those of RLlib overlap: the second environment of one runner is the first of the next.
+        self._seed = [
+            derive_seed("env", task.env_seed, self.worker_index, i) for i in range(self.num_envs)
+        ]
+        self.env = DictInfoToList(env)
+        self._needs_initial_reset = True
+
+    def _with_roles(self, task: Task) -> VectorEnv[Any, Any, Any]:
+        experiment, settings = task.what, task.what.env_settings
+        spec = spec_of(experiment)
+        self.recorder = EpisodeRecorder(
+            make_vector(
+                spec, self.num_envs, settings, autoreset=self.config.env_config["autoreset"]
+            )
+        )
+        self.stack = RoleStack(self.recorder)
+        self.models = Models(model_of(task), task.seed)
+        moments = moments_of(experiment, self.recorder)
+        self.stack.add(experiment, Context(self.models, moments, self.config.gamma))
+        if self.stack.observer is not None:
+            if task.observer:
+                self.stack.observer.load_state(task.observer)
+            self.stack.observer.learning = False
+        with tempfile.TemporaryDirectory() as folder:
+            make = partial(make_environment, spec, settings)
+            self.stack.prepare(
+                lambda count: sample_texts(make(), moments, task.seed, count), NoNotes(Path(folder))
+            )
+        return self.stack.env
+
+    def _note(self, acted: int, infos: Mapping[str, Any]) -> None:
+        self.drained.steps += acted
+        finished = drained(self.recorder, self.stack)
+        self.drained.episodes += [(self.drained.steps, *episode) for episode in finished]
+
+    def _try_env_step(self, actions: Any) -> Any:
+        # RLlib would raise an error of its own instead, or go on with another environment.
+        return self.env.step(actions)
+
+    def sample(self, **settings: Any) -> Any:
+        """Play, after making room for what the frozen blocks will make of the new texts."""
+        self.module.make_room()
+        return super().sample(**settings)
+
+    def apply(self, func: Any, *arguments: Any, **named: Any) -> Any:
+        """Do something for the learner's process, and keep what goes wrong to be told."""
+        # RLlib would end this process, start another one, and say nothing of the reason.
+        try:
+            return func(self, *arguments, **named)
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def drain(self) -> Drained:
+        """Return what was done since the last call."""
+        found, self.drained = self.drained, Drained(self.worker_index)
+        found.error = self.error
+        if own_of(self.config.env_config["task"]) is None:
+            found.metrics = self.stack.metrics()
+            found.costs = [model.cost for model in self.models.asked]
+        return found
+
+
+class NoNotes:
+    """Where roles of a runner write to: nowhere, since the run folder has it already.
+
+    Args:
+        path: A folder that is removed afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def document(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Write nothing."""

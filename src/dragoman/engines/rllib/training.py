@@ -1,0 +1,286 @@
+"""A training of RLlib, round by round, as watchers see it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.vector import VectorEnv
+from ray.rllib.core import DEFAULT_MODULE_ID
+from torch import Tensor, nn
+
+from dragoman.engines.assembly import spec_of
+from dragoman.engines.calibrate import calibrate
+from dragoman.engines.memory import refuse_rollout
+from dragoman.engines.rllib import cluster
+from dragoman.engines.rllib.config import config_of, with_module
+from dragoman.engines.rllib.runner import Drained
+from dragoman.engines.rllib.settings import PPOSettings, Settings, settings_of
+from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
+from dragoman.engines.rllib.watchdog import Watchdog
+from dragoman.engines.rollouts import warn_of_steps
+from dragoman.engines.stack import RoleStack
+from dragoman.engines.watcher import Watchers
+from dragoman.environments import make_environment
+from dragoman.environments.indices import Indices
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.models.cache import CachedModel
+from dragoman.run import RunWriter
+from dragoman.types import Cost, LanguageModel
+from dragoman.vector import Episode, split_infos
+
+if TYPE_CHECKING:
+    from dragoman.engines.rllib import RLlib
+
+DRAIN_SECONDS = 30.0
+"""How long a runner may take to tell what it has done; of a lost one, a second."""
+
+
+class RLlibTraining:
+    """An algorithm of RLlib as a `dragoman.engines.engine.Learner`.
+
+    Args:
+        engine: Where it runs.
+        task: What is trained.
+        settings: The algorithm's.
+        actions: What the environment chooses from.
+        stack: The roles of this process, if it has any.
+    """
+
+    def __init__(
+        self,
+        engine: RLlib,
+        task: Task,
+        settings: Settings,
+        actions: gym.Space[Any],
+        stack: RoleStack | None,
+    ) -> None:
+        self.steps = 0
+        self.row: dict[str, Any] = {}
+        self.actions = Indices(actions).space
+        self._engine = engine
+        self._task = task
+        self._settings = settings
+        self._watchers: Watchers | None = None
+        self._started = cluster.start(engine.address)
+        self._costs: RunnersCost | None = None
+        if engine.env_runners and stack is not None and stack.context is not None:
+            self._costs = RunnersCost()
+            if stack.context.models.asked:
+                # It has no answers, but a cost like them.
+                stack.context.models.asked.append(cast(LanguageModel, self._costs))
+        self._algorithm: Any = None
+
+    def open(self) -> None:
+        """Start what plays and what learns."""
+        config = with_module(config_of(self._engine, self._task, self._settings), self._task)
+        self._algorithm = config.build_algo()
+
+    @property
+    def policy(self) -> nn.Module:
+        """RLlib's own module, in this process."""
+        group = self._algorithm.learner_group
+        if group.is_local:
+            module: nn.Module = group._learner.module[DEFAULT_MODULE_ID].unwrapped()
+        else:
+            module = self._algorithm.env_runner.module
+        return module
+
+    def record(self, name: str, value: Any) -> None:
+        """Put a column into the next row."""
+        self.row[name] = value
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return what was trained, by the names of our own policies."""
+        found = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
+        own = "policy."
+        return {
+            name.removeprefix(own): torch.as_tensor(one)
+            for name, one in found.items()
+            if name.startswith(own)
+        }
+
+    def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
+        """Train, and call the watchers."""
+        self._watchers = watchers
+        watchdog = Watchdog(self._engine.patience)
+        watchers.begin(self)
+        while self.steps < steps and not watchers.stopped:
+            self._set_rate(max(watchers.progress(), self.steps / steps))
+            before = self.steps
+            result = self._algorithm.train()
+            if self._engine.env_runners:
+                self._drain(watchers)
+            watchdog.saw(self.steps - before)
+            if self.steps > before:
+                self._tell(watchers, result)
+                if writer is not None:
+                    writer.metric({"step": self.steps, **self.row})
+
+    def on_step(self, acted: int, infos: dict[str, Any]) -> None:
+        """Note a step of the environments of this process."""
+        self.steps += acted
+        if self._watchers is not None:
+            self._watchers.step(self, split_infos(infos, self._task.what.num_envs))
+
+    def close(self) -> None:
+        """End all processes that were started."""
+        if self._algorithm is not None:
+            self._algorithm.stop()
+        forget(self._task)
+        if self._started:
+            cluster.stop()
+
+    def _set_rate(self, progress: float) -> None:
+        rate = self._settings.rate_at(progress)
+        self._algorithm.learner_group.foreach_learner(partial(_set_rate, rate=rate))
+
+    def _drain(self, watchers: Watchers) -> None:
+        """Take over what the runners have done since the last round."""
+        group = self._algorithm.env_runner_group
+        ask: Callable[..., list[Drained]] = partial(
+            group.foreach_env_runner, _drain, local_env_runner=False
+        )
+        found = ask(timeout_seconds=DRAIN_SECONDS)
+        if len(found) < self._engine.env_runners:
+            others = ask(timeout_seconds=1.0, healthy_only=False)
+            have = {one.worker for one in found}
+            found += [one for one in others if one.worker not in have]
+        for one in found:
+            if one.error is not None:
+                raise one.error
+        taken = sum(one.steps for one in found)
+        each = self._task.what.num_envs // self._engine.env_runners
+        rows = []
+        for one in found:
+            first = (one.worker - 1) * each
+            for step, episode, own in one.episodes:
+                # All play at once: a runner's steps stand for those of the others too.
+                at = self.steps + round(step * taken / max(one.steps, 1))
+                rows.append((at, _moved(episode, first), own))
+        self.steps += taken
+        watchers.episodes(self, sorted(rows, key=lambda row: (row[0], row[1].env)))
+        watchers.step(self, [])
+        for name in found[0].metrics if found else ():
+            self.record(name, float(np.mean([one.metrics[name] for one in found])))
+        if self._costs is not None:
+            self._costs.saw(found)
+
+    def _tell(self, watchers: Watchers, result: Mapping[str, Any]) -> None:
+        """Tell of the update that followed the steps."""
+        learnt = result.get("learners", {}).get(DEFAULT_MODULE_ID, {})
+        group = self._algorithm.learner_group
+        rollout = group._learner.advantages.rollout if group.is_local else None
+        watchers.rollout(self, rollout)
+        for name in COLUMNS:
+            if name in learnt:
+                self.record(f"train/{name}", float(learnt[name]))
+        if "n_updates" in learnt:
+            self.record("train/n_updates", round(float(learnt["n_updates"])))
+        watchers.update(self)
+
+
+COLUMNS = (
+    "approx_kl",
+    "clip_fraction",
+    "clip_range",
+    "entropy_loss",
+    "explained_variance",
+    "first_ratio",
+    "learning_rate",
+    "loss",
+    "policy_gradient_loss",
+    "reference_kl",
+    "value_loss",
+)
+"""Of an update, as Stable-Baselines3 calls them."""
+
+
+class RunnersCost:
+    """What the language models of all runners have cost together."""
+
+    def __init__(self) -> None:
+        self._costs: dict[int, list[Cost]] = {}
+
+    @property
+    def cost(self) -> Cost:
+        """The sum. Of a runner that was lost it holds what the last one in its place has cost."""
+        total = Cost()
+        for costs in self._costs.values():
+            for one in costs:
+                for name, value in vars(one).items():
+                    setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def saw(self, found: list[Drained]) -> None:
+        """Note what runners have said."""
+        self._costs |= {one.worker: one.costs for one in found}
+
+
+def build(
+    engine: RLlib,
+    experiment: Experiment,
+    env: VectorEnv[Any, Any, Any],
+    seed: int,
+    model: CachedModel | None,
+    stack: RoleStack | None,
+) -> RLlibTraining:
+    """Return a training that has started its processes.
+
+    Raises:
+        ConfigError: Runners are asked for, and there is nothing that they could make again.
+    """
+    context = None if stack is None else stack.context
+    if engine.env_runners and context is None:
+        raise ConfigError(
+            f"env_runners is {engine.env_runners}, but this environment is in this process alone",
+            cure="leave env_runners out",
+        )
+    settings = settings_of(experiment)
+    if isinstance(settings, PPOSettings):
+        refuse_rollout(env.single_observation_space, settings.n_steps, env.num_envs)
+    warn_of_steps(experiment, vars(settings))
+    observed: Mapping[str, np.ndarray] = {}
+    if stack is not None and stack.observer is not None and context is not None:
+        copy = make_environment(spec_of(experiment), experiment.env_settings)
+        calibrate(stack.observer, experiment, copy, context.moments, context.seed)
+        observed = stack.observer.state()
+    task = Task(
+        name=uuid.uuid4().hex,
+        experiment=json.dumps(experiment.to_dict()),
+        seed=seed if context is None else context.seed,
+        env_seed=seed,
+        observer=observed,
+        fingerprint=None if model is None else model.fingerprint,
+        model=packed(model) if engine.env_runners or engine.learners else None,
+    )
+    training = RLlibTraining(engine, task, settings, env.single_action_space, stack)
+    try:
+        keep(task, Own(env, model, training.on_step))
+        training.open()
+    except BaseException:
+        training.close()
+        raise
+    return training
+
+
+def _set_rate(learner: Any, rate: float) -> None:
+    learner.set_rate(rate)
+
+
+def _drain(runner: Any) -> Drained:
+    found: Drained = runner.drain()
+    return found
+
+
+def _moved(episode: Episode, first: int) -> Episode:
+    """Return an episode under the number that its environment has among those of all runners."""
+    return replace(episode, env=first + episode.env)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dragoman.models.spec import ModelSpec
+from tests.models import tiny
+
+
+@pytest.fixture(scope="package")
+def ray() -> Iterator[None]:
+    """A cluster of three processors on this machine, whose processes find the tests' modules."""
+    pytest.importorskip("ray", reason="needs the extra 'rllib'")
+    from dragoman.engines.rllib import cluster
+
+    cluster.start(cpus=3)
+    yield
+    cluster.stop()
+
+
+@pytest.fixture(scope="package")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
+    """A saved Llama with random weights, small enough to train through."""
+    folder = tiny.save("llama", tmp_path_factory.mktemp("tiny") / "llama")
+    return ModelSpec(str(folder), dtype="float32", threads=1)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import pytest
+from stable_baselines3 import PPO
+
+from dragoman.engines.check import check
+from dragoman.engines.rllib import RLlib
+from dragoman.engines.rllib.settings import Schedule, check_actions, settings_of
+from dragoman.engines.sb3 import SB3
+from dragoman.engines.sb3.settings import known_settings
+from dragoman.errors import ConfigError
+from dragoman.experiment import Algorithm, Experiment
+
+
+def experiment(name: str = "ppo", **settings: Any) -> Experiment:
+    return Experiment(
+        env="CartPole-v1",
+        steps=2048,
+        num_envs=4,
+        observe=None,
+        algorithm=Algorithm(name, settings, (8,)),
+    )
+
+
+def test_defaults_are_those_of_stable_baselines3() -> None:
+    ours = settings_of(experiment(n_steps=2048, batch_size=64))
+    theirs = PPO("MlpPolicy", "CartPole-v1")
+    for name in ("learning_rate", "gamma", "n_steps", "batch_size", "n_epochs", "gae_lambda",
+                 "clip_range_vf", "normalize_advantage", "ent_coef", "vf_coef", "max_grad_norm",
+                 "target_kl"):  # fmt: skip
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.clip_range == theirs.clip_range(1.0)
+
+
+def test_a_rollout_fits_the_steps_as_with_stable_baselines3() -> None:
+    ours = settings_of(experiment())
+    assert (ours.n_steps, ours.batch_size) == (16, 64)
+
+
+def test_values_are_read_as_stable_baselines3_reads_them() -> None:
+    found = settings_of(experiment(n_steps=1e2, learning_rate="3e-3", clip_range_vf=None))
+    assert (found.n_steps, found.learning_rate, found.clip_range_vf) == (100, 0.003, None)
+
+
+def test_a_learning_rate_falls_to_where_it_ends() -> None:
+    found = settings_of(experiment(learning_rate={"start": 1.0, "end": 0.0}))
+    assert found.learning_rate == Schedule(1.0, 0.0)
+    assert [found.rate_at(share) for share in (0.0, 0.25, 1.0, 2.0)] == [1.0, 0.75, 0.0, 0.0]
+    early = Schedule(1.0, 0.5, end_fraction=0.5)
+    assert [early.at(share) for share in (0.25, 0.5, 1.0)] == [0.75, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"use_sde": True}, "the engine rllib has no setting 'use_sde' of ppo; the engine sb3"),
+        ({"n_step": 8}, r"no setting 'n_step' \(did you mean 'n_steps'"),
+        ({"n_steps": "many"}, r"algorithm.settings.n_steps is 'many'"),
+        ({"clip_range": None}, "algorithm.settings.clip_range is None"),
+        ({"policy_kwargs": {"ortho_init": False}}, r"no setting 'policy_kwargs.ortho_init'"),
+    ],
+)
+def test_what_cannot_be_translated_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        settings_of(experiment(**settings))
+
+
+def test_each_engine_says_which_algorithms_it_has() -> None:
+    with pytest.raises(ConfigError, match="the engine rllib has no a2c; it has"):
+        check(experiment("a2c"), RLlib())
+
+
+def test_what_rllib_alone_knows_is_no_fault_elsewhere() -> None:
+    check(experiment(rllib={"rollout_fragment_length": 8}), SB3())
+    assert "rllib" not in known_settings("ppo")
+    assert known_settings("appo") == []
+
+
+def test_actions_that_an_algorithm_cannot_choose_are_refused() -> None:
+    with pytest.raises(ConfigError, match="ppo cannot act in Text"):
+        check_actions("ppo", gym.spaces.Text(3))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"env_runners": -1}, "env_runners is -1"),
+        ({"learners": -2}, "learners is -2"),
+        ({"patience": 0}, "patience is 0"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        RLlib(**settings)

@@ -2,15 +2,16 @@
 
     python tools/same_speed.py --against REV [--rounds 3]
 
-Each recipe trains with its model and without one, for few steps. The two versions take turns, so
-that a slow minute of the machine meets both, and the ratio is that of the medians.
+Each recipe trains with its model and without one, for few steps and for more, whose difference
+leaves out what loading costs. Seconds are those of the processor, so that other processes count
+little. The two versions take turns, and the ratio is that of the medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,31 +21,38 @@ from pathlib import Path
 from same_runs import ROOT, source_at
 
 CASES = {
-    "frozenlake": ("frozenlake", ["steps=8192"]),
-    "frozenlake, no model": ("frozenlake", ["steps=16384", "observe=null"]),
-    "cartpole": ("smollm2-cartpole", ["steps=2048", "algorithm.settings.n_steps=64"]),
-    "cartpole, no model": ("smollm2-cartpole", ["steps=32768", "observe=null"]),
-    "tidyhouse": ("tidyhouse", ["steps=1024", "algorithm.settings.n_steps=32"]),
-    "tidyhouse, no model": ("tidyhouse", ["steps=8192", "observe=null"]),
+    "frozenlake": ("frozenlake", (2048, 16384), []),
+    "frozenlake, no model": ("frozenlake", (4096, 32768), ["observe=null"]),
+    "cartpole": ("smollm2-cartpole", (512, 2560), ["algorithm.settings.n_steps=32"]),
+    "cartpole, no model": ("smollm2-cartpole", (4096, 32768), ["observe=null"]),
+    "tidyhouse": ("tidyhouse", (256, 1280), ["algorithm.settings.n_steps=32"]),
+    "tidyhouse, no model": ("tidyhouse", (2048, 16384), ["observe=null"]),
 }
 
 
-def steps_per_second(tree: Path, recipe: str, overrides: list[str]) -> float:
-    """Train in a process of its own, and return environment steps a second, loading left out."""
+def steps_per_second(
+    tree: Path, recipe: str, steps: tuple[int, int], overrides: list[str]
+) -> float:
+    """Train for few steps and for many, and return steps a CPU second of what lies between."""
+    less, more = (cpu_seconds(tree, recipe, [*overrides, f"steps={count}"]) for count in steps)
+    return (steps[1] - steps[0]) / (more - less)
+
+
+def cpu_seconds(tree: Path, recipe: str, overrides: list[str]) -> float:
+    """Train in a process of its own, and return the seconds that it computed for."""
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
         command = [sys.executable, "-m", "dragoman", "train", f"recipes/{recipe}.yaml"]
-        options = [part for pair in overrides for part in ("--set", pair)]
+        options = [part for pair in (*overrides, "model.threads=1") for part in ("--set", pair)]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [*command, "--out", str(out), *options, "--set", "model.threads=1"],
+            [*command, "--out", str(Path(folder) / "run"), *options],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"},
             check=True,
             capture_output=True,
         )
-        # Not through `Run`: an older version's config may not be read any more.
-        row = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
-        return float(row["step"] / row["time/seconds"])
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -56,11 +64,11 @@ def main() -> None:
         print(
             f"| case | {options.against}, steps/s | this tree, steps/s | ratio |\n|---|---|---|---|"
         )
-        for name, (recipe, overrides) in CASES.items():
+        for name, (recipe, steps, overrides) in CASES.items():
             result: dict[Path, list[float]] = {before: [], ROOT: []}
             for _ in range(options.rounds):
                 for tree, speeds in result.items():
-                    speeds.append(steps_per_second(tree, recipe, overrides))
+                    speeds.append(steps_per_second(tree, recipe, steps, overrides))
             old, new = (statistics.median(speeds) for speeds in result.values())
             print(f"| {name} | {old:,.0f} | {new:,.0f} | {new / old:.2f} |", flush=True)
 

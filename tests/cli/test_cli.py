@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from typer.testing import CliRunner
 
 from dragoman.cli import app, main
 from dragoman.cli.train import parse_overrides
+from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
+from dragoman.experiment.source import read_experiment
 from dragoman.models.store import Store
 
 runner = CliRunner()
@@ -20,6 +24,7 @@ VERBS = (
     "export",
     "distill",
     "ls",
+    "init",
     "report",
     "replay",
     "watch",
@@ -40,7 +45,8 @@ algorithm: {name: ppo, settings: {n_steps: 16, batch_size: 16}}
 def test_help_fits_a_screen(verb: list[str]) -> None:
     result = runner.invoke(app, [*verb, "--help"], terminal_width=80)
     assert result.exit_code == 0
-    assert len(result.output.splitlines()) <= 24
+    # The overview has a line a verb.
+    assert len(result.output.splitlines()) <= (24 if verb else 24 + len(VERBS))
 
 
 def test_train_then_eval(tmp_path: Path) -> None:
@@ -127,3 +133,56 @@ def test_ls_tasks_says_what_each_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all("boards (installed)" in row and "[" in row for row in rows)
     monkeypatch.setattr("dragoman.tasks.catalog.find_spec", lambda name: None)
     assert "pip install 'dragoman[boards]'" in runner.invoke(app, ["ls", "tasks"]).output
+
+
+def test_version_and_short_help() -> None:
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"dragoman {metadata.version('dragoman')}\n")
+    assert "EXPERIMENT" in runner.invoke(app, ["train", "-h"]).output
+
+
+def test_recipes_are_listed() -> None:
+    result = runner.invoke(app, ["ls", "recipes", "--filter", "truck"])
+    assert "recipe:tasks/cvrp" in result.output
+    assert "recipe:tasks/jobshop" not in result.output
+
+
+def test_init_prints_a_file_that_trains(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["init", "CartPole-v1"])
+    file = tmp_path / "mine.yaml"
+    file.write_text(result.output)
+    assert read_experiment(file) == read_experiment("CartPole-v1")
+
+
+def test_an_environment_alone_trains_and_is_compared(tmp_path: Path) -> None:
+    small = ["steps=64", "observe=null", "num_envs=2"]
+    small += ["algorithm.settings.n_steps=16", "algorithm.settings.batch_size=16"]
+    options = [part for pair in small for part in ("--set", pair)]
+    out = tmp_path / "run"
+    result = runner.invoke(app, ["train", "CartPole-v1", "--out", str(out), *options])
+    assert result.exit_code == 0, result.output
+    assert f"next: dragoman eval {out}" in result.output
+    arms = read_comparison("CartPole-v1").arms
+    assert list(arms) == ["model", "no-model", "random-weights", "learned-embedding"]
+    assert read_comparison("recipe:comparisons/frozenlake").base["env"] == "FrozenLake-v1"
+    assert read_comparison("CartPole-v1").name == "CartPole-v1"
+
+
+def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(
+        "import gymnasium as gym\n\n\n"
+        "class Broken(gym.Env):\n"
+        "    observation_space = action_space = gym.spaces.Discrete(2)\n\n"
+        "    def reset(self, seed=None, options=None):\n"
+        "        return {}['battery'], {}\n"
+    )
+    command = [sys.executable, "-m", "dragoman"]
+    given = ["train", f"{file}:Broken", "--set", "observe=null", "--set", "max_episode_steps=9"]
+    run = functools.partial(subprocess.run, capture_output=True, text=True, cwd=tmp_path)
+    plain = run([*command, *given])
+    assert plain.returncode == 1
+    assert "Traceback" not in plain.stderr
+    assert "KeyError: 'battery'" in plain.stderr
+    assert f"line 8 of {file}" in plain.stderr
+    assert "Traceback" in run([*command, "--debug", *given]).stderr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -14,6 +17,7 @@ from dragoman.cli import (
     env,
     evaluate,
     export,
+    init,
     ls,
     replay,
     report,
@@ -26,9 +30,26 @@ app = typer.Typer(
     name="dragoman",
     help="A language model anywhere in the reinforcement-learning loop.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+) -> None:
+    """A language model anywhere in the reinforcement-learning loop."""
+    if version:
+        typer.echo(f"dragoman {metadata.version('dragoman')}")
+        raise typer.Exit
+
+
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
@@ -40,6 +61,7 @@ app.command("watch")(watch.watch)
 app.command("describe")(describe.describe)
 app.command("env")(env.env)
 app.command("ls")(ls.ls)
+app.command("init")(init.init)
 app.add_typer(cache.app, name="cache")
 
 
@@ -50,4 +72,17 @@ def main() -> None:
     except DragomanError as error:
         lines = [f"error: {error}", *getattr(error, "__notes__", [])]
         typer.secho("\n  ".join(lines), fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    # Such as a fault in the user's own environment: its last line says more than fifty of ours.
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        typer.secho(
+            f"error: {type(error).__name__}: {error}\n"
+            f"  in {where.name}, line {where.lineno} of {where.filename}\n"
+            f"  'dragoman --debug {' '.join(sys.argv[1:])}' shows the whole traceback",
+            fg=typer.colors.RED,
+            err=True,
+        )
         sys.exit(1)

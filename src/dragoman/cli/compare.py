@@ -25,6 +25,8 @@ from dragoman.comparison.file import read_comparison
 from dragoman.experiment.budget import Measure
 from dragoman.stats.bootstrap import Interval, number
 
+COMPARISON = "Comparison or experiment: YAML file, recipe:NAME or an environment."
+
 
 class FailOn(StrEnum):
     """Verdicts that can end the command with an error."""
@@ -39,7 +41,7 @@ STOPPED = 130
 
 
 def compare(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Comparison in YAML.")],
+    source: Annotated[str, typer.Argument(metavar="COMPARISON", help=COMPARISON)],
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each arm.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
     budget: Annotated[Measure | None, typer.Option(help="What is equal in all arms.")] = None,
@@ -59,7 +61,7 @@ def compare(
     Goes on where it stopped. Exits with 3 if a run failed, 130 after Ctrl-C.
     """
     comparison = read_comparison(
-        file, overrides=parse_overrides(overrides or []), seeds=seeds, budget=budget
+        source, overrides=parse_overrides(overrides or []), seeds=seeds, budget=budget
     )
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.
@@ -75,6 +77,7 @@ def compare(
             raise typer.Exit(STOPPED) from None
     _print(results)
     typer.echo(f"folder: {folder}")
+    typer.echo(f"next: dragoman report {folder}")
     outcomes = {_outcome(arm) for arm in results["arms"].values()}
     if outcomes & {verdict.replace("-", " ") for verdict in fail_on or []}:
         raise typer.Exit(JUDGED)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dragoman.comparison.listing import COLUMNS, find_rows
+from dragoman.experiment.source import first_comment, recipe_files
 from dragoman.report.live import printable
 from dragoman.tasks.catalog import TASKS, scores_of
 
@@ -21,17 +22,17 @@ PIPED_WIDTH = 300
 def ls(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="[FOLDER]", help="Where to look; 'tasks' lists the built-in tasks."),
+        typer.Argument(metavar="[FOLDER]", help="Where to look; or 'tasks', or 'recipes'."),
     ] = Path(),
     filter: Annotated[str, typer.Option(help="Only rows in which this text occurs.")] = "",
     sort: Annotated[str, typer.Option(help=f"One of: {', '.join(COLUMNS)}.")] = "name",
 ) -> None:
-    """List runs and comparisons, or the built-in tasks; loads no model.
+    """List runs and comparisons, the built-in tasks, or the recipes; loads no model.
 
     A folder of runs that is called tasks is written ./tasks.
     """
-    if str(folder) == "tasks":
-        _print(_tasks(filter))
+    if str(folder) in ("tasks", "recipes"):
+        _print(_tasks(filter) if str(folder) == "tasks" else _recipes(filter))
         return
     rows = find_rows(folder, text=filter, sort=sort)
     if not rows:
@@ -75,6 +76,19 @@ def _tasks(text: str) -> Table:
         "mean return [95 % bootstrap interval] of uniformly random allowed actions and of the "
         "reference; benchmarks/references.py measures them"
     )
+    table.caption_justify = "left"
+    return table
+
+
+def _recipes(text: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("what it is", overflow="fold")
+    for name, file in recipe_files().items():
+        about = first_comment(file)
+        if text.casefold() in f"{name} {about}".casefold():
+            table.add_row(f"recipe:{name}", about)
+    table.caption = "dragoman train recipe:NAME, or compare for those below comparisons/"
     table.caption_justify = "left"
     return table
 

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from dragoman.errors import ConfigError
-from dragoman.experiment import Experiment
+from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
 from dragoman.yaml12 import load
 
+EXPERIMENT = "YAML file, recipe:NAME, or an environment: id, module:Class, file.py:Class."
+
 
 def train(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Experiment in YAML.")],
+    source: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)],
     seed: Annotated[int, typer.Option(help="Seed of environments, weights, exploration.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
     overrides: Annotated[
@@ -23,7 +25,7 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent. Ctrl-C leaves a run folder that loads."""
-    experiment = Experiment.from_yaml(file, parse_overrides(overrides or []))
+    experiment = read_experiment(source, parse_overrides(overrides or []))
     # Only now, so that --help and a bad file answer at once.
     from dragoman.engines import train as training
     from dragoman.engines.progress import ProgressBar
@@ -36,6 +38,7 @@ def train(
     # Colours are left out where the output is no terminal.
     typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")
+    typer.echo(f"next: dragoman eval {run.path}, or dragoman replay {run.path}")
 
 
 def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dragoman.comparison.comparison import (
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, with_overrides
 from dragoman.experiment.budget import Measure
+from dragoman.experiment.source import RECIPE, Source, name_of, read_source, recipe_file
 from dragoman.roles.control import Control
 from dragoman.roles.role import roles_of
 from dragoman.tasks.catalog import TASKS, scores_of
@@ -62,16 +63,17 @@ class ComparisonFile:
 
 
 def read_comparison(
-    path: str | Path,
+    source: Source,
     *,
     overrides: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     budget: Measure | None = None,
 ) -> Comparison:
-    """Read a user's file and add baseline and controls.
+    """Read what a user wants compared, and add baseline and controls.
 
     Args:
-        path: The file.
+        source: A comparison's file or ``recipe:NAME``. An experiment, or what else
+            `dragoman.experiment.source.read_experiment` takes, is compared with all its controls.
         overrides: Values that replace the base experiment's, by dotted key.
         seeds: Number of seeds, instead of the file's.
         budget: What is equal in all arms, instead of the file's.
@@ -79,19 +81,20 @@ def read_comparison(
     Raises:
         ConfigError: A key or value does not fit, or there is nothing to compare.
     """
-    file = Path(path)
-    data = read_mapping(file, "comparison", first="base: experiment.yaml")
+    data = source.to_dict() if isinstance(source, Experiment) else read_source(source)
+    if "base" not in data and "env" in data:
+        data = {"base": data}
     given = {"seeds": seeds, "budget": budget}
     data |= {key: value for key, value in given.items() if value is not None}
     read = validated(_ADAPTER, data, ComparisonFile)
-    base = with_overrides(_base(read.base, file), overrides or {})
+    base = with_overrides(_base(read.base, _folder(source)), overrides or {})
     model = base.get("model")
     if isinstance(model, Mapping | None) and "disk_cache" not in (model or {}):
         # Seeds share their texts. But whoever reads a text first would pay for all the others.
         base["model"] = {**(model or {}), "disk_cache": read.budget == "steps"}
     experiment = Experiment.from_dict(base)
     return Comparison(
-        name=read.name or file.stem,
+        name=read.name or _name(source, experiment),
         base=experiment.to_dict(),
         arms=all_arms(experiment, read.arms, read.controls, read.baseline),
         seeds=tuple(range(read.seeds)) if isinstance(read.seeds, int) else read.seeds,
@@ -165,10 +168,22 @@ def all_arms(
     return result
 
 
-def _base(base: str | Mapping[str, Any], file: Path) -> dict[str, Any]:
+def _folder(source: Source) -> Path:
+    """Return the folder that a base experiment's path starts from."""
+    if isinstance(source, Mapping | Experiment):
+        return Path()
+    is_recipe = str(source).startswith(RECIPE)
+    return (recipe_file(str(source)) if is_recipe else Path(source)).parent
+
+
+def _name(source: Source, experiment: Experiment) -> str:
+    return name_of(source if isinstance(source, str | Path) else experiment.env)
+
+
+def _base(base: str | Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(base, Mapping):
         return dict(base)
-    places = [file.parent / base, Path(base)]
+    places = [folder / base, Path(base)]
     for place in places:
         if place.is_file():
             return read_mapping(place, "experiment", first="env: CartPole-v1")

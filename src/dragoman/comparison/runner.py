@@ -13,6 +13,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from dragoman.comparison.comparison import Comparison, Precision
+from dragoman.comparison.file import read_comparison
 from dragoman.comparison.folder import FILE_NAME, ComparisonFolder, keep
 from dragoman.comparison.jobs import Job, RandomJob, TrainJob
 from dragoman.comparison.results import write_results
@@ -20,6 +21,7 @@ from dragoman.comparison.workers import Report, Workers
 from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.experiment.budget import Budget
+from dragoman.experiment.source import Source
 from dragoman.files import write_text
 from dragoman.run import Run
 
@@ -49,7 +51,7 @@ class Event:
 
 
 def compare(
-    comparison: Comparison,
+    comparison: Comparison | Source,
     out: str | Path,
     *,
     jobs: int | None = None,
@@ -63,7 +65,7 @@ def compare(
     brought back to where a training stopped.
 
     Args:
-        comparison: What to compare.
+        comparison: What to compare, or what `dragoman.read_comparison` reads.
         out: Folder to make, or to go on with.
         jobs: Processes at once, each with its share of the cores; one a core unless given.
         trust_code: Evaluate trained runs of the folder, whatever code their configs name and
@@ -78,6 +80,8 @@ def compare(
             environment and spaces show it, that is before any arm is trained.
         RunError: Another process compares into the folder.
     """
+    if not isinstance(comparison, Comparison):
+        comparison = read_comparison(comparison)
     cores = _cores()
     jobs = cores if jobs is None else jobs
     if jobs < 1:

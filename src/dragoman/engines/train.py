@@ -21,6 +21,7 @@ from dragoman.environments import make_environment, refuse_endless
 from dragoman.errors import ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
+from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
@@ -29,7 +30,7 @@ from dragoman.vector import EpisodeRecorder, make_vector
 
 
 def train(
-    experiment: Experiment,
+    experiment: Source,
     seed: int = 0,
     *,
     out: str | Path | None = None,
@@ -43,7 +44,7 @@ def train(
     Ctrl-C saves the weights before it goes on, so the folder stays loadable.
 
     Args:
-        experiment: What to train.
+        experiment: What to train: a file, ``recipe:NAME``, an environment, plain data or an object.
         seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
         out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
         model: Language model to use instead of loading the experiment's.
@@ -55,6 +56,7 @@ def train(
         ConfigError: The experiment cannot work.
         RunError: The run folder is taken.
     """
+    experiment = read_experiment(experiment)
     engine = default_engine() if engine is None else engine
     spec = spec_of(experiment)
     refuse_endless(spec)

@@ -1,0 +1,18 @@
+"""``dragoman init``: a commented experiment file for an environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dragoman.experiment.template import template
+
+
+def init(
+    env: Annotated[
+        str, typer.Argument(metavar="ENV", help="An id, module:Class or file.py:Class.")
+    ],
+) -> None:
+    """Print an experiment file with every key and what it does: dragoman init ENV > my.yaml."""
+    typer.echo(template(env), nl=False)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.experiment.source import (
+    STARTER,
+    first_comment,
+    name_of,
+    read_experiment,
+    recipe_files,
+)
+
+EXPERIMENT = Experiment.from_dict({"env": "CartPole-v1", "observe": None, "steps": 64})
+
+
+def test_an_experiment_is_named_in_five_ways(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(EXPERIMENT.to_yaml())
+    for source in (EXPERIMENT, EXPERIMENT.to_dict(), str(file), file):
+        assert read_experiment(source) == EXPERIMENT
+    assert read_experiment(EXPERIMENT, {"steps": 8}).steps == 8
+    assert read_experiment(file, {"steps": 8}).steps == 8
+    assert read_experiment("recipe:frozenlake").env == "FrozenLake-v1"
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "my_env.py:MyEnv", "package.module:MyEnv"])
+def test_an_environment_alone_is_trained_with_the_settings_of_a_starter(env: str) -> None:
+    assert read_experiment(env) == Experiment.from_dict({"env": env, **STARTER})
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("recipe:frozenlak", "there is no recipe 'frozenlak' (did you mean 'frozenlake'?)"),
+        ("missing.yaml", "there is no experiment file missing.yaml"),
+    ],
+)
+def test_what_is_not_there_is_an_error(source: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_experiment(source)
+    assert error.value.problem == problem
+
+
+def test_every_recipe_reads_and_says_in_its_first_line_what_it_is() -> None:
+    assert {"frozenlake", "tasks/cvrp", "comparisons/frozenlake"} <= set(recipe_files())
+    for name, file in recipe_files().items():
+        assert len(first_comment(file)) > 20, name
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("recipe:tasks/cvrp", "tasks-cvrp"),
+        ("folder/mine.yaml", "mine"),
+        ("ALE/Pong-v5", "ALE-Pong-v5"),
+        ("my_env.py:MyEnv", "my_env.py-MyEnv"),
+    ],
+)
+def test_a_folder_is_called_after_its_source(source: str, name: str) -> None:
+    assert name_of(source) == name

@@ -25,7 +25,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.experiment.budget import Measure
 from dragoman.stats.bootstrap import Interval, number
 
-COMPARISON = "Comparison or experiment: YAML file, recipe:NAME or an environment."
+COMPARISON = "YAML file, recipe:NAME or environment."
 
 
 class FailOn(StrEnum):
@@ -45,7 +45,7 @@ def compare(
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of each arm.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
     budget: Annotated[Measure | None, typer.Option(help="What is equal in all arms.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make or go on with.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make or continue.")] = None,
     fail_on: Annotated[
         list[FailOn] | None,
         typer.Option(help="Exit with 1 if an arm's verdict is this; repeatable."),

@@ -15,6 +15,7 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
 
@@ -22,6 +23,7 @@ from dragoman.cli.train import parse_overrides
 from dragoman.cli.trust import TrustCode
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
 from dragoman.stats.bootstrap import Interval, number
 
@@ -48,12 +50,13 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Folder to make or continue.")] = None,
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option(help="Exit with 1 if an arm's verdict is this; repeatable."),
+        typer.Option(help="Exit with 1 on this verdict; repeatable."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base experiment."),
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would run.")] = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Train arms x seeds with their controls, and judge each arm.
@@ -63,6 +66,9 @@ def compare(
     comparison = read_comparison(
         source, overrides=parse_overrides(overrides or []), seeds=seeds, budget=budget
     )
+    _print_plan(comparison)
+    if plan:
+        return
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.
     from dragoman.comparison import runner as comparing
@@ -85,6 +91,24 @@ def compare(
         raise typer.Exit(BROKEN)
 
 
+def _print_plan(comparison: Comparison) -> None:
+    """Say which arms run and why, and whether these seeds can give a verdict."""
+    plan = plan_of(comparison)
+    table = Table(title=comparison.name, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("arm", "kind", "what it is"):
+        table.add_column(column, overflow="fold", no_wrap=column == "arm")
+    for name, arm in comparison.arms.items():
+        table.add_row(name, arm.kind, arm.about)
+    console = Console(stderr=True)
+    console.print(table)
+    console.print(
+        f"{len(comparison.arms)} arms x {plan.seeds} seeds = {plan.runs} runs, "
+        f"{plan.steps:,} environment steps; each run plays {comparison.evaluation.episodes} "
+        f"unseen episodes.\n{plan.verdict}.",
+        highlight=False,
+    )
+
+
 class _Display:
     """One bar an arm: how far its seeds have come."""
 
@@ -95,6 +119,7 @@ class _Display:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[seeds]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self.count = len(comparison.seeds)
@@ -126,6 +151,10 @@ class _Display:
         self.failed[arm] += event.kind == "failed"
         if event.kind in ("kept", "done", "failed"):
             self.ended[arm] += 1
+            if not self.progress.console.is_terminal:
+                # A log file shows no bars.
+                whole = self.count * len(self.ended)
+                self._say(f"{sum(self.ended.values())} of {whole} runs: {arm}, seed {event.seed}")
             self.steps[arm][event.seed] = 1.0
         elif event.kind == "steps":
             self.steps[arm][event.seed] = min(event.steps / self.whole[arm], 0.99)

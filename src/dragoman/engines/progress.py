@@ -1,7 +1,8 @@
-"""A progress bar for training."""
+"""A progress bar for training, and lines where it goes into a file."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -9,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.types import Info
+
+LINE_SECONDS = 30.0
+"""Seconds between two lines, where no terminal shows the bar."""
 
 
 class ProgressBar(Watcher):
@@ -27,10 +31,12 @@ class ProgressBar(Watcher):
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
+        self._line_at = 0.0
         self._task = self._bar.add_task("train", start=False, total=steps, speed="")
 
     def begin(self, training: Training) -> Stop:
         """Show it."""
+        self._line_at = time.monotonic()
         self._bar.start_task(self._task)
         self._bar.start()
         return None
@@ -43,6 +49,10 @@ class ProgressBar(Watcher):
         if "time/tokens_per_second" in training.row:
             parts.append(f"{training.row['time/tokens_per_second']:,.0f} tokens/s")
         self._bar.update(self._task, completed=training.steps, speed=" · ".join(parts))
+        if not self._bar.console.is_terminal and time.monotonic() - self._line_at > LINE_SECONDS:
+            self._line_at = time.monotonic()
+            whole = f"{training.steps:,} of {self._bar.tasks[0].total:,.0f} steps"
+            self._bar.console.print(" · ".join([whole, *parts]), highlight=False)
         return None
 
     def end(self, training: Training) -> None:

@@ -14,6 +14,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.experiment.budget import Measure
 from dragoman.roles.role import roles_of
+from dragoman.settings import check_fields
 from dragoman.yaml12 import dump, misfit, read_mapping, refuse_yes_no
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class EvaluationSettings:
     env_settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "evaluation")
         refuse_yes_no(self.env_settings, "evaluation.env_settings")
         if self.episodes < 1:
             raise ConfigError(

@@ -20,6 +20,7 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
 from dragoman.roles.role import roles_of
+from dragoman.settings import check_fields
 from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
 
 AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
@@ -63,6 +64,9 @@ class Describe:
     goal: str | None = None
     history: int = 0
 
+    def __post_init__(self) -> None:
+        check_fields(self, "describe")
+
 
 @dataclass(frozen=True)
 class Algorithm:
@@ -79,6 +83,9 @@ class Algorithm:
     name: AlgorithmName = "ppo"
     settings: Mapping[str, Any] = field(default_factory=dict)
     network: Annotated[tuple[int, ...], ONE_OR_MORE] = (64, 64)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "algorithm")
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class Experiment:
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, value, least in (
             ("steps", self.steps, 1),
             ("num_envs", self.num_envs, 1),

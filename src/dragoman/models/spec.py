@@ -13,6 +13,7 @@ from dragoman.models.cache import CachedModel
 from dragoman.models.catalog import DType, Weights, cache_folder, load_model
 from dragoman.models.store import Store
 from dragoman.models.words import WORDS, Words
+from dragoman.settings import check_fields
 from dragoman.types import LanguageModel
 
 
@@ -75,6 +76,7 @@ class ModelSpec:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self, "model")
         if self.server is not None and self.weights == "random":
             raise ConfigError(
                 f"weights of the model {self.name!r} are random, but those behind {self.server} "

@@ -22,6 +22,7 @@ from dragoman.models.spec import NamedModel
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
+from dragoman.settings import check_fields
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
 
@@ -99,6 +100,7 @@ class Act:
     """What stands in its place in an arm without a model, so that both arms know the masks."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "act")
         if "{action}" not in self.template:
             raise ConfigError(
                 f"act.template is {self.template!r}, which has no place for the action's text",

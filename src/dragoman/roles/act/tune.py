@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from dragoman.errors import ConfigError
+from dragoman.settings import check_fields
 from dragoman.yaml12 import ONE_OR_MORE
 
 
@@ -64,6 +65,7 @@ class Tune:
     check_ratio: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self, "act.tune")
         for name, least in (("rank", 1), ("tokens", 1), ("max_prompt", 1), ("max_action", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(

@@ -10,6 +10,7 @@ from gymnasium.vector import VectorEnv
 from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
+from dragoman.settings import check_fields
 from dragoman.types import Pooling
 from dragoman.yaml12 import ONE_OR_MORE
 
@@ -44,6 +45,9 @@ class Observe:
     standardise: bool = True
     freeze_after: int | None = None
     model: NamedModel | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, "observe")
 
     @property
     def uses_model(self) -> bool:

@@ -17,6 +17,7 @@ from dragoman.roles.control import Control
 from dragoman.roles.reward.call import Caller, OnError
 from dragoman.roles.reward.catalog import KNOWN, asks_model, make_reward
 from dragoman.roles.role import Context
+from dragoman.settings import check_fields
 from dragoman.yaml12 import refuse_yes_no
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Term:
     model: NamedModel | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "reward")
         if self.count_power and self.shaping != "bonus":
             raise ConfigError(
                 f"count_power is {self.count_power}, but a potential has no counts: it is a "
@@ -141,6 +143,7 @@ class Reward:
     placebo: Placebo | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, "reward")
         if not self.terms:
             raise ConfigError("reward has no terms", cure="give 'use', or leave the role out")
         for name in self.terms:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dragoman.cli import app, main
-from dragoman.cli.train import parse_overrides
+from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
 from dragoman.experiment.source import read_experiment
@@ -61,6 +61,17 @@ def test_train_then_eval(tmp_path: Path) -> None:
     assert "trained for 128 steps" in evaluated.output
     for policy in ("greedy", "sampled", "random"):
         assert policy in evaluated.output
+
+
+def test_options_of_a_cluster_need_its_engine(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(EXPERIMENT)
+    given = ["train", str(file), "--out", str(tmp_path / "run"), "--env-runners", "2"]
+    refused = runner.invoke(app, given)
+    assert isinstance(refused.exception, ConfigError)
+    assert "so --env-runners has no meaning" in str(refused.exception)
+    engine = engine_of(EngineName.RLLIB, env_runners=2, address=None)
+    assert engine.record == {"env_runners": 2, "learners": 0}
 
 
 def test_describe_prints_what_the_model_would_read() -> None:

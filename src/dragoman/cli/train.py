@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +13,17 @@ from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
 from dragoman.yaml12 import load
 
+if TYPE_CHECKING:
+    from dragoman.engines.engine import Engine
+
 EXPERIMENT = "YAML file, recipe:NAME, or an environment: id, module:Class, file.py:Class."
+
+
+class EngineName(StrEnum):
+    """The training libraries."""
+
+    SB3 = "sb3"
+    RLLIB = "rllib"
 
 
 def train(
@@ -23,15 +34,28 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set steps=1000"),
     ] = None,
+    engine: Annotated[EngineName, typer.Option(help="The training library.")] = EngineName.SB3,
+    address: Annotated[str | None, typer.Option(help="rllib: a running cluster, or auto.")] = None,
+    env_runners: Annotated[int | None, typer.Option(help="rllib: processes that play.")] = None,
+    learners: Annotated[int | None, typer.Option(help="rllib: processes that learn.")] = None,
+    gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
 ) -> None:
     """Train an agent. Ctrl-C leaves a run folder that loads."""
     experiment = read_experiment(source, parse_overrides(overrides or []))
+    chosen = engine_of(
+        engine,
+        address=address,
+        env_runners=env_runners,
+        learners=learners,
+        gpus_per_learner=gpus_per_learner,
+    )
     # Only now, so that --help and a bad file answer at once.
     from dragoman.engines import train as training
     from dragoman.engines.progress import ProgressBar
 
     try:
-        run = training.train(experiment, seed, out=out, watchers=[ProgressBar(experiment.steps)])
+        watchers = [ProgressBar(experiment.steps)]
+        run = training.train(experiment, seed, out=out, engine=chosen, watchers=watchers)
     except KeyboardInterrupt:
         typer.echo("stopped; what was learnt so far is saved", err=True)
         raise typer.Exit(130) from None
@@ -39,6 +63,27 @@ def train(
     typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")
     typer.echo(f"next: dragoman eval {run.path}, or dragoman replay {run.path}")
+
+
+def engine_of(name: EngineName, **settings: Any) -> Engine:
+    """Return an engine by its name, with the settings that were given.
+
+    Raises:
+        ConfigError: It has no such setting.
+    """
+    from dragoman.engines.engine import default_engine
+    from dragoman.engines.rllib import RLlib
+
+    given = {key: value for key, value in settings.items() if value is not None}
+    if name == EngineName.RLLIB:
+        return RLlib(**given)
+    if given:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in given)
+        raise ConfigError(
+            f"the engine {name.value} trains in this process, so {options} has no meaning there",
+            cure="add --engine rllib",
+        )
+    return default_engine()
 
 
 def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
 import pytest
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO, SAC
 
 from dragoman.engines.check import check
 from dragoman.engines.rllib import RLlib
-from dragoman.engines.rllib.settings import Schedule, check_actions, settings_of
+from dragoman.engines.rllib.settings import (
+    SETTINGS,
+    SACSettings,
+    Schedule,
+    check_actions,
+    settings_of,
+)
 from dragoman.engines.sb3 import SB3
 from dragoman.engines.sb3.settings import known_settings
 from dragoman.errors import ConfigError
@@ -25,14 +33,36 @@ def experiment(name: str = "ppo", **settings: Any) -> Experiment:
     )
 
 
-def test_defaults_are_those_of_stable_baselines3() -> None:
-    ours = settings_of(experiment(n_steps=2048, batch_size=64))
-    theirs = PPO("MlpPolicy", "CartPole-v1")
-    for name in ("learning_rate", "gamma", "n_steps", "batch_size", "n_epochs", "gae_lambda",
-                 "clip_range_vf", "normalize_advantage", "ent_coef", "vf_coef", "max_grad_norm",
-                 "target_kl"):  # fmt: skip
-        assert getattr(ours, name) == getattr(theirs, name), name
-    assert ours.clip_range == theirs.clip_range(1.0)
+PARTS = ("policy_kwargs", "rllib")
+THEIRS = {"ppo": PPO, "dqn": DQN, "sac": SAC}
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_defaults_are_those_of_stable_baselines3(name: str) -> None:
+    fitted_to_steps = {"n_steps", "batch_size", "buffer_size", "learning_starts"}
+    fitted_to_steps |= {"target_update_interval"} if name == "dqn" else set()
+    theirs = inspect.signature(THEIRS[name]).parameters
+    for field in fields(SETTINGS[name]):
+        if field.name not in (*PARTS, *fitted_to_steps):
+            assert field.default == theirs[field.name].default, field.name
+
+
+def test_exploration_falls_as_in_stable_baselines3() -> None:
+    theirs = DQN("MlpPolicy", "CartPole-v1").exploration_schedule
+    ours = settings_of(experiment("dqn"))
+    for progress in (0.0, 0.03, 0.1, 0.5):
+        assert ours.epsilon_at(progress) == pytest.approx(theirs(1 - progress))
+
+
+@pytest.mark.parametrize(
+    ("given", "temperature"),
+    [("auto", (1.0, True)), ("auto_0.1", (0.1, True)), (0.2, (0.2, False))],
+)
+def test_entropy_is_worth_what_the_setting_says(given: Any, temperature: Any) -> None:
+    found = SACSettings(ent_coef=given)
+    assert found.temperature == temperature
+    assert found.wanted_entropy(gym.spaces.Box(-1, 1, (2, 3))) == -6.0
+    assert SACSettings(target_entropy=-1.5).wanted_entropy(gym.spaces.Box(-1, 1, (2,))) == -1.5
 
 
 def test_a_rollout_fits_the_steps_as_with_stable_baselines3() -> None:

@@ -130,6 +130,32 @@ def test_every_kind_of_space_trains_and_evaluates(
     assert len(evaluate(run, 2).returns) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "env"),
+    [("dqn", "CartPole-v1"), ("dqn", "FrozenLake-v1"), ("sac", "Pendulum-v1")],
+)
+def test_algorithms_that_learn_from_older_steps(name: str, env: str, tmp_path: Path) -> None:
+    experiment = Experiment(
+        env=env,
+        steps=120,
+        num_envs=2,
+        max_episode_steps=12,
+        algorithm=Algorithm(name, {"learning_starts": 20, "batch_size": 8}, (8,)),
+        observe=None,
+    )
+    ours = train(experiment, out=tmp_path / "ours", engine=RLlib())
+    theirs = train(experiment, out=tmp_path / "theirs")
+    # A round goes on while an environment of a vector resets.
+    assert 120 <= ours.steps <= 140
+    updates = ours.last_metrics()["train/n_updates"]
+    per_update = {"dqn": 4, "sac": 1}[name] * experiment.num_envs
+    assert updates == pytest.approx((ours.steps - 20) / per_update, abs=3)
+    assert len(evaluate(ours, 2).returns) == 2
+    assert {name: one.shape for name, one in ours.weights().items()} == {
+        name: one.shape for name, one in theirs.weights().items()
+    }
+
+
 def test_equal_seeds_give_equal_metrics(tmp_path: Path) -> None:
     rows = []
     for i, seed in enumerate((0, 0, 1)):

@@ -39,7 +39,7 @@ class RLlib:
     patience: float = 90.0
 
     name: ClassVar[str] = "rllib"
-    algorithms: ClassVar[tuple[str, ...]] = ("ppo",)
+    algorithms: ClassVar[tuple[str, ...]] = ("dqn", "ppo", "sac")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
 
     def __post_init__(self) -> None:

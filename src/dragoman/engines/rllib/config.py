@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
+from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from dragoman.engines.rllib.learner import PPOLearner
-from dragoman.engines.rllib.module import Module
+from dragoman.engines.rllib.module import Module, Network
 from dragoman.engines.rllib.runner import Runner
-from dragoman.engines.rllib.settings import PPOSettings, Settings
+from dragoman.engines.rllib.settings import (
+    DQNSettings,
+    PPOSettings,
+    ReplaySettings,
+    SACSettings,
+    Settings,
+)
+from dragoman.engines.rllib.soft_actor_critic import ContinuousModule, SACLearner
 from dragoman.engines.rllib.task import Task
+from dragoman.engines.rllib.values import DQNLearner, ValuesModule
 from dragoman.errors import ConfigError, did_you_mean
+from dragoman.experiment import Experiment
 
 if TYPE_CHECKING:
     from dragoman.engines.rllib import RLlib
 
+ROUND, ROUNDS = 512, 20
+"""Most steps between two looks at a training, and how many looks there are at least."""
 PROBE_SECONDS = 5.0
 """How long a runner that was lost may take to say that it is back."""
 
@@ -31,13 +45,11 @@ def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:
         ConfigError: RLlib refuses a setting.
     """
     experiment = task.what
-    config = _CONFIGS[experiment.algorithm.name](settings, experiment.num_envs)
-    config.environment(
-        "dragoman",
-        env_config={"task": task, "autoreset": engine.autoreset},
-        # Actions are drawn without bounds; the environment gets them within.
-        normalize_actions=False,
-        clip_actions=True,
+    name = experiment.algorithm.name
+    config = _CONFIGS[name](settings, experiment, engine.env_runners)
+    config.environment("dragoman", env_config={"task": task, "autoreset": engine.autoreset})
+    config.rl_module(
+        rl_module_spec=RLModuleSpec(module_class=_MODULES[name], model_config={"task": task})
     )
     config.env_runners(
         env_runner_cls=Runner,
@@ -50,30 +62,33 @@ def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:
         restart_failed_env_runners=True, env_runner_health_probe_timeout_s=PROBE_SECONDS
     )
     config.debugging(seed=task.env_seed, log_level=logging.getLevelName(logging.ERROR))
-    config.reporting(min_time_s_per_iteration=0)
-    config.training(
-        gamma=settings.gamma,
-        lr=settings.rate_at(0.0),
-        learner_config_dict={"settings": settings},
+    config.reporting(
+        min_time_s_per_iteration=0,
+        # Of algorithms that update every few steps.
+        min_sample_timesteps_per_iteration=min(ROUND, max(experiment.steps // ROUNDS, 1)),
     )
+    # The learner's own optimiser has the rate.
+    config.training(gamma=settings.gamma, learner_config_dict={"settings": settings})
     # What is no number must show, and not be replaced by zero.
     config.torch_skip_nan_gradients = True
     known = config.to_dict()
-    for name, value in settings.rllib.items():
-        if name not in known:
+    for key, value in settings.rllib.items():
+        if key not in known:
             raise ConfigError(
-                f"RLlib has no setting {name!r}{did_you_mean(name, list(known))}",
+                f"RLlib has no setting {key!r}{did_you_mean(key, list(known))}",
                 cure=f"see the attributes of ray.rllib's {type(config).__name__}",
             )
-        setattr(config, name, value)
+        setattr(config, key, value)
     return config
 
 
-def _ppo(settings: Settings, num_envs: int) -> AlgorithmConfig:
+def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
     assert isinstance(settings, PPOSettings)
     config = PPOConfig()
+    # Actions are drawn without bounds; the environment gets them within.
+    config.environment(normalize_actions=False, clip_actions=True)
     config.training(
-        train_batch_size_per_learner=settings.n_steps * num_envs,
+        train_batch_size_per_learner=settings.n_steps * experiment.num_envs,
         minibatch_size=settings.batch_size,
         num_epochs=settings.n_epochs,
         lambda_=settings.gae_lambda,
@@ -89,11 +104,51 @@ def _ppo(settings: Settings, num_envs: int) -> AlgorithmConfig:
     return config
 
 
-def with_module(config: AlgorithmConfig, task: Task) -> AlgorithmConfig:
-    """Return the configuration with the network of a task."""
-    return config.rl_module(
-        rl_module_spec=RLModuleSpec(module_class=Module, model_config={"task": task})
+def _replaying(
+    config: Any, settings: ReplaySettings, experiment: Experiment, runners: int
+) -> AlgorithmConfig:
+    copies, rounds = experiment.num_envs, max(runners, 1)
+    # RLlib counts the process that learns among the runners, where it works out this ratio.
+    sampled = settings.train_freq * (copies // rounds) * max(runners + 1, 1)
+    return config.training(
+        train_batch_size_per_learner=settings.batch_size,
+        num_steps_sampled_before_learning_starts=settings.learning_starts,
+        replay_buffer_config={"type": "EpisodeReplayBuffer", "capacity": settings.buffer_size},
+        target_network_update_freq=settings.target_update_interval,
+        tau=settings.tau,
+        training_intensity=settings.gradient_steps * settings.batch_size / sampled,
+        n_step=1,
+    ).env_runners(rollout_fragment_length=settings.train_freq)
+
+
+def _dqn(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
+    assert isinstance(settings, DQNSettings)
+    config = DQNConfig().training(
+        double_q=False,
+        dueling=False,
+        td_error_loss_fn="huber",
+        grad_clip=settings.max_grad_norm,
+        grad_clip_by="global_norm",
+        learner_class=DQNLearner,
     )
+    return _replaying(config, settings, experiment, runners)
 
 
-_CONFIGS: dict[str, Any] = {"ppo": _ppo}
+def _sac(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
+    assert isinstance(settings, SACSettings)
+    config = SACConfig().training(learner_class=SACLearner)
+    # Actions are drawn between -1 and 1.
+    config.environment(normalize_actions=True, clip_actions=False)
+    return _replaying(config, settings, experiment, runners)
+
+
+_CONFIGS: dict[str, Callable[[Settings, Experiment, int], AlgorithmConfig]] = {
+    "dqn": _dqn,
+    "ppo": _ppo,
+    "sac": _sac,
+}
+_MODULES: dict[str, type[Network]] = {
+    "dqn": ValuesModule,
+    "ppo": Module,
+    "sac": ContinuousModule,
+}

@@ -13,16 +13,17 @@ from torch import Tensor
 from dragoman.engines.optimizer import Masters, groups_of
 from dragoman.engines.rllib.advantages import Advantages
 from dragoman.engines.rllib.loss import Minibatch, ppo_loss, summary
+from dragoman.engines.rllib.rates import RatedLearner
 from dragoman.engines.rllib.settings import PPOSettings
 from dragoman.engines.tuning import CHECKED, first_ratio
 from dragoman.roles.act.tune import Tune
 
-ADAM_EPSILON = 1e-5
-"""As Stable-Baselines3 has it for PPO; PyTorch's own is 1e-8."""
 
+class PPOLearner(RatedLearner, PPOTorchLearner):
+    """Updates a `dragoman.engines.rllib.module.Module`."""
 
-class PPOLearner(PPOTorchLearner):
-    """Updates an `dragoman.engines.rllib.module.Module`."""
+    epsilon = 1e-5
+    """As Stable-Baselines3 has it for PPO."""
 
     def build(self) -> None:
         """Put our own estimate of advantages in the place of RLlib's."""
@@ -33,37 +34,17 @@ class PPOLearner(PPOTorchLearner):
         self._learner_connector.remove("GeneralAdvantageEstimation")
         self._learner_connector.append(self.advantages)
 
-    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
-        """Make the optimiser, with rates of its own for model and critic where both are trained."""
-        module = self._module[module_id].unwrapped()
-        rate = self.settings.rate_at(0.0)
+    def optimizer_of(self, module: Any) -> torch.optim.Optimizer:
+        """Return an optimiser with rates of its own for model and critic where both are trained."""
         tune = _tune_of(module)
-        optimizer: torch.optim.Optimizer
         if tune is None:
-            trained = [one for one in module.parameters() if one.requires_grad]
-            optimizer = torch.optim.Adam(trained, lr=rate, eps=ADAM_EPSILON)
-        else:
-            groups = groups_of(module.policy, tune, rate)
-            optimizer = Masters(groups, torch.optim.Adam, lr=rate, eps=ADAM_EPSILON)
-        # With a schedule of RLlib's all groups would get one rate.
-        self.register_optimizer(
-            module_id=module_id,
-            optimizer=optimizer,
-            params=self.get_parameters(module),
-            lr_or_lr_schedule=None,
-        )
-        self.set_rate(rate)
-
-    def get_parameters(self, module: Any) -> list[Any]:
-        """Return what is trained."""
-        return [one for one in module.parameters() if one.requires_grad]
-
-    def set_rate(self, rate: float) -> None:
-        """Learn with this rate, and with others in proportion where parts have their own."""
-        self.rate = rate
-        for optimizer in self._named_optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group.get("factor", 1.0)
+            return super().optimizer_of(module)
+        self.rate = self.settings.rate_at(0.0)
+        groups = groups_of(module.policy, tune, self.rate)
+        optimizer = Masters(groups, torch.optim.Adam, lr=self.rate, eps=self.epsilon)
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate * group["factor"]
+        return optimizer
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Begin an update: in the first ones, of the critic alone."""

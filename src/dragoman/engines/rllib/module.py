@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dragoman.engines.policies.make import make_policy
 from dragoman.engines.rllib.distribution import Drawings
+from dragoman.engines.rllib.settings import settings_of
 from dragoman.engines.rllib.task import Task, model_of
 from dragoman.engines.tuning import make_room
 from dragoman.maths.seeds import derive_seed
@@ -37,21 +38,39 @@ def network_of(task: Task, observations: gym.Space[Any], actions: gym.Space[Any]
     return network
 
 
-class Module(TorchRLModule, ValueFunctionAPI):
-    """An actor with a critic: that of the act role, or one on features.
+class Network(TorchRLModule):
+    """What all modules have.
 
     Attributes:
+        task: What is trained.
+        settings: The algorithm's.
         policy: The network, whose tensors a run folder holds by their names.
-        last_penalty: Mean divergence from the untrained model's policy in the last forward.
     """
 
     policy: Any
-    last_penalty: float | None = None
 
     def setup(self) -> None:
         """Make the network."""
         self.task: Task = self.model_config["task"]
+        self.settings = settings_of(self.task.what)
         self.policy = network_of(self.task, self.observation_space, self.action_space)
+
+    def make_room(self) -> None:
+        """Do nothing: nothing is kept of older texts."""
+
+
+class Module(Network, ValueFunctionAPI):
+    """An actor with a critic: that of the act role, or one on features.
+
+    Attributes:
+        last_penalty: Mean divergence from the untrained model's policy in the last forward.
+    """
+
+    last_penalty: float | None = None
+
+    def setup(self) -> None:
+        """Make the network."""
+        super().setup()
         self.drawings = Drawings(self.policy.distribution)
 
     def make_room(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
+import numpy as np
 import pydantic
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 
@@ -75,11 +76,67 @@ class PPOSettings(Settings):
     target_kl: float | None = None
 
 
-SETTINGS: dict[str, type[Settings]] = {"ppo": PPOSettings}
+@dataclass(frozen=True)
+class ReplaySettings(Settings):
+    """Settings of algorithms that learn from older steps too."""
+
+    buffer_size: int = 100_000
+    learning_starts: int = 100
+    batch_size: int = 256
+    tau: float = 0.005
+    train_freq: int = 1
+    gradient_steps: int = 1
+    target_update_interval: int = 1
+
+
+@dataclass(frozen=True)
+class DQNSettings(ReplaySettings):
+    """Settings of DQN, with the defaults of Stable-Baselines3."""
+
+    learning_rate: Rate = 1e-4
+    batch_size: int = 32
+    tau: float = 1.0
+    train_freq: int = 4
+    target_update_interval: int = 10_000
+    exploration_fraction: float = 0.1
+    exploration_initial_eps: float = 1.0
+    exploration_final_eps: float = 0.05
+    max_grad_norm: float = 10.0
+
+    def epsilon_at(self, progress: float) -> float:
+        """Return the share of random actions where this share of the training is over."""
+        first, last = self.exploration_initial_eps, self.exploration_final_eps
+        return Schedule(first, last, self.exploration_fraction).at(progress)
+
+
+@dataclass(frozen=True)
+class SACSettings(ReplaySettings):
+    """Settings of SAC, with the defaults of Stable-Baselines3."""
+
+    ent_coef: float | str = "auto"
+    target_entropy: float | Literal["auto"] = "auto"
+
+    @property
+    def temperature(self) -> tuple[float, bool]:
+        """What entropy is worth at the start, and whether that is learnt."""
+        if not isinstance(self.ent_coef, str):
+            return self.ent_coef, False
+        return float(self.ent_coef.partition("_")[2] or 1.0), True
+
+    def wanted_entropy(self, actions: gym.Space[Any]) -> float:
+        """Return the entropy that the temperature is learnt for."""
+        if self.target_entropy == "auto":
+            return -float(np.prod(actions.shape or ()))
+        return self.target_entropy
+
+
+SETTINGS: dict[str, type[Settings]] = {"dqn": DQNSettings, "ppo": PPOSettings, "sac": SACSettings}
 ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
+    "dqn": (Discrete,),
+    "sac": (Box,),
     "ppo": (Box, Discrete, MultiDiscrete, MultiBinary),
 }
-NETWORK = ("net_arch", "share_features_extractor", "normalize_images")
+NETWORK = ("n_critics", "net_arch", "normalize_images", "share_features_extractor")
 """What ``policy_kwargs`` may hold: what the networks of `dragoman.engines.policies` know."""
 
 

@@ -20,7 +20,7 @@ from dragoman.engines.assembly import spec_of
 from dragoman.engines.calibrate import calibrate
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.rllib import cluster
-from dragoman.engines.rllib.config import config_of, with_module
+from dragoman.engines.rllib.config import config_of
 from dragoman.engines.rllib.runner import Drained
 from dragoman.engines.rllib.settings import PPOSettings, Settings, settings_of
 from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
@@ -81,7 +81,7 @@ class RLlibTraining:
 
     def open(self) -> None:
         """Start what plays and what learns."""
-        config = with_module(config_of(self._engine, self._task, self._settings), self._task)
+        config = config_of(self._engine, self._task, self._settings)
         self._algorithm = config.build_algo()
 
     @property
@@ -178,8 +178,8 @@ class RLlibTraining:
         """Tell of the update that followed the steps."""
         learnt = result.get("learners", {}).get(DEFAULT_MODULE_ID, {})
         group = self._algorithm.learner_group
-        rollout = group._learner.advantages.rollout if group.is_local else None
-        watchers.rollout(self, rollout)
+        advantages = getattr(group._learner, "advantages", None) if group.is_local else None
+        watchers.rollout(self, None if advantages is None else advantages.rollout)
         for name in COLUMNS:
             if name in learnt:
                 self.record(f"train/{name}", float(learnt[name]))
@@ -189,9 +189,12 @@ class RLlibTraining:
 
 
 COLUMNS = (
+    "actor_loss",
     "approx_kl",
     "clip_fraction",
     "clip_range",
+    "critic_loss",
+    "ent_coef",
     "entropy_loss",
     "explained_variance",
     "first_ratio",

@@ -28,7 +28,7 @@ class EngineName(StrEnum):
 
 def train(
     source: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)],
-    seed: Annotated[int, typer.Option(help="Seed of environments, weights, exploration.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
     overrides: Annotated[
         list[str] | None,
@@ -39,6 +39,7 @@ def train(
     env_runners: Annotated[int | None, typer.Option(help="rllib: processes that play.")] = None,
     learners: Annotated[int | None, typer.Option(help="rllib: processes that learn.")] = None,
     gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
+    model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
     """Train an agent. Ctrl-C leaves a run folder that loads."""
     experiment = read_experiment(source, parse_overrides(overrides or []))
@@ -48,6 +49,7 @@ def train(
         env_runners=env_runners,
         learners=learners,
         gpus_per_learner=gpus_per_learner,
+        model_replicas=model_replicas,
     )
     # Only now, so that --help and a bad file answer at once.
     from dragoman.engines import train as training

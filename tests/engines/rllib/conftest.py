@@ -9,7 +9,7 @@ from tests.models import tiny
 
 
 @pytest.fixture(scope="package")
-def ray() -> Iterator[None]:
+def cluster_of_three() -> Iterator[None]:
     """A cluster of three processors on this machine, whose processes find the tests' modules."""
     pytest.importorskip("ray", reason="needs the extra 'rllib'")
     from dragoman.engines.rllib import cluster

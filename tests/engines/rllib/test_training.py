@@ -23,7 +23,7 @@ from dragoman.testing import ScriptedModel
 from tests.engines.sb3.test_tuned import recall, tuned
 from tests.text_tasks import bag_of_words
 
-pytestmark = pytest.mark.usefixtures("ray")
+pytestmark = pytest.mark.usefixtures("cluster_of_three")
 SMALL = {"n_steps": 16, "batch_size": 32, "n_epochs": 1}
 
 
@@ -258,6 +258,43 @@ def test_a_trained_model_lives_in_each_runner(tiny_llama: Any, tmp_path: Path) -
         f"policy.{name}" for name in run.weights() if name.startswith("policy.")
     }
     assert all("lora" in name for name in first["weights"] if "reader.model" in name)
+
+
+@pytest.mark.slow
+def test_a_replica_answers_for_the_runners_and_comes_back(tiny_llama: Any, tmp_path: Path) -> None:
+    class KillingReplica(Watcher):
+        calls = 0
+
+        def update(self, training):
+            import ray
+
+            (replica,) = training._replicas
+            if training.steps < 200:
+                ray.kill(replica, no_restart=False)
+            else:
+                self.calls = len(ray.get(replica.sizes.remote()))
+
+    killing = KillingReplica()
+    settings = {"n_steps": 64, "batch_size": 128, "n_epochs": 1}
+    experiment = Experiment(
+        env="CartPole-v1",
+        steps=384,
+        num_envs=2,
+        algorithm=Algorithm("ppo", settings, (8,)),
+        model=tiny_llama,
+        observe=Observe(pooling=("last",), freeze_after=32),
+    )
+    run = train(
+        experiment,
+        out=tmp_path / "run",
+        engine=RLlib(env_runners=1, model_replicas=1),
+        watchers=[killing],
+    )
+    assert run.environment["model_replicas"] == 1
+    assert run.steps >= 384
+    assert killing.calls > 0
+    assert run.last_metrics()["model/tokens"] > 1000
+    assert evaluate(run, 2).returns
 
 
 def test_runners_share_the_copies_equally(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ class RLlib:
         env_runners: Processes that play; with none, this process does.
         learners: Processes that learn; with none, this process does.
         gpus_per_learner: GPUs of each of them, or of this process.
+        model_replicas: Processes with the experiment's language model that answer for all runners,
+            each on a GPU where ``model.device`` names one; with none, each runner has the model.
         patience: Seconds without a step after which a training ends with an error.
     """
 
@@ -36,6 +38,7 @@ class RLlib:
     env_runners: int = 0
     learners: int = 0
     gpus_per_learner: float = 0
+    model_replicas: int = 0
     patience: float = 90.0
 
     name: ClassVar[str] = "rllib"
@@ -43,7 +46,7 @@ class RLlib:
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
 
     def __post_init__(self) -> None:
-        for name in ("env_runners", "learners", "gpus_per_learner"):
+        for name in ("env_runners", "learners", "gpus_per_learner", "model_replicas"):
             if getattr(self, name) < 0:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}, but must be at least 0", cure=f"raise {name}"
@@ -57,7 +60,11 @@ class RLlib:
     @property
     def record(self) -> Mapping[str, Any]:
         """What a run's record says of it."""
-        return {"env_runners": self.env_runners, "learners": self.learners}
+        return {
+            "env_runners": self.env_runners,
+            "learners": self.learners,
+            "model_replicas": self.model_replicas,
+        }
 
     # Ray is imported where it is used, so that naming the engine costs nothing.
 
@@ -69,6 +76,9 @@ class RLlib:
 
         if importlib.util.find_spec("ray") is None:
             raise MissingExtraError("ray", extra="rllib")
+        from dragoman.engines.rllib import replica
+
+        replica.check(experiment, self.model_replicas, self.env_runners)
         settings_of(experiment)
         check_actions(experiment.algorithm.name, actions)
         if self.env_runners and experiment.num_envs % self.env_runners:

@@ -121,7 +121,7 @@ class Runner(SingleAgentEnvRunner):
             )
         )
         self.stack = RoleStack(self.recorder)
-        self.models = Models(model_of(task), task.seed)
+        self.models = Models(model_of(task, self.worker_index), task.seed)
         moments = moments_of(experiment, self.recorder)
         self.stack.add(experiment, Context(self.models, moments, self.config.gamma))
         if self.stack.observer is not None:

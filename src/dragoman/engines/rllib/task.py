@@ -14,6 +14,7 @@ from gymnasium.vector import VectorEnv
 from ray import cloudpickle
 
 from dragoman.engines.assembly import reader_of
+from dragoman.engines.rllib.replica import connected
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.models.cache import CachedModel, without_memory
@@ -33,6 +34,7 @@ class Task:
         observer: What the observer has learnt before the training.
         fingerprint: Of the experiment's language model, where a role asks one.
         model: A pickled language model, where it cannot be loaded by its name.
+        replicas: Processes that answer for the model, where runners have none of their own.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Task:
     observer: Mapping[str, np.ndarray]
     fingerprint: str | None = None
     model: bytes | None = None
+    replicas: int = 0
 
     @functools.cached_property
     def what(self) -> Experiment:
@@ -78,8 +81,12 @@ def own_of(task: Task) -> Own | None:
     return _OWN.get(task.name)
 
 
-def model_of(task: Task) -> CachedModel | None:
+def model_of(task: Task, worker: int = 0) -> CachedModel | None:
     """Return the language model of this process, loaded once for all of its parts.
+
+    Args:
+        task: What is trained.
+        worker: Number of the runner, where replicas share the runners.
 
     Raises:
         ConfigError: What is loaded here is not the model of the process that started the training.
@@ -93,10 +100,7 @@ def model_of(task: Task) -> CachedModel | None:
         if experiment.model.threads is None:
             torch.set_num_threads(1)
             experiment = experiment.replaced({"model.threads": 1})
-        loaded = reader_of(experiment, task.seed)
-        if task.model is not None:
-            loaded = cloudpickle.loads(task.model)
-        model = remembering(loaded)
+        model = _made(task, experiment, worker)
         if model is not None and model.fingerprint != task.fingerprint:
             raise ConfigError(
                 f"a runner has loaded {model.name!r} ({model.fingerprint}), but the training was "
@@ -105,6 +109,14 @@ def model_of(task: Task) -> CachedModel | None:
             )
         _MODELS[task.name] = model
     return _MODELS[task.name]
+
+
+def _made(task: Task, experiment: Experiment, worker: int) -> CachedModel | None:
+    if task.replicas:
+        return connected(task.name, task.replicas, worker)
+    if task.model is not None:
+        return remembering(cloudpickle.loads(task.model))
+    return remembering(reader_of(experiment, task.seed))
 
 
 def packed(model: CachedModel | None) -> bytes | None:

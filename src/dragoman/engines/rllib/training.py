@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 import numpy as np
+import ray
 import torch
 from gymnasium.vector import VectorEnv
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from dragoman.engines.assembly import spec_of
 from dragoman.engines.calibrate import calibrate
 from dragoman.engines.memory import refuse_rollout
-from dragoman.engines.rllib import cluster
+from dragoman.engines.rllib import cluster, replica
 from dragoman.engines.rllib.config import config_of
 from dragoman.engines.rllib.runner import Drained
 from dragoman.engines.rllib.settings import PPOSettings, Settings, settings_of
@@ -78,9 +79,12 @@ class RLlibTraining:
                 # It has no answers, but a cost like them.
                 stack.context.models.asked.append(cast(LanguageModel, self._costs))
         self._algorithm: Any = None
+        self._replicas: list[Any] = []
 
     def open(self) -> None:
-        """Start what plays and what learns."""
+        """Start what answers, what plays and what learns."""
+        task, count = self._task, self._engine.model_replicas
+        self._replicas = replica.start(task.what, task.seed, task.name, count)
         config = config_of(self._engine, self._task, self._settings)
         self._algorithm = config.build_algo()
 
@@ -135,6 +139,8 @@ class RLlibTraining:
         """End all processes that were started."""
         if self._algorithm is not None:
             self._algorithm.stop()
+        for actor in self._replicas:
+            ray.kill(actor)
         forget(self._task)
         if self._started:
             cluster.stop()
@@ -263,7 +269,8 @@ def build(
         env_seed=seed,
         observer=observed,
         fingerprint=None if model is None else model.fingerprint,
-        model=packed(model) if engine.env_runners or engine.learners else None,
+        model=packed(model) if engine.env_runners and not engine.model_replicas else None,
+        replicas=engine.model_replicas,
     )
     training = RLlibTraining(engine, task, settings, env.single_action_space, stack)
     try:

@@ -20,8 +20,13 @@ def write_bytes(file: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(file)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError:
+        # On a full disk a part of it would keep the disk full.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_text(file: Path, text: str) -> None:
@@ -83,6 +88,23 @@ def _parsed(file: Path, text: bytes, cure: str) -> dict[str, Any]:
 def damaged(file: Path, why: object, cure: str) -> RunError:
     """Return the error of a file that cannot be read."""
     return RunError(f"{file} cannot be read: {why}", cure=cure)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it.
+
+    Raises:
+        RunError: It cannot be made, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be made: {error.strerror}", cure="name another folder by --out"
+        ) from error
+    if not writable:
+        raise RunError(f"{folder} is not writable", cure="name another folder by --out")
 
 
 def refuse_taken(folder: Path) -> None:

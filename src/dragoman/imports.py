@@ -81,6 +81,10 @@ def _from_file(path: Path, name: str) -> ModuleType:
             raise ConfigError(
                 f"{name!r}: {path} imports what is not installed: {error}", cure=_cure(error, path)
             ) from error
+        except SyntaxError as error:
+            raise ConfigError(
+                f"{name!r}: {path} is no Python: {error}", cure=f"mend line {error.lineno}"
+            ) from error
         _FROM_FILES[key] = module
     return _FROM_FILES[key]
 

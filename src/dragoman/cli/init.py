@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dragoman.environments import environment_spec
 from dragoman.experiment.template import template
 
 
@@ -15,4 +16,5 @@ def init(
     ],
 ) -> None:
     """Print an experiment file with every key and what it does: dragoman init ENV > my.yaml."""
+    environment_spec(env)  # refuses what is none
     typer.echo(template(env), nl=False)

@@ -196,7 +196,8 @@ def validated(adapter: pydantic.TypeAdapter[T], data: Any, kind: type[Any]) -> T
             problem = f"unknown key {key!r}{did_you_mean(str(first['loc'][-1]), known)}"
         elif first["type"] == "missing":
             problem = f"the key {key!r} is required"
-        raise ConfigError(problem, cure="docs/comparing.md lists every key") from None
+        names = ", ".join(item.name for item in fields(kind))
+        raise ConfigError(problem, cure=f"the keys are: {names}") from None
 
 
 _ADAPTER = pydantic.TypeAdapter(Comparison)

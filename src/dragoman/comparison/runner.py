@@ -22,7 +22,7 @@ from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
-from dragoman.files import write_text
+from dragoman.files import make_folder, write_text
 from dragoman.run import Run
 
 __all__ = ["Event", "compare", "settled"]
@@ -94,7 +94,7 @@ def compare(
     path = Path(out)
     if not (path / FILE_NAME).is_file():
         _check(comparison)
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     try:
         with FileLock(path / ".lock", timeout=0):
             here = settled(comparison)

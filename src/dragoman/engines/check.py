@@ -15,6 +15,7 @@ from dragoman.engines.assembly import moments_of, raw_state_of, spec_of
 from dragoman.engines.engine import Engine, default_engine
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
+from dragoman.models.hardware import check_device
 from dragoman.roles.act.action_set import check_choice
 from dragoman.roles.observe.raw import RawState
 from dragoman.vector import make_vector, split_infos
@@ -49,10 +50,12 @@ def check(experiment: Experiment, engine: Engine | None = None) -> None:
         engine: What is to train it; Stable-Baselines3 unless given.
 
     Raises:
-        ConfigError: As in `check_spaces`, or the environment cannot be made, or a setting of the
-            algorithm does not fit.
+        ConfigError: As in `check_spaces`, or the environment cannot be made, the model's device is
+            not there, or a setting of the algorithm does not fit.
         SpaceError: As in `check_spaces`, or an observation does not lie in its space.
     """
+    if experiment.uses_model:
+        check_device(experiment.model.device)
     env = make_vector(spec_of(experiment), 1, experiment.env_settings)
     try:
         make = moments_of(experiment, env)

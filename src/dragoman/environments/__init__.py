@@ -10,6 +10,7 @@ import inspect
 import io
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from gymnasium.envs.registration import (
 )
 
 from dragoman.environments.checks import Checked, FirstSteps, beneath
-from dragoman.errors import ConfigError, MissingExtraError, did_you_mean
+from dragoman.errors import ConfigError, DragomanError, MissingExtraError, did_you_mean
 from dragoman.imports import import_module
 
 _OWN = "dragoman/"
@@ -191,12 +192,27 @@ def make_environment(
         ) from error
     except AssertionError as error:
         if not str(spec.entry_point).startswith(_BEFORE_MUJOCO_4) or _mujoco() < (4,):
-            raise
+            raise _not_made(spec, error) from error
         raise ConfigError(
             f"environment {spec.id!r} of gymnasium-robotics {_version('gymnasium-robotics')} does "
             f"not work with MuJoCo {_version('mujoco')}: it looks up joints as before MuJoCo 4",
             cure="install 'mujoco<4', in an environment of its own if others need MuJoCo 4",
         ) from error
+    except DragomanError:
+        raise
+    # The constructor is the user's code, and may raise anything.
+    except Exception as error:
+        raise _not_made(spec, error) from error
+
+
+def _not_made(spec: EnvSpec, error: Exception) -> ConfigError:
+    """Return the error of an environment whose constructor has failed."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return ConfigError(
+        f"environment {spec.id!r} cannot be made: {type(error).__name__}: {error}, in line "
+        f"{frame.lineno} of {frame.filename}",
+        cure="mend its constructor; an environment sets action_space and observation_space there",
+    )
 
 
 def _whole(spec: EnvSpec, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -11,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import PassiveEnvChecker
 
-from dragoman.errors import SpaceError
+from dragoman.errors import DragomanError, SpaceError
 
 LARGEST = float(np.finfo(np.float32).max)
 """Agents compute in float32, in which a number beyond this one is infinite."""
@@ -31,6 +32,10 @@ FINITE = (
 )
 
 
+_LOOKED_AT = (gym.spaces.Box, gym.spaces.Dict, gym.spaces.Tuple)
+"""Spaces whose values are not held against their bounds here: describers take small overshoots."""
+
+
 class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """An environment that hands over finite observations and rewards, or fails at the first other.
 
@@ -46,6 +51,8 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self, index=index)
         gym.Wrapper.__init__(self, env)
         self._index = index
+        space = env.observation_space
+        self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
         self._episode = 0
         self._step = 0
 
@@ -61,6 +68,12 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         self._episode += 1
         self._step = 0
         self._check(observation, info)
+        space = self.env.observation_space
+        if not isinstance(space, _LOOKED_AT) and not space.contains(observation):
+            self._refuse(
+                f"the observation is {_short(observation)}, which does not lie in {space}",
+                "return what observation_space says, or correct the space",
+            )
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -83,6 +96,12 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         return observation, reward, terminated, truncated, info
 
     def _check(self, observation: Any, info: Any) -> None:
+        if self._shape is not None and np.shape(observation) != self._shape:
+            self._refuse(
+                f"the observation has shape {np.shape(observation)}, but its space says "
+                f"{self._shape}",
+                "return what observation_space says, or correct the space",
+            )
         if not _is_finite(observation):
             self._refuse(f"{_first_not_finite(observation, 'the observation')}", FINITE)
         if not isinstance(info, Mapping):
@@ -151,9 +170,12 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         """Reset.
 
         Raises:
-            SpaceError: It returns something else than an observation and an info.
+            SpaceError: It raises, or returns something else than an observation and an info.
         """
-        result = self.env.reset(seed=seed, options=options)
+        try:
+            result = self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            self._raised(error, "reset()")
         if not isinstance(result, tuple) or len(result) != 2:  # `Checked` looks at the two
             self._refuse(
                 f"reset() returns {_short(result)} instead of an observation and an info",
@@ -165,9 +187,12 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         """Step.
 
         Raises:
-            SpaceError: It returns something else than five values.
+            SpaceError: It raises, or returns something else than five values.
         """
-        result = self.env.step(action)
+        try:
+            result = self.env.step(action)
+        except Exception as error:
+            self._raised(error, f"step({_short(action)})")
         if not isinstance(result, tuple) or len(result) != 5:
             count = f"{len(result)} values" if isinstance(result, tuple) else _short(result)
             self._refuse(
@@ -178,12 +203,26 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
             )
         return result
 
-    def _refuse(self, problem: str, cure: str) -> NoReturn:
-        kind = type(self.unwrapped)
+    def _raised(self, error: Exception, call: str) -> NoReturn:
+        """Say in which line of the environment an error came; errors of ours say enough."""
+        if isinstance(error, DragomanError):
+            raise error
+        frames, file = traceback.extract_tb(error.__traceback__), self._file()
+        frame = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+        raise SpaceError(
+            f"environment {type(self.unwrapped).__name__}: {call} raised "
+            f"{type(error).__name__}: {error}, in line {frame.lineno} of {frame.filename}",
+            cure="mend the environment; 'dragoman --debug' shows the whole traceback",
+        ) from error
+
+    def _file(self) -> str | None:
         try:
-            file = inspect.getsourcefile(kind)
+            return inspect.getsourcefile(type(self.unwrapped))
         except TypeError:  # a class made in an interactive session
-            file = None
+            return None
+
+    def _refuse(self, problem: str, cure: str) -> NoReturn:
+        kind, file = type(self.unwrapped), self._file()
         where = f" in {file}" if file else ""
         raise SpaceError(f"environment {kind.__name__}{where}: {problem}", cure=cure)
 

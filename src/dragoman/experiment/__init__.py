@@ -86,6 +86,13 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
+        for key in ("gamma", "gae_lambda"):
+            value = self.settings.get(key)
+            if isinstance(value, int | float) and not 0 <= value <= 1:
+                raise ConfigError(
+                    f"algorithm.settings.{key} is {value}, but must lie between 0 and 1",
+                    cure=f"change algorithm.settings.{key}",
+                )
 
 
 @dataclass(frozen=True)
@@ -133,10 +140,11 @@ class Experiment:
             ("num_envs", self.num_envs, 1),
             ("describe.precision", self.describe.precision, 1),
             ("describe.history", self.describe.history, 0),
-            ("model.threads", self.model.threads or 1, 1),
-            ("max_episode_steps", self.max_episode_steps or 1, 1),
+            ("model.threads", self.model.threads, 1),
+            ("max_episode_steps", self.max_episode_steps, 1),
+            ("algorithm.network", min(self.algorithm.network, default=None), 1),
         ):
-            if value < least:
+            if value is not None and value < least:
                 raise ConfigError(
                     f"{name} is {value}, but must be at least {least}", cure=f"raise {name}"
                 )
@@ -312,7 +320,7 @@ def _cure(kind: str, value: Any) -> str:
         return f'put the text in quotation marks: "{str(value).lower()}"'
     if kind == "tuple_type" and isinstance(value, str | int | float):
         return f"write a list: [{value}]"
-    return "docs/experiments.md lists every key"
+    return "'dragoman init ENV' prints every key and what it does"
 
 
 def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:

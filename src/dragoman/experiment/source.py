@@ -59,6 +59,10 @@ def read_source(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     name = str(source)
     if name.startswith(RECIPE):
         return read_mapping(recipe_file(name), "recipe", first="env: CartPole-v1")
+    if Path(name).suffix == ".py":
+        raise ConfigError(
+            f"{name!r} names a file, and no class in it", cure=f"write '{name}:MyEnv'"
+        )
     if isinstance(source, Path) or Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return read_mapping(Path(name), "experiment", first="env: CartPole-v1")
     return {"env": name, **STARTER}

@@ -119,9 +119,10 @@ def load_model(
     import transformers
 
     from dragoman.models.adapters import merge_adapter
-    from dragoman.models.hardware import fast_dtype, warn_if_emulated
+    from dragoman.models.hardware import check_device, fast_dtype, warn_if_emulated
     from dragoman.models.torch_model import TorchModel
 
+    check_device(device)
     source = _resolve(name)
     precision = fast_dtype(device) if dtype == "auto" else dtype
     warn_if_emulated(device, precision)

@@ -12,6 +12,8 @@ from typing import Literal
 
 import torch
 
+from dragoman.errors import ConfigError
+
 log = logging.getLogger(__name__)
 
 ROUNDS = 3
@@ -23,6 +25,32 @@ WORTH = 0.95
 
 WORTH_SAYING = 1.2
 """A precision that is asked for by name is warned of when it is slower than float32 by this."""
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        ConfigError: PyTorch knows no such device, or sees none on this machine.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(
+            f"model.device is {name!r}, which PyTorch does not know",
+            cure="write cpu, cuda, cuda:1 or mps",
+        ) from None
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and not (device.index or 0) < count:
+        raise ConfigError(
+            f"model.device is {name!r}, but PyTorch sees {count} CUDA devices here",
+            cure="set model.device to cpu, or install a build of PyTorch for the GPU's driver",
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(
+            f"model.device is {name!r}, but PyTorch sees no Apple GPU here",
+            cure="set model.device to cpu",
+        )
 
 
 def fast_dtype(device: str) -> Literal["float32", "bfloat16"]:

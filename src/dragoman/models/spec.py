@@ -106,7 +106,7 @@ class ModelSpec:
             raise ConfigError(
                 f"act asks how likely the model {self.name!r} finds texts, but it is not known to "
                 "give log-probs of them",
-                cure="set model.prompt_log_probs where the server has them (docs/remote.md), "
+                cure="set model.prompt_log_probs where the server has them, "
                 "choose policy 'head' or 'match', or use a model that is loaded here",
             )
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from dragoman.errors import DivergenceError
 from dragoman.experiment import Experiment
-from dragoman.files import refuse_taken, write_bytes, write_json
+from dragoman.files import make_folder, refuse_taken, write_bytes, write_json
 from dragoman.run.machine import describe_machine
 from dragoman.run.reader import FORMAT, Status
 from dragoman.run.trust import remember
@@ -40,6 +40,7 @@ class RunWriter:
     ) -> None:
         self.path = Path(path)
         refuse_taken(self.path)
+        make_folder(self.path)
         self.steps = 0
         config = experiment.to_yaml().encode("utf-8")
         write_bytes(self.path / "config.yaml", config)

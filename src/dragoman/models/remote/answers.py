@@ -248,8 +248,7 @@ def excerpt(text: str) -> str:
 
 _WRONG_URL = "check that the URL is that of an OpenAI-compatible server, which often ends in /v1"
 _NO_PROMPT_LOG_PROBS = (
-    "set prompt_log_probs in ServerFeatures to what the server offers (docs/remote.md), or score "
-    "with a local model"
+    "set prompt_log_probs in ServerFeatures to what the server offers, or score with a local model"
 )
 
 

@@ -258,7 +258,7 @@ class RemoteModel:
                 f"the server {self._server.url} is not known to give log-probs of prompts, so "
                 f"{self._name!r} cannot score candidates",
                 cure="set prompt_log_probs in ServerFeatures where the server has them "
-                "(docs/remote.md), or score with a local model",
+                "or score with a local model",
             )
 
     def _after(

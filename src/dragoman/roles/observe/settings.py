@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from gymnasium.vector import VectorEnv
 
+from dragoman.errors import ConfigError
 from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
@@ -48,6 +49,15 @@ class Observe:
 
     def __post_init__(self) -> None:
         check_fields(self, "observe")
+        if not self.pooling:
+            raise ConfigError(
+                "observe.pooling is empty, so nothing would be seen", cure="write [last, mean]"
+            )
+        if self.freeze_after is not None and self.freeze_after < 1:
+            raise ConfigError(
+                f"observe.freeze_after is {self.freeze_after}, but must be at least 1",
+                cure="raise observe.freeze_after, or leave it out",
+            )
 
     @property
     def uses_model(self) -> bool:

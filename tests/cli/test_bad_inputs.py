@@ -1,0 +1,214 @@
+"""What a user may mistype: each ends in one message that names the value, never in a traceback."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dragoman.cli import app
+from dragoman.errors import DragomanError
+
+ENVS = Path(__file__).parents[1] / "broken_envs.py"
+FILES = {
+    "syntax.py": "def f(:\n",
+    "missing.py": "import nopackage\n",
+    "broken.yaml": "x: [\n",
+    "list.yaml": "- a\n",
+    "empty.yaml": "",
+    "unknown.yaml": "env: CartPole-v1\nstepz: 3\n",
+}
+SMALL = ["steps=40", "num_envs=2", "algorithm.settings.n_steps=10"]
+SMALL += ["algorithm.settings.batch_size=10"]
+
+ENVIRONMENTS = [
+    ("NoSpaces", "cannot be made: AttributeError"),
+    ("NeedsArgs", "missing 1 required positional argument: 'size'"),
+    ("RaisesInInit", "cannot be made: RuntimeError: no licence, in line"),
+    ("RaisesInReset", "reset() raised KeyError: 'battery', in line"),
+    ("RaisesInStep", "raised ZeroDivisionError: division by zero, in line"),
+    ("WrongShape", "step 0: the observation has shape (3,), but its space says (2,)"),
+    ("TextReward", "the reward is 'one', which is no number"),
+    ("NoneObservation", "step 1: the observation has shape ()"),
+    ("FourTuple", "step() returns 4 values instead of"),
+    ("InfoList", "info is [], which is no mapping"),
+    ("NanReward", "the reward is nan"),
+    ("ResetOne", "instead of an observation and an info"),
+    ("TupleActions", "ppo cannot act in Tuple"),
+    ("GraphObs", "which does not lie in Graph"),
+    ("NotEnv", "is a class, but not of gymnasium.Env"),
+    ("function", "is neither a Gymnasium environment class"),
+    ("Missing", "is neither a Gymnasium environment class"),
+]
+NAMES = [
+    ("syntax.py:A", "is no Python: invalid syntax (syntax.py, line 1)"),
+    ("missing.py:A", "imports what is not installed: No module named 'nopackage'"),
+    ("nofile.py:A", "there is no file nofile.py"),
+    ("nomodule:A", "no module named 'nomodule'"),
+    ("dragoman:A", "'A' is neither a Gymnasium environment class"),
+    ("os.path:join", "'join' is neither a Gymnasium environment class"),
+    ("syntax.py", "names a file, and no class in it"),
+    ("syntax.py:", "is no Python"),
+    ("CartPole-v9", "which has 'CartPole-v1'"),
+    ("cartpole-v1", "did you mean 'CartPole-v1'"),
+    ("", "environment '' is not registered"),
+    ("  ", "environment '  ' is not registered"),
+    ("CartPole-v1/", "did you mean 'CartPole-v1'"),
+    ("../x", "environment '../x' is not registered"),
+    ("broken.yaml", "broken.yaml is not valid YAML"),
+    ("list.yaml", "list.yaml holds list, not a mapping"),
+    ("empty.yaml", "empty.yaml holds nothing, not a mapping"),
+    ("unknown.yaml", "unknown key 'stepz' (did you mean 'steps'?)"),
+    ("none.yaml", "there is no experiment file none.yaml"),
+    ("recipe:", "there is no recipe ''"),
+    ("recipe:frozenlak", "did you mean 'frozenlake'?"),
+]
+SETTINGS = [
+    ("steps=0", "steps is 0, but must be at least 1"),
+    ("steps=-1", "steps is -1"),
+    ("steps=ten", "steps is 'ten'"),
+    ("num_envs=0", "num_envs is 0"),
+    ("num_envs=50", "steps is 40, but 50 copies"),
+    ("algorithm.name=pppo", "did you mean 'ppo'?"),
+    ("algorithm.name=sac", "sac refuses the settings"),
+    ("algorithm.settings.learning_rate=-1", "Invalid learning rate"),
+    ("algorithm.settings.learning_rate=fast", "learning_rate is 'fast'"),
+    ("algorithm.settings.n_steps=0", "n_steps"),
+    ("algorithm.settings.batch_size=0", "batch_size"),
+    ("algorithm.settings.gamma=2", "gamma is 2, but must lie between 0 and 1"),
+    ("algorithm.settings.gae_lambda=-1", "gae_lambda is -1, but must lie between 0 and 1"),
+    ("algorithm.settings.nonsense=1", "nonsense"),
+    ("algorithm.settings=3", "algorithm.settings is 3"),
+    ("algorithm.network=[0]", "algorithm.network is 0"),
+    ("algorithm.network=[-3]", "algorithm.network is -3"),
+    ("algorithm.nam=ppo", "did you mean 'name'?"),
+    ("env_settings.nonsense=3", "refuses the settings {'nonsense': 3}"),
+    ("env_settings=3", "env_settings is 3"),
+    ("max_episode_steps=0", "max_episode_steps is 0"),
+    ("max_episode_steps=-2", "max_episode_steps is -2"),
+    ("model.device=cuda:99", "but PyTorch sees"),
+    ("model.device=toaster", "which PyTorch does not know"),
+    ("model.dtype=float8", "did you mean 'float32'"),
+    ("model.name=/no/path", "there is no model folder '/no/path'"),
+    ("model.threads=0", "model.threads is 0"),
+    ("model.threads=-1", "model.threads is -1"),
+    ("model.weights=zero", "model.weights is 'zero'"),
+    ("model.server=nonsense", "the server nonsense gives one embedding a text"),
+    ("observe.layr=3", "did you mean 'layer'?"),
+    ("observe.layer=two", "observe.layer is 'two'"),
+    ("observe.pooling=max", "is 'max': Input should be 'last'"),
+    ("observe.pooling=[]", "observe.pooling is empty"),
+    ("observe.freeze_after=-1", "observe.freeze_after is -1"),
+    ("describe.precision=0", "describe.precision is 0"),
+    ("describe.observation={nothing}", "describe.observation is {'nothing': None}"),
+    ("describe.observation=5", "describe.observation is 5"),
+    ("describe.actions=[a]", "got 1 different action texts for Discrete(2)"),
+    ("describe.history=-1", "describe.history is -1"),
+    ("act.policy=matsch", "did you mean 'match'?"),
+    ("act.tune.rank=0", "act.tune.rank is 0"),
+    ("act.temperature=0", "act.temperature is 0"),
+    ("act.template=none", "no place for the action's text"),
+    ("reward.use=nonsense", "there is no reward 'nonsense'"),
+    ("reward.use=goal-similarity", "needs the setting 'goal'"),
+    ("reward=3", "reward is 3"),
+    ("roles.x=3", "roles.x is 3"),
+    ("roles.x.use=a", "which names no role"),
+    ("roles.1x.use=a:b", "'1x' cannot name a role"),
+    ("collapse.entropy=many", "collapse.entropy is 'many'"),
+    ("stepz=3", "did you mean 'steps'?"),
+    ("a.b.c=1", "unknown key 'a'"),
+    ("=3", "unknown key ''"),
+    ("steps", "--set 'steps' has no '='"),
+]
+COMMANDS = [
+    (["eval", "none"], "there is no run folder none"),
+    (["eval", "."], "it is no run folder"),
+    (["eval", "syntax.py"], "there is no run folder"),
+    (["compare", "broken.yaml"], "is not valid YAML"),
+    (["compare", "unknown.yaml"], "unknown key 'stepz'"),
+    (["compare", "CartPole-v1", "--set", "observe=null"], "no arm uses a role"),
+    (["compare", "recipe:x"], "there is no recipe 'x'"),
+    (["report", "none"], "it is no folder of a comparison"),
+    (["report", "."], "it is no folder of a comparison"),
+    (["replay", "none"], "there is no run folder none"),
+    (["watch", "none"], "there is no run folder none"),
+    (["export", "none", "--out", "out"], "there is no run folder none"),
+    (["distill", "none", "--out", "out"], "there is no run folder none"),
+    (["describe", "CartPole-v9"], "which has 'CartPole-v1'"),
+    (["ls", "none"], "there is no folder none"),
+    (["ls", ".", "--sort", "x"], "there is no column 'x'"),
+    (["init", ""], "environment '' is not registered"),
+    (
+        ["train", "CartPole-v1", "--out", "/proc/x", "--set", "observe=null"],
+        "/proc/x cannot be made",
+    ),
+    (
+        ["train", "CartPole-v1", "--out", "syntax.py", "--set", "observe=null"],
+        "exists and is not empty",
+    ),
+]
+USAGE = [
+    ["train"],
+    ["train", "CartPole-v1", "--seed", "x"],
+    ["eval", ".", "--episodes", "0"],
+    ["compare", "CartPole-v1", "--seeds", "0"],
+    ["compare", "CartPole-v1", "--jobs", "0"],
+    ["compare", "CartPole-v1", "--budget", "money"],
+    ["export"],
+    ["describe", "CartPole-v1", "--steps", "-1"],
+    ["cache", "x"],
+    ["nonsense"],
+]
+
+
+def problem(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the message that a command ends with."""
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    monkeypatch.chdir(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        error = CliRunner().invoke(app, arguments).exception
+    assert isinstance(error, DragomanError), repr(error)
+    assert len(error.cure) > 5
+    left = {file.name for file in folder.iterdir() if file.suffix not in (".py", ".yaml")}
+    assert left <= {"__pycache__", "runs"}
+    return error.problem
+
+
+def training(source: str, *overrides: str) -> list[str]:
+    options = [part for pair in (*SMALL, *overrides) for part in ("--set", pair)]
+    return ["train", source, *options]
+
+
+@pytest.mark.parametrize(("name", "message"), ENVIRONMENTS)
+def test_an_environment_that_is_wrong(name, message, tmp_path, monkeypatch) -> None:
+    arguments = training(f"{ENVS}:{name}", "observe=null", "max_episode_steps=9")
+    assert message in problem(arguments, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "message"), NAMES)
+def test_a_name_of_nothing(name, message, tmp_path, monkeypatch) -> None:
+    assert message in problem(training(name, "observe=null"), tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("override", "message"), SETTINGS)
+def test_a_setting_that_cannot_work(override, message, tmp_path, monkeypatch) -> None:
+    needs_model = override.startswith(("observe", "act", "model", "describe", "reward"))
+    arguments = training("CartPole-v1", *([] if needs_model else ["observe=null"]), override)
+    assert message in problem(arguments, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("arguments", "message"), COMMANDS)
+def test_a_command_that_cannot_work(arguments, message, tmp_path, monkeypatch) -> None:
+    assert message in problem(arguments, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("arguments", USAGE)
+def test_what_no_command_takes(arguments, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.output

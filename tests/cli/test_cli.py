@@ -182,18 +182,22 @@ def test_an_environment_alone_trains_and_is_compared(tmp_path: Path) -> None:
 def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text(
-        "import gymnasium as gym\n\n\n"
-        "class Broken(gym.Env):\n"
-        "    observation_space = action_space = gym.spaces.Discrete(2)\n\n"
-        "    def reset(self, seed=None, options=None):\n"
-        "        return {}['battery'], {}\n"
+        "from dataclasses import dataclass\n\n\n"
+        "@dataclass(frozen=True)\n"
+        "class Broken:\n"
+        "    controls = ()\n"
+        "    prior = 'none'\n"
+        "    uses_model = False\n\n"
+        "    def wrap(self, env, context):\n"
+        "        return {}['battery']\n"
     )
     command = [sys.executable, "-m", "dragoman"]
-    given = ["train", f"{file}:Broken", "--set", "observe=null", "--set", "max_episode_steps=9"]
+    overrides = ("observe=null", f"roles.broken.use={file}:Broken")
+    given = ["train", "CartPole-v1", *(part for one in overrides for part in ("--set", one))]
     run = functools.partial(subprocess.run, capture_output=True, text=True, cwd=tmp_path)
     plain = run([*command, *given])
     assert plain.returncode == 1
     assert "Traceback" not in plain.stderr
     assert "KeyError: 'battery'" in plain.stderr
-    assert f"line 8 of {file}" in plain.stderr
+    assert f"line 11 of {file}" in plain.stderr
     assert "Traceback" in run([*command, "--debug", *given]).stderr

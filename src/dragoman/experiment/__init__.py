@@ -23,7 +23,7 @@ from dragoman.roles.role import roles_of
 from dragoman.settings import check_fields
 from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
 
-AlgorithmName = Literal["ppo", "a2c", "dqn", "sac", "td3"]
+AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "sac", "td3"]
 
 
 def _switched(value: Any) -> Any:
@@ -36,7 +36,7 @@ def _switched(value: Any) -> Any:
 
 _SWITCH = pydantic.BeforeValidator(_switched)
 
-POLICY_GRADIENT = ("ppo", "a2c")
+POLICY_GRADIENT = ("ppo", "a2c", "appo")
 """Algorithms that take a policy of the act role."""
 
 

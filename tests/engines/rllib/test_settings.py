@@ -34,7 +34,7 @@ def experiment(name: str = "ppo", **settings: Any) -> Experiment:
 
 
 PARTS = ("policy_kwargs", "rllib")
-THEIRS = {"ppo": PPO, "dqn": DQN, "sac": SAC}
+THEIRS = {"appo": PPO, "ppo": PPO, "dqn": DQN, "sac": SAC}
 
 
 @pytest.mark.parametrize("name", THEIRS)
@@ -101,6 +101,11 @@ def test_what_cannot_be_translated_is_refused(settings: dict[str, Any], said: st
 def test_each_engine_says_which_algorithms_it_has() -> None:
     with pytest.raises(ConfigError, match="the engine rllib has no a2c; it has"):
         check(experiment("a2c"), RLlib())
+
+
+def test_stable_baselines3_says_what_it_has_not() -> None:
+    with pytest.raises(ConfigError, match="the engine sb3 has no appo; it has"):
+        check(experiment("appo"), SB3())
 
 
 def test_what_rllib_alone_knows_is_no_fault_elsewhere() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,28 @@ def test_algorithms_that_learn_from_older_steps(name: str, env: str, tmp_path: P
     assert {name: one.shape for name, one in ours.weights().items()} == {
         name: one.shape for name, one in theirs.weights().items()
     }
+
+
+def test_appo_learns_while_runners_play_on(tmp_path: Path) -> None:
+    settings = {"n_steps": 16, "learning_rate": 0.003, "gamma": 0.9}
+    experiment = replace(lamps(512), algorithm=Algorithm("appo", settings, (32,)))
+    run = train(experiment, out=tmp_path / "run", engine=RLlib(), model=reader())
+    assert {"train/policy_gradient_loss", "train/value_loss"} <= set(run.last_metrics())
+    assert len(evaluate(run, 4, model=reader()).returns) == 4
+    tuned_too = replace(experiment, act=Act("score", tune=tuned("lora")))
+    with pytest.raises(ConfigError, match="appo keeps an older policy"):
+        train(tuned_too, out=tmp_path / "tuned", engine=RLlib())
+
+
+@pytest.mark.slow
+def test_another_process_learns(tmp_path: Path) -> None:
+    settings = {"n_steps": 64, "batch_size": 128, "learning_rate": 0.01}
+    experiment = replace(lamps(1024), algorithm=Algorithm("ppo", settings, (32,)))
+    engine = RLlib(env_runners=1, learners=1)
+    run = train(experiment, out=tmp_path / "run", engine=engine, model=reader())
+    assert run.environment["learners"] == 1
+    assert run.last_metrics()["train/n_updates"] == 40
+    assert evaluate(run, 60, model=reader()).mean > 0.6
 
 
 def test_equal_seeds_give_equal_metrics(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class RLlib:
     patience: float = 90.0
 
     name: ClassVar[str] = "rllib"
-    algorithms: ClassVar[tuple[str, ...]] = ("dqn", "ppo", "sac")
+    algorithms: ClassVar[tuple[str, ...]] = ("appo", "dqn", "ppo", "sac")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
 
     def __post_init__(self) -> None:
@@ -79,6 +79,13 @@ class RLlib:
         from dragoman.engines.rllib import replica
 
         replica.check(experiment, self.model_replicas, self.env_runners)
+        act = experiment.act
+        if experiment.algorithm.name == "appo" and act is not None and act.tune is not None:
+            raise ConfigError(
+                "appo keeps an older policy beside the present one, and act.tune trains a model "
+                "of which there is one",
+                cure="use ppo, or leave act.tune out",
+            )
         settings_of(experiment)
         check_actions(experiment.algorithm.name, actions)
         if self.env_runners and experiment.num_envs % self.env_runners:

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.appo import APPOConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from dragoman.engines.rllib.asynchronous import APPOLearner, AsynchronousModule
 from dragoman.engines.rllib.learner import PPOLearner
 from dragoman.engines.rllib.module import Module, Network
 from dragoman.engines.rllib.runner import Runner
 from dragoman.engines.rllib.settings import (
+    APPOSettings,
     DQNSettings,
     PPOSettings,
     ReplaySettings,
@@ -32,8 +35,6 @@ from dragoman.experiment import Experiment
 if TYPE_CHECKING:
     from dragoman.engines.rllib import RLlib
 
-ROUND, ROUNDS = 512, 20
-"""Most steps between two looks at a training, and how many looks there are at least."""
 PROBE_SECONDS = 5.0
 """How long a runner that was lost may take to say that it is back."""
 
@@ -62,11 +63,8 @@ def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:
         restart_failed_env_runners=True, env_runner_health_probe_timeout_s=PROBE_SECONDS
     )
     config.debugging(seed=task.env_seed, log_level=logging.getLevelName(logging.ERROR))
-    config.reporting(
-        min_time_s_per_iteration=0,
-        # Of algorithms that update every few steps.
-        min_sample_timesteps_per_iteration=min(ROUND, max(experiment.steps // ROUNDS, 1)),
-    )
+    # With a least number of steps RLlib would wait for ever where no runner can take one.
+    config.reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
     # The learner's own optimiser has the rate.
     config.training(gamma=settings.gamma, learner_config_dict={"settings": settings})
     # What is no number must show, and not be replaced by zero.
@@ -102,6 +100,23 @@ def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmC
         learner_class=PPOLearner,
     )
     return config
+
+
+def _appo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
+    assert isinstance(settings, APPOSettings)
+    config = APPOConfig()
+    config.environment(normalize_actions=False, clip_actions=True)
+    config.training(
+        train_batch_size_per_learner=settings.n_steps * experiment.num_envs,
+        clip_param=settings.clip_range,
+        # Its loss of the critic is half of that of Stable-Baselines3.
+        vf_loss_coeff=2 * settings.vf_coef,
+        entropy_coeff=settings.ent_coef,
+        grad_clip=settings.max_grad_norm,
+        grad_clip_by="global_norm",
+        learner_class=APPOLearner,
+    )
+    return config.env_runners(rollout_fragment_length=settings.n_steps)
 
 
 def _replaying(
@@ -143,11 +158,13 @@ def _sac(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmC
 
 
 _CONFIGS: dict[str, Callable[[Settings, Experiment, int], AlgorithmConfig]] = {
+    "appo": _appo,
     "dqn": _dqn,
     "ppo": _ppo,
     "sac": _sac,
 }
 _MODULES: dict[str, type[Network]] = {
+    "appo": AsynchronousModule,
     "dqn": ValuesModule,
     "ppo": Module,
     "sac": ContinuousModule,

@@ -77,6 +77,17 @@ class PPOSettings(Settings):
 
 
 @dataclass(frozen=True)
+class APPOSettings(Settings):
+    """Settings of APPO: those of PPO that it has, with the same defaults."""
+
+    n_steps: int = 2048
+    clip_range: float = 0.2
+    ent_coef: float = 0.0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+
+
+@dataclass(frozen=True)
 class ReplaySettings(Settings):
     """Settings of algorithms that learn from older steps too."""
 
@@ -130,8 +141,14 @@ class SACSettings(ReplaySettings):
         return self.target_entropy
 
 
-SETTINGS: dict[str, type[Settings]] = {"dqn": DQNSettings, "ppo": PPOSettings, "sac": SACSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "appo": APPOSettings,
+    "dqn": DQNSettings,
+    "ppo": PPOSettings,
+    "sac": SACSettings,
+}
 ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
+    "appo": (Box, Discrete, MultiDiscrete, MultiBinary),
     "dqn": (Discrete,),
     "sac": (Box,),
     "ppo": (Box, Discrete, MultiDiscrete, MultiBinary),
@@ -169,7 +186,7 @@ def settings_of(experiment: Experiment) -> Any:
         key = str(first["loc"][0]) if first["loc"] else ""
         raise ConfigError(
             f"algorithm.settings.{key} is {given.get(key)!r}: {first['msg']}",
-            cure=f"see {key} of stable_baselines3.{name.upper()}, whose names are used here",
+            cure="the names and their kinds are those of stable_baselines3's algorithms",
         ) from None
     return found
 

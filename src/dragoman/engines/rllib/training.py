@@ -23,7 +23,12 @@ from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.rllib import cluster, replica
 from dragoman.engines.rllib.config import config_of
 from dragoman.engines.rllib.runner import Drained
-from dragoman.engines.rllib.settings import PPOSettings, Settings, settings_of
+from dragoman.engines.rllib.settings import (
+    PPOSettings,
+    ReplaySettings,
+    Settings,
+    settings_of,
+)
 from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
 from dragoman.engines.rllib.watchdog import Watchdog
 from dragoman.engines.rollouts import warn_of_steps
@@ -41,6 +46,8 @@ from dragoman.vector import Episode, split_infos
 if TYPE_CHECKING:
     from dragoman.engines.rllib import RLlib
 
+ROW, ROWS = 512, 20
+"""Most steps between two rows of algorithms that learn from older steps, and fewest rows."""
 DRAIN_SECONDS = 30.0
 """How long a runner may take to tell what it has done; of a lost one, a second."""
 
@@ -117,6 +124,7 @@ class RLlibTraining:
         self._watchers = watchers
         watchdog = Watchdog(self._engine.patience)
         watchers.begin(self)
+        least, told = self._steps_of_a_row(steps), 0
         while self.steps < steps and not watchers.stopped:
             self._set_rate(max(watchers.progress(), self.steps / steps))
             before = self.steps
@@ -124,10 +132,18 @@ class RLlibTraining:
             if self._engine.env_runners:
                 self._drain(watchers)
             watchdog.saw(self.steps - before)
-            if self.steps > before:
+            is_last = self.steps >= steps or watchers.stopped
+            if self.steps > before and (is_last or self.steps - told >= least):
+                told = self.steps
                 self._tell(watchers, result)
                 if writer is not None:
                     writer.metric({"step": self.steps, **self.row})
+
+    def _steps_of_a_row(self, steps: int) -> int:
+        """Return the fewest steps between two rows: some algorithms update every few steps."""
+        if isinstance(self._settings, ReplaySettings):
+            return min(ROW, steps // ROWS)
+        return 1
 
     def on_step(self, acted: int, infos: dict[str, Any]) -> None:
         """Note a step of the environments of this process."""
@@ -189,6 +205,9 @@ class RLlibTraining:
         for name in COLUMNS:
             if name in learnt:
                 self.record(f"train/{name}", float(learnt[name]))
+        for theirs, (ours, factor) in THEIRS.items():
+            if theirs in learnt:
+                self.record(f"train/{ours}", factor * float(learnt[theirs]))
         if "n_updates" in learnt:
             self.record("train/n_updates", round(float(learnt["n_updates"])))
         watchers.update(self)
@@ -211,6 +230,14 @@ COLUMNS = (
     "value_loss",
 )
 """Of an update, as Stable-Baselines3 calls them."""
+
+
+THEIRS = {
+    "policy_loss": ("policy_gradient_loss", 1.0),
+    "vf_loss": ("value_loss", 2.0),
+    "entropy": ("entropy_loss", -1.0),
+}
+"""What RLlib calls some of them, and what they are multiplied by."""
 
 
 class RunnersCost:

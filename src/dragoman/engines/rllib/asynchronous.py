@@ -1,0 +1,42 @@
+"""APPO: PPO whose runners play on while it learns, corrected by V-trace (Espeholt et al. 2018)."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.appo.torch.appo_torch_learner import APPOTorchLearner
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, TargetNetworkAPI
+from ray.rllib.core.rl_module.apis.target_network_api import TARGET_NETWORK_ACTION_DIST_INPUTS
+
+from dragoman.engines.rllib.module import Module
+from dragoman.engines.rllib.rates import RatedLearner
+
+
+class AsynchronousModule(Module, TargetNetworkAPI, InferenceOnlyAPI):
+    """An actor with a critic, and the older actor that updates are held to."""
+
+    def make_target_networks(self) -> None:
+        """Begin with an older policy that is the present one."""
+        self.target = copy.deepcopy(self.policy).requires_grad_(False)
+
+    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+        """Return what is copied, and where to."""
+        return [(self.policy, self.target)]
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """Return what runners need not have."""
+        return ["target"]
+
+    def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return what the older policy makes distributions of."""
+        with torch.no_grad():
+            return {TARGET_NETWORK_ACTION_DIST_INPUTS: self.target(batch[Columns.OBS])[0]}
+
+
+class APPOLearner(RatedLearner, APPOTorchLearner):
+    """RLlib's loss, with a learning rate that is set from outside."""
+
+    epsilon = 1e-5

@@ -55,7 +55,7 @@ def test_overrides_reach_into_the_file(tmp_path: Path) -> None:
         ),
         (
             {"env": "X", "algorithm": {"name": "PPO2"}},
-            r"algorithm.name is 'PPO2' \(did you mean 'ppo'\?\)",
+            r"algorithm.name is 'PPO2' \(did you mean 'ppo' or 'appo'\?\)",
         ),
         ({"env": "X", "steps": "many"}, "steps is 'many'"),
         ({"env": "X", "steps": 0}, "steps is 0, but must be at least 1"),

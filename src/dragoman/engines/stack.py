@@ -26,7 +26,7 @@ class RoleStack:
         env: The vector environment with the roles around it.
         roles: What stands on it, by name of the role.
         observer: What the policy sees with, or nothing where it sees what is there.
-        context: What the roles were told of the training, once they are on.
+        context: What the roles know of the training, once they are on.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:

@@ -11,7 +11,7 @@ def test_seconds_without_a_step_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(watchdog.time, "monotonic", lambda: now[0])
     dog = Watchdog(patience=90)
     for now[0], steps in ((60.0, 8), (100.0, 0), (150.0, 0), (150.0, 1), (239.0, 0)):
-        dog.saw(steps)
+        dog.note(steps)
     now[0] = 241.0
     with pytest.raises(NoStepsError, match="no runner has taken a step for 91 seconds"):
-        dog.saw(0)
+        dog.note(0)

@@ -150,7 +150,7 @@ class Runner(SingleAgentEnvRunner):
         return super().sample(**settings)
 
     def apply(self, func: Any, *arguments: Any, **named: Any) -> Any:
-        """Do something for the learner's process, and keep what goes wrong to be told."""
+        """Do something for the learner's process, and keep an error for the next `drain`."""
         # RLlib would end this process, start another one, and say nothing of the reason.
         try:
             return func(self, *arguments, **named)

@@ -33,6 +33,7 @@ from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
 from dragoman.engines.rllib.watchdog import Watchdog
 from dragoman.engines.rollouts import warn_of_steps
 from dragoman.engines.stack import RoleStack
+from dragoman.engines.watcher import Own as Columns
 from dragoman.engines.watcher import Watchers
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 ROW, ROWS = 512, 20
 """Most steps between two rows of algorithms that learn from older steps, and fewest rows."""
 DRAIN_SECONDS = 30.0
-"""How long a runner may take to tell what it has done; of a lost one, a second."""
+"""How long a runner may take to hand over its episodes; a lost one has a second."""
 
 
 class RLlibTraining:
@@ -114,8 +115,8 @@ class RLlibTraining:
         found = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
         own = "policy."
         return {
-            name.removeprefix(own): torch.as_tensor(one)
-            for name, one in found.items()
+            name.removeprefix(own): torch.as_tensor(array)
+            for name, array in found.items()
             if name.startswith(own)
         }
 
@@ -124,18 +125,18 @@ class RLlibTraining:
         self._watchers = watchers
         watchdog = Watchdog(self._engine.patience)
         watchers.begin(self)
-        least, told = self._steps_of_a_row(steps), 0
+        least, reported = self._steps_of_a_row(steps), 0
         while self.steps < steps and not watchers.stopped:
             self._set_rate(max(watchers.progress(), self.steps / steps))
             before = self.steps
             result = self._algorithm.train()
             if self._engine.env_runners:
                 self._drain(watchers)
-            watchdog.saw(self.steps - before)
+            watchdog.note(self.steps - before)
             is_last = self.steps >= steps or watchers.stopped
-            if self.steps > before and (is_last or self.steps - told >= least):
-                told = self.steps
-                self._tell(watchers, result)
+            if self.steps > before and (is_last or self.steps - reported >= least):
+                reported = self.steps
+                self._report(watchers, result)
                 if writer is not None:
                     writer.metric({"step": self.steps, **self.row})
 
@@ -173,31 +174,37 @@ class RLlibTraining:
         )
         found = ask(timeout_seconds=DRAIN_SECONDS)
         if len(found) < self._engine.env_runners:
+            # RLlib no longer asks a runner that has failed, which is the one that knows why.
             others = ask(timeout_seconds=1.0, healthy_only=False)
-            have = {one.worker for one in found}
-            found += [one for one in others if one.worker not in have]
-        for one in found:
-            if one.error is not None:
-                raise one.error
-        taken = sum(one.steps for one in found)
-        each = self._task.what.num_envs // self._engine.env_runners
-        rows = []
-        for one in found:
-            first = (one.worker - 1) * each
-            for step, episode, own in one.episodes:
-                # All play at once: a runner's steps stand for those of the others too.
-                at = self.steps + round(step * taken / max(one.steps, 1))
-                rows.append((at, _moved(episode, first), own))
-        self.steps += taken
-        watchers.episodes(self, sorted(rows, key=lambda row: (row[0], row[1].env)))
+            known = {runner.worker for runner in found}
+            found += [runner for runner in others if runner.worker not in known]
+        for runner in found:
+            if runner.error is not None:
+                raise runner.error
+        rows = self._in_order(found)
+        self.steps += sum(runner.steps for runner in found)
+        watchers.episodes(self, rows)
         watchers.step(self, [])
         for name in found[0].metrics if found else ():
-            self.record(name, float(np.mean([one.metrics[name] for one in found])))
+            self.record(name, float(np.mean([runner.metrics[name] for runner in found])))
         if self._costs is not None:
-            self._costs.saw(found)
+            self._costs.update(found)
 
-    def _tell(self, watchers: Watchers, result: Mapping[str, Any]) -> None:
-        """Tell of the update that followed the steps."""
+    def _in_order(self, found: list[Drained]) -> list[tuple[int, Episode, Columns]]:
+        """Return the episodes of all runners by step, numbered by environments of all of them."""
+        taken = sum(runner.steps for runner in found)
+        each = self._task.what.num_envs // self._engine.env_runners
+        rows = []
+        for runner in found:
+            first = (runner.worker - 1) * each
+            for step, episode, columns in runner.episodes:
+                # All play at once: a runner's steps stand for those of the others too.
+                at = self.steps + round(step * taken / max(runner.steps, 1))
+                rows.append((at, replace(episode, env=first + episode.env), columns))
+        return sorted(rows, key=lambda row: (row[0], row[1].env))
+
+    def _report(self, watchers: Watchers, result: Mapping[str, Any]) -> None:
+        """Report the update that followed the steps."""
         learnt = result.get("learners", {}).get(DEFAULT_MODULE_ID, {})
         group = self._algorithm.learner_group
         advantages = getattr(group._learner, "advantages", None) if group.is_local else None
@@ -230,8 +237,6 @@ COLUMNS = (
     "value_loss",
 )
 """Of an update, as Stable-Baselines3 calls them."""
-
-
 THEIRS = {
     "policy_loss": ("policy_gradient_loss", 1.0),
     "vf_loss": ("value_loss", 2.0),
@@ -251,14 +256,14 @@ class RunnersCost:
         """The sum. Of a runner that was lost it holds what the last one in its place has cost."""
         total = Cost()
         for costs in self._costs.values():
-            for one in costs:
-                for name, value in vars(one).items():
+            for cost in costs:
+                for name, value in vars(cost).items():
                     setattr(total, name, getattr(total, name) + value)
         return total
 
-    def saw(self, found: list[Drained]) -> None:
-        """Note what runners have said."""
-        self._costs |= {one.worker: one.costs for one in found}
+    def update(self, found: list[Drained]) -> None:
+        """Take in the costs of runners."""
+        self._costs |= {runner.worker: runner.costs for runner in found}
 
 
 def build(
@@ -316,8 +321,3 @@ def _set_rate(learner: Any, rate: float) -> None:
 def _drain(runner: Any) -> Drained:
     found: Drained = runner.drain()
     return found
-
-
-def _moved(episode: Episode, first: int) -> Episode:
-    """Return an episode under the number that its environment has among those of all runners."""
-    return replace(episode, env=first + episode.env)

@@ -22,7 +22,7 @@ class Watchdog:
         self.patience = patience
         self._since = time.monotonic()
 
-    def saw(self, steps: int) -> None:
+    def note(self, steps: int) -> None:
         """Note how many steps a round had.
 
         Raises:

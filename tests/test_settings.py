@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dragoman.comparison.comparison import EvaluationSettings
+from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.models.spec import ModelSpec
@@ -43,3 +44,25 @@ def test_short_forms_become_what_they_stand_for() -> None:
     assert experiment.observe == Observe(layer=3)
     assert (experiment.steps, type(experiment.steps)) == (1000, int)
     assert Experiment.from_dict(experiment.to_dict()) == experiment
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"), [("10k", 10_000), ("1.5M", 1_500_000), ("1e5", 100_000), ("640", 640)]
+)
+def test_steps_may_be_written_short(given: str, steps: int) -> None:
+    assert Experiment(env="CartPole-v1", steps=given).steps == steps
+    assert Experiment.from_dict({"env": "CartPole-v1", "steps": given}).steps == steps
+
+
+@pytest.mark.parametrize("given", ["k", "tenk", "1.2345k", "10kk"])
+def test_what_is_no_short_number_is_refused(given: str) -> None:
+    with pytest.raises(ConfigError, match="steps is"):
+        Experiment(env="CartPole-v1", steps=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("0-9", range(10)), ("3-4", [3, 4]), ([1, 5], [1, 5]), (2, [0, 1])]
+)
+def test_seeds_may_be_a_range(given, seeds) -> None:
+    comparison = read_comparison({"base": {"env": "CartPole-v1"}, "seeds": given})
+    assert list(comparison.seeds) == list(seeds)

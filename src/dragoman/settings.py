@@ -11,6 +11,27 @@ import pydantic
 
 from dragoman.errors import ConfigError, did_you_mean
 
+COUNT = pydantic.BeforeValidator(lambda value: _count(value) if isinstance(value, str) else value)
+"""Lets a whole number be written short: ``10k``, ``1.5M``, ``1e5``."""
+
+RANGE = pydantic.BeforeValidator(lambda value: _range(value) if isinstance(value, str) else value)
+"""Lets whole numbers be written as ``0-9``, both ends included."""
+
+
+def _count(text: str) -> Any:
+    factor = {"k": 1e3, "M": 1e6}.get(text[-1:])
+    try:
+        return float(text if factor is None else text[:-1]) * (factor or 1)
+    except ValueError:
+        return text
+
+
+def _range(text: str) -> Any:
+    first, separator, last = text.partition("-")
+    if separator and first.isdecimal() and last.isdecimal():
+        return list(range(int(first), int(last) + 1))
+    return text
+
 
 def check_fields(settings: Any, name: str = "") -> None:
     """Refuse a field of a frozen dataclass whose value does not fit its declared type.

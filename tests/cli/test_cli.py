@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 import sys
 from importlib import metadata
@@ -201,3 +202,16 @@ def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(tmp_path: 
     assert "KeyError: 'battery'" in plain.stderr
     assert f"line 11 of {file}" in plain.stderr
     assert "Traceback" in run([*command, "--debug", *given]).stderr
+
+
+def test_reading_verbs_print_json(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(EXPERIMENT)
+    out = tmp_path / "runs" / "one"
+    runner.invoke(app, ["train", str(file), "--out", str(out)])
+    result = runner.invoke(app, ["eval", str(out), "--episodes", "2", "--json"])
+    played = json.loads(result.stdout)
+    assert list(played) == ["greedy", "sampled", "random"]
+    assert len(played["greedy"]["episodes"]) == 2
+    (row,) = json.loads(runner.invoke(app, ["ls", str(tmp_path / "runs"), "--json"]).stdout)
+    assert (row["name"], row["steps"], row["status"]) == ("one", 64, "finished")

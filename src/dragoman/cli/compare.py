@@ -19,8 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from dragoman.cli.options import TrustCode
 from dragoman.cli.train import parse_overrides
-from dragoman.cli.trust import TrustCode
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.plan import plan_of

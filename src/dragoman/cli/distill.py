@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from dragoman.cli.trust import TrustCode
+from dragoman.cli.options import TrustCode
 from dragoman.report.live import printable
 from dragoman.run import Run
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from dragoman.cli.options import AsJson, TrustCode
 from dragoman.cli.train import parse_overrides
-from dragoman.cli.trust import TrustCode
 from dragoman.report.live import printable
 from dragoman.run import Run
 from dragoman.yaml12 import refuse_yes_no
+
+if TYPE_CHECKING:
+    from dragoman.agents.evaluate import Evaluation
 
 
 def evaluate(
@@ -34,6 +39,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Most steps of an episode."),
     ] = None,
+    as_json: AsJson = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Play a trained agent on unseen seeds, greedy and sampled, next to the random policy.
@@ -73,6 +79,14 @@ def evaluate(
     rows["random"] = agents.evaluate_random(
         run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
     )
+    if as_json:
+        typer.echo(json.dumps({name: rows[name].to_dict() for name in rows}))
+        return
+    _print(run, episodes, rows)
+
+
+def _print(run: Run, episodes: int, rows: Mapping[str, Evaluation]) -> None:
+    """Print a table with one row a policy, and what did not end."""
     table = Table(
         title=printable(f"{run.experiment.env}: return over {episodes} unseen episodes"),
         caption=f"trained for {run.steps:,} steps",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dragoman.cli.trust import TrustCode
+from dragoman.cli.options import TrustCode
 from dragoman.run import Run
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dragoman.cli.options import AsJson
 from dragoman.comparison.listing import COLUMNS, find_rows
 from dragoman.experiment.source import first_comment, recipe_files
 from dragoman.report.live import printable
@@ -26,6 +29,7 @@ def ls(
     ] = Path(),
     filter: Annotated[str, typer.Option(help="Only rows in which this text occurs.")] = "",
     sort: Annotated[str, typer.Option(help=f"One of: {', '.join(COLUMNS)}.")] = "name",
+    as_json: AsJson = False,
 ) -> None:
     """List runs and comparisons, the built-in tasks, or the recipes; loads no model.
 
@@ -35,6 +39,9 @@ def ls(
         _print(_tasks(filter) if str(folder) == "tasks" else _recipes(filter))
         return
     rows = find_rows(folder, text=filter, sort=sort)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], default=str))
+        return
     if not rows:
         typer.echo(f"no run and no comparison below {folder}")
         return

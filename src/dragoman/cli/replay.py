@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dragoman.cli.trust import TrustCode
+from dragoman.cli.options import TrustCode
 from dragoman.report.replay import replay_page
 from dragoman.run import Run
 

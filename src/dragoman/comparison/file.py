@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pydantic
 
@@ -22,6 +22,7 @@ from dragoman.experiment.budget import Measure
 from dragoman.experiment.source import RECIPE, Source, name_of, read_source, recipe_file
 from dragoman.roles.control import Control
 from dragoman.roles.role import roles_of
+from dragoman.settings import RANGE
 from dragoman.tasks.catalog import TASKS, scores_of
 from dragoman.yaml12 import read_mapping
 
@@ -39,7 +40,7 @@ class ComparisonFile:
         base: Path of an experiment, from this file or from the working folder; or the experiment.
         arms: Differences from the base by dotted key, and ``about`` and ``prior`` if wanted.
         name: What the comparison is called; the file's name unless given.
-        seeds: Training seeds, or how many.
+        seeds: Training seeds as a list or as ``0-9``, or how many.
         controls: Whether each role's controls are added, or the names of those that are.
         baseline: The arm that the others are measured against, instead of ``no-model``.
         evaluation: How trained agents are evaluated.
@@ -53,7 +54,7 @@ class ComparisonFile:
     base: str | Mapping[str, Any]
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"model": {}})
     name: str | None = None
-    seeds: int | tuple[int, ...] = SEEDS
+    seeds: Annotated[int | tuple[int, ...], RANGE] = SEEDS
     controls: bool | tuple[str, ...] = True
     baseline: str | None = None
     evaluation: EvaluationSettings = EvaluationSettings()

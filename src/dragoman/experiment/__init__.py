@@ -20,7 +20,7 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
 from dragoman.roles.role import roles_of
-from dragoman.settings import check_fields
+from dragoman.settings import COUNT, check_fields
 from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
 
 AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "sac", "td3"]
@@ -104,7 +104,7 @@ class Experiment:
         env_settings: Keyword arguments of the environment's constructor.
         max_episode_steps: Time limit instead of the registered one.
         num_envs: Copies of the environment stepped together.
-        steps: Environment steps to train for, over all copies.
+        steps: Environment steps to train for, over all copies; ``10k`` and ``1.5M`` are read too.
         algorithm: The learning algorithm.
         model: The language model; not loaded where no role uses it.
         describe: How observations and actions become text.
@@ -123,7 +123,7 @@ class Experiment:
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     max_episode_steps: int | None = None
     num_envs: int = 8
-    steps: int = 100_000
+    steps: Annotated[int, COUNT] = 100_000
     algorithm: Algorithm = Algorithm()
     model: NamedModel = ModelSpec()
     describe: Describe = Describe()

@@ -1,4 +1,4 @@
-"""``--trust-code``: the option of every verb that plays a run."""
+"""Options that several verbs have."""
 
 from __future__ import annotations
 
@@ -13,3 +13,4 @@ TrustCode = Annotated[
         help="Run code the run names.",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,26 @@ def test_what_is_not_there_is_named(name: str, message: str) -> None:
 
 def test_nested_names_are_found() -> None:
     assert import_name("collections:OrderedDict.fromkeys")("a") == {"a": None}
+
+
+def test_a_file_may_import_those_beside_it_and_shadows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "dragoman_beside.py").write_text("ANSWER = 42\n")
+    (tmp_path / "decimal.py").write_text("raise AssertionError('shadowed')\n")
+    file = tmp_path / "own_env.py"
+    file.write_text("import decimal\nfrom dragoman_beside import ANSWER\n")
+    assert import_name(f"{file}:ANSWER") == 42
+
+
+def test_a_module_of_the_working_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dragoman_package").mkdir()
+    (tmp_path / "dragoman_package" / "envs.py").write_text("ANSWER = 43\n")
+    (tmp_path / "dragoman_module.py").write_text("ANSWER = 44\n")
+    assert import_name("dragoman_package.envs:ANSWER") == 43
+    assert import_name("dragoman_module:ANSWER") == 44

@@ -26,6 +26,9 @@ def import_module(source: str, name: str) -> ModuleType:
     """
     if source.endswith(".py"):
         return _from_file(Path(source), name)
+    top = source.partition(".")[0]
+    if top not in sys.modules and (Path(top).is_dir() or Path(f"{top}.py").is_file()):
+        _reach(Path.cwd())
     try:
         return importlib.import_module(source)
     except ModuleNotFoundError as error:
@@ -64,9 +67,9 @@ def import_name(path: str) -> Any:
 def _from_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"{name!r}: there is no file {path}", cure="check the path")
-    # Loaded by location, so that the user's folder never enters sys.path and cannot shadow a
-    # package; a class keeps one identity however often its unchanged file is named.
+    # Loaded by location: a class keeps one identity however often its unchanged file is named.
     place = path.resolve()
+    _reach(place.parent)
     key = (place, place.stat().st_mtime_ns)
     if key not in _FROM_FILES:
         spec = importlib.util.spec_from_file_location(f"dragoman_user_{path.stem}", place)
@@ -87,6 +90,12 @@ def _from_file(path: Path, name: str) -> ModuleType:
             ) from error
         _FROM_FILES[key] = module
     return _FROM_FILES[key]
+
+
+def _reach(folder: Path) -> None:
+    """Let modules of a folder be imported, after all others, so that they shadow no package."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
 
 
 def _cure(error: ModuleNotFoundError, where: str | Path) -> str:

@@ -21,7 +21,7 @@ from dragoman.roles.reward.settings import Term
         (Act, {"policy": "matsch"}, "act.policy is 'matsch' (did you mean 'match'?)"),
         (Tune, {"how": "qlora"}, "act.tune.how is 'qlora' (did you mean 'lora'?)"),
         (Describe, {"history": "long"}, "describe.history is 'long'"),
-        (Algorithm, {"name": "pppo"}, "algorithm.name is 'pppo' (did you mean 'ppo'?)"),
+        (Algorithm, {"name": "pppo"}, "algorithm.name is 'pppo' (did you mean 'ppo'"),
         (ModelSpec, {"dtype": "float8"}, "model.dtype is 'float8'"),
         (Term, {"use": "goal-similarity", "shaping": "bonuss"}, "reward.shaping is 'bonuss'"),
         (EvaluationSettings, {"episodes": "many"}, "evaluation.episodes is 'many'"),

@@ -46,7 +46,7 @@ def test_parts_of_an_action_are_summed(kind: str) -> None:
     assert likeliest.logp(likeliest.sample()).tolist() == [0.0, 0.0]
 
 
-def test_actions_that_are_not_admissible_diverge_by_nothing() -> None:
+def test_actions_that_are_not_valid_diverge_by_nothing() -> None:
     def masked(*logits: float) -> MaskedCategorical:
         mask = torch.tensor([[True, True, False]])
         return MaskedCategorical(torch.tensor([logits]), mask)

@@ -71,7 +71,7 @@ def test_an_error_reaches_all_who_have_asked_and_no_one_else() -> None:
     assert [isinstance(answer, ModelError) for answer in found] == [False, True, True, False]
 
 
-def test_replicas_that_nobody_can_ask_are_refused() -> None:
+def test_replicas_that_no_role_can_ask_are_refused() -> None:
     experiment = Experiment(env="CartPole-v1")
     check(experiment, replicas=1, runners=1)
     check(experiment, replicas=0, runners=0)

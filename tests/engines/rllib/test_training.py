@@ -102,6 +102,7 @@ def test_a_row_has_the_columns_of_stable_baselines3(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "settings", "act"),
     [
@@ -131,6 +132,7 @@ def test_every_kind_of_space_trains_and_evaluates(
     assert len(evaluate(run, 2).returns) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "env"),
     [("dqn", "CartPole-v1"), ("dqn", "FrozenLake-v1"), ("sac", "Pendulum-v1")],
@@ -157,6 +159,7 @@ def test_algorithms_that_learn_from_older_steps(name: str, env: str, tmp_path: P
     }
 
 
+@pytest.mark.slow
 def test_appo_learns_while_runners_play_on(tmp_path: Path) -> None:
     settings = {"n_steps": 16, "learning_rate": 0.003, "gamma": 0.9}
     experiment = replace(lamps(512), algorithm=Algorithm("appo", settings, (32,)))
@@ -179,6 +182,7 @@ def test_another_process_learns(tmp_path: Path) -> None:
     assert evaluate(run, 60, model=reader()).mean > 0.6
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_metrics(tmp_path: Path) -> None:
     rows = []
     for i, seed in enumerate((0, 0, 1)):

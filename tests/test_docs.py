@@ -218,6 +218,7 @@ def test_the_founding_sketch_runs_on_a_gpt2(
     assert len(finished) > 100
 
 
+@pytest.mark.slow
 def test_the_founding_sketch_learns() -> None:
     finished = founding_sketch()(ScriptedModel(read_numbers, num_layers=4), updates=400)
     # The random policy earns 22 on average.

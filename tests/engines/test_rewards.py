@@ -69,6 +69,7 @@ def controls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REWARDS)
 @pytest.mark.filterwarnings("ignore::dragoman.roles.reward.rewarder.BonusWarning")
 def test_a_model_that_knows_the_goal_makes_a_sparse_grid_solvable(

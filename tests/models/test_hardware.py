@@ -118,6 +118,7 @@ def test_a_model_measures_its_own_threads() -> None:
 
 
 # Torch's own compiler still uses what torch has deprecated.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_compiled_model_gives_the_same(tmp_path) -> None:
     folder = str(tiny.save("llama", tmp_path))

@@ -17,6 +17,7 @@ Each one names the value that was given, the rule it broke and the cure.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from typing import Any
 
@@ -91,6 +92,18 @@ class MissingExtraError(DragomanError):
             f"the package {package!r} is not installed",
             cure=f"pip install 'dragoman[{extra}]'" + (f" ({note})" if note else ""),
         )
+
+
+def raised_in(error: BaseException, file: str | None = None) -> str:
+    """Return where an error was raised, as ``line 8 of my_env.py``.
+
+    Args:
+        error: The error.
+        file: Preferred to the files that it calls, where the error went through it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+    return f"line {frame.lineno} of {frame.filename}"
 
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:

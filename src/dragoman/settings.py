@@ -11,6 +11,11 @@ import pydantic
 
 from dragoman.errors import ConfigError, did_you_mean
 
+ONE_OR_MORE = pydantic.BeforeValidator(
+    lambda value: [value] if isinstance(value, str | int) else value
+)
+"""Lets a list of one value be written without brackets."""
+
 COUNT = pydantic.BeforeValidator(lambda value: _count(value) if isinstance(value, str) else value)
 """Lets a whole number be written short: ``10k``, ``1.5M``, ``1e5``."""
 
@@ -31,6 +36,13 @@ def _range(text: str) -> Any:
     if separator and first.isdecimal() and last.isdecimal():
         return list(range(int(first), int(last) + 1))
     return text
+
+
+def misfit(error: pydantic.ValidationError) -> tuple[str, str]:
+    """Return the dotted key of the first value that does not fit, and a sentence about it."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return key, f"{key} is {first['input']!r}: {first['msg']}"
 
 
 def check_fields(settings: Any, name: str = "") -> None:
@@ -69,13 +81,13 @@ def _fields_of(kind: type) -> list[tuple[str, pydantic.TypeAdapter[Any], list[st
     """Return each field's name, what validates it, and the texts that it may be."""
     hints = get_type_hints(kind, include_extras=True)
     return [
-        (field.name, pydantic.TypeAdapter(hints[field.name]), _choices(hints[field.name]))
+        (field.name, pydantic.TypeAdapter(hints[field.name]), choices_of(hints[field.name]))
         for field in fields(kind)
     ]
 
 
-def _choices(hint: Any) -> list[str]:
+def choices_of(hint: Any) -> list[str]:
     """Return every text among the literals of a type."""
     if isinstance(hint, str):
         return [hint]
-    return [choice for part in get_args(hint) for choice in _choices(part)]
+    return [choice for part in get_args(hint) for choice in choices_of(part)]

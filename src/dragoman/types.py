@@ -83,6 +83,14 @@ class Cost:
     seconds: float = 0.0
     flops: float = 0.0
 
+    def __add__(self, other: Cost) -> Cost:
+        """Return what both have cost together."""
+        return Cost(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
+    def __sub__(self, other: Cost) -> Cost:
+        """Return what was added since ``other``."""
+        return Cost(**{name: count - getattr(other, name) for name, count in vars(self).items()})
+
 
 @runtime_checkable
 class LanguageModel(Protocol):

@@ -143,3 +143,10 @@ class EpisodeRecorder(VectorWrapper):
         self._returns[which] = 0.0
         self._lengths[which] = 0
         self._ended[which] = False
+
+
+def rows_of(batch: Any, which: int | slice) -> Any:
+    """Return rows of an array or a tensor, or of every one in a dictionary."""
+    if isinstance(batch, dict):
+        return {key: rows_of(part, which) for key, part in batch.items()}
+    return batch[which]

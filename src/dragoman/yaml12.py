@@ -14,7 +14,6 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pydantic
 import yaml
 from yaml.error import Mark, MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -28,11 +27,6 @@ LARGEST = 2**20
 """Most bytes of a file."""
 MOST_VALUES = 100_000
 """Most values of a file, those behind an alias counted wherever it stands."""
-
-ONE_OR_MORE = pydantic.BeforeValidator(
-    lambda value: [value] if isinstance(value, str | int) else value
-)
-"""Lets a list of one value be written without brackets."""
 
 _TAG = "tag:yaml.org,2002:"
 _SCHEMA = {
@@ -109,13 +103,6 @@ def read_mapping(file: Path, what: str, *, first: str) -> dict[str, Any]:
             cure=f"start with a line such as '{first}'",
         )
     return data
-
-
-def misfit(error: pydantic.ValidationError) -> tuple[str, str]:
-    """Return the dotted key of the first value that does not fit, and a sentence about it."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return key, f"{key} is {first['input']!r}: {first['msg']}"
 
 
 def refuse_yes_no(settings: Any, key: str) -> None:

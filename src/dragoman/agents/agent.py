@@ -19,7 +19,7 @@ from dragoman.engines.weights import restore, weights_of
 from dragoman.environments.indices import Indices
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
-from dragoman.roles.role import Models, remembering
+from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import LanguageModel
 from dragoman.vector import make_vector
@@ -67,9 +67,8 @@ class Agent:
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment)
         env = make_vector(self.spec, 1, experiment.env_settings)
-        self.observer: AnyObserver | None = observer_of(
-            experiment, env, Models(remembering(model), run.seed)
-        )
+        models = Models(model, run.seed)
+        self.observer: AnyObserver | None = observer_of(experiment, env, models)
         self.moments = moments_of(experiment, env)
         act = experiment.act
         self.reads_texts = experiment.observe is not None or (act is not None and act.uses_model)

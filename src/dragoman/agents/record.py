@@ -34,7 +34,7 @@ from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.term import Steps
-from dragoman.roles.role import Models, remembering
+from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import LanguageModel
 from dragoman.vector import make_vector
@@ -181,7 +181,7 @@ def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     with warnings.catch_warnings():
         # The training has warned the user.
         warnings.simplefilter("ignore", BonusWarning)
-        models = Models(remembering(model), run.seed)
+        models = Models(model, run.seed)
         rewarder = Rewarder(reward, models, num_envs=1, gamma=gamma, env=env)
     env.close()
     rewarder.load_state(below("reward.", run.weights()))

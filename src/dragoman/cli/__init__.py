@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from importlib import metadata
 from typing import Annotated
 
@@ -24,7 +23,7 @@ from dragoman.cli import (
     train,
     watch,
 )
-from dragoman.errors import DragomanError
+from dragoman.errors import DragomanError, raised_in
 
 app = typer.Typer(
     name="dragoman",
@@ -77,10 +76,9 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        where = traceback.extract_tb(error.__traceback__)[-1]
         typer.secho(
             f"error: {type(error).__name__}: {error}\n"
-            f"  in {where.name}, line {where.lineno} of {where.filename}\n"
+            f"  in {raised_in(error)}\n"
             f"  'dragoman --debug {' '.join(sys.argv[1:])}' shows the whole traceback",
             fg=typer.colors.RED,
             err=True,

@@ -14,8 +14,8 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, plain, with_overrides
 from dragoman.experiment.budget import Measure
 from dragoman.roles.role import roles_of
-from dragoman.settings import check_fields
-from dragoman.yaml12 import dump, misfit, read_mapping, refuse_yes_no
+from dragoman.settings import check_fields, misfit
+from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
 if TYPE_CHECKING:
     from dragoman.comparison.folder import ComparisonFolder

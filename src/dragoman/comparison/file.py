@@ -24,7 +24,6 @@ from dragoman.roles.control import Control
 from dragoman.roles.role import roles_of
 from dragoman.settings import RANGE
 from dragoman.tasks.catalog import TASKS, scores_of
-from dragoman.yaml12 import read_mapping
 
 BASELINE = "no-model"
 SEEDS = 10
@@ -187,7 +186,7 @@ def _base(base: str | Mapping[str, Any], folder: Path) -> dict[str, Any]:
     places = [folder / base, Path(base)]
     for place in places:
         if place.is_file():
-            return read_mapping(place, "experiment", first="env: CartPole-v1")
+            return read_source(place)
     raise ConfigError(
         f"there is no base experiment {base!r}: neither {places[0]} nor {places[1]} is a file",
         cure="give its path, from the comparison's file or from the working folder",

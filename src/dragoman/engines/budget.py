@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields
 
 from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment.budget import Budget
@@ -52,7 +51,4 @@ class BudgetWatch(Watcher):
 
 def total_cost(models: Sequence[LanguageModel]) -> Cost:
     """Return what several language models have cost together."""
-    costs = [model.cost for model in models]
-    return Cost(
-        **{field.name: sum(getattr(cost, field.name) for cost in costs) for field in fields(Cost)}
-    )
+    return sum((model.cost for model in models), Cost())

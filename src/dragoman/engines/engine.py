@@ -124,3 +124,25 @@ def whole_steps(experiment: Experiment) -> int:
             cure="raise steps, or lower num_envs",
         )
     return experiment.steps - experiment.steps % experiment.num_envs
+
+
+def check_actions(
+    name: str, actions: gym.Space[Any], spaces: Mapping[str, tuple[type[gym.Space[Any]], ...]]
+) -> None:
+    """Refuse actions that an algorithm cannot choose.
+
+    Args:
+        name: The algorithm.
+        actions: What the environment takes.
+        spaces: The kinds of spaces that each algorithm of the engine acts in, by name.
+
+    Raises:
+        ConfigError: The space is none of those that the algorithm of this name acts in.
+    """
+    if not isinstance(actions, spaces[name]):
+        able = [other for other, kinds in spaces.items() if isinstance(actions, kinds)]
+        raise ConfigError(
+            f"{name} cannot act in {actions}: it needs "
+            f"{' or '.join(kind.__name__ for kind in spaces[name])} actions",
+            cure=f"use {' or '.join(able)}" if able else "wrap the action space",
+        )

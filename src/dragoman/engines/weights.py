@@ -23,10 +23,17 @@ def tensors_of(weights: Mapping[str, Tensor], roles: Tensors) -> Tensors:
         weights: Those of the policy, by the names of `dragoman.engines.policies`.
         roles: What roles have learnt, by names that begin with the role's.
     """
-    policy = {
-        f"policy.{key}": _exact(value).detach().cpu().numpy() for key, value in weights.items()
-    }
+    policy = {f"policy.{name}": array for name, array in arrays_of(weights).items()}
     return {**policy, **roles}
+
+
+def arrays_of(tensors: Mapping[str, Tensor]) -> Tensors:
+    """Return tensors as arrays of the same numbers, by the same names."""
+    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
+    return {
+        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
+        for name, tensor in tensors.items()
+    }
 
 
 def is_finite(policy: nn.Module) -> bool:
@@ -36,11 +43,6 @@ def is_finite(policy: nn.Module) -> bool:
         for parameter in policy.parameters()
         if parameter.requires_grad
     )
-
-
-def _exact(tensor: torch.Tensor) -> torch.Tensor:
-    # NumPy has no bfloat16; every one of its numbers is one of float32 too.
-    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def weights_of(run: Run) -> Tensors:

@@ -10,7 +10,6 @@ import inspect
 import io
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -24,7 +23,7 @@ from gymnasium.envs.registration import (
 )
 
 from dragoman.environments.checks import Checked, FirstSteps, beneath
-from dragoman.errors import ConfigError, DragomanError, MissingExtraError, did_you_mean
+from dragoman.errors import ConfigError, DragomanError, MissingExtraError, did_you_mean, raised_in
 from dragoman.imports import import_module
 
 _OWN = "dragoman/"
@@ -207,10 +206,9 @@ def make_environment(
 
 def _not_made(spec: EnvSpec, error: Exception) -> ConfigError:
     """Return the error of an environment whose constructor has failed."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
     return ConfigError(
-        f"environment {spec.id!r} cannot be made: {type(error).__name__}: {error}, in line "
-        f"{frame.lineno} of {frame.filename}",
+        f"environment {spec.id!r} cannot be made: {type(error).__name__}: {error}, in "
+        f"{raised_in(error)}",
         cure="mend its constructor; an environment sets action_space and observation_space there",
     )
 
@@ -248,9 +246,9 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
     checked: gym.Env[Any, Any] = Checked(env, index)
     if not spec.disable_env_checker:
         checked = FirstSteps(checked)
-    for our in ours:
-        wrapper: Any = load_env_creator(our.entry_point)
-        checked = wrapper(env=checked, **(our.kwargs or {}))
+    for wrapper in ours:
+        make: Any = load_env_creator(wrapper.entry_point)
+        checked = make(env=checked, **(wrapper.kwargs or {}))
     return checked
 
 

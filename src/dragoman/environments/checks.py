@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -12,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import PassiveEnvChecker
 
-from dragoman.errors import DragomanError, SpaceError
+from dragoman.errors import DragomanError, SpaceError, raised_in
 
 LARGEST = float(np.finfo(np.float32).max)
 """Agents compute in float32, in which a number beyond this one is infinite."""
@@ -207,11 +206,9 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         """Say in which line of the environment an error came; errors of ours say enough."""
         if isinstance(error, DragomanError):
             raise error
-        frames, file = traceback.extract_tb(error.__traceback__), self._file()
-        frame = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
         raise SpaceError(
             f"environment {type(self.unwrapped).__name__}: {call} raised "
-            f"{type(error).__name__}: {error}, in line {frame.lineno} of {frame.filename}",
+            f"{type(error).__name__}: {error}, in {raised_in(error, self._file())}",
             cure="mend the environment; 'dragoman --debug' shows the whole traceback",
         ) from error
 

@@ -20,8 +20,8 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
 from dragoman.roles.role import roles_of
-from dragoman.settings import COUNT, check_fields
-from dragoman.yaml12 import ONE_OR_MORE, dump, read_mapping, refuse_yes_no
+from dragoman.settings import COUNT, ONE_OR_MORE, check_fields, choices_of
+from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
 AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "sac", "td3"]
 
@@ -361,12 +361,7 @@ def _known_keys(location: Sequence[str | int]) -> list[str]:
 
 
 def _choices(location: Sequence[str | int]) -> list[str]:
-    names = [part for part in location if isinstance(part, str)]
-    declared = _type_at(names)
-    options = get_args(declared)
-    # A tuple of literals holds its choices one level down.
-    nested = [choice for option in options for choice in get_args(option)]
-    return [str(option) for option in (nested or options)]
+    return choices_of(_type_at([part for part in location if isinstance(part, str)]))
 
 
 def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

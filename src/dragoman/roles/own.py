@@ -15,7 +15,7 @@ from dragoman.errors import ConfigError, did_you_mean
 from dragoman.imports import import_name
 from dragoman.roles.control import Control
 from dragoman.roles.role import PROMISES, Context, Models, WrappingRole
-from dragoman.yaml12 import misfit
+from dragoman.settings import misfit
 
 
 class OwnRole:

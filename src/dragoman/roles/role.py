@@ -42,7 +42,7 @@ class Models:
 
     def __init__(self, model: LanguageModel | None, seed: int) -> None:
         self.asked: list[LanguageModel] = []
-        self._model = model
+        self._model = remembering(model)
         self.seed = seed
         self._named: list[tuple[ModelSpec, LanguageModel]] = []
 

@@ -9,12 +9,13 @@ import pytest
 from stable_baselines3 import DQN, PPO, SAC
 
 from dragoman.engines.check import check
+from dragoman.engines.engine import check_actions
 from dragoman.engines.rllib import RLlib
 from dragoman.engines.rllib.settings import (
+    ACTION_SPACES,
     SETTINGS,
     SACSettings,
     Schedule,
-    check_actions,
     settings_of,
 )
 from dragoman.engines.sb3 import SB3
@@ -116,7 +117,7 @@ def test_what_rllib_alone_knows_is_no_fault_elsewhere() -> None:
 
 def test_actions_that_an_algorithm_cannot_choose_are_refused() -> None:
     with pytest.raises(ConfigError, match="ppo cannot act in Text"):
-        check_actions("ppo", gym.spaces.Text(3))
+        check_actions("ppo", gym.spaces.Text(3), ACTION_SPACES)
 
 
 @pytest.mark.parametrize(

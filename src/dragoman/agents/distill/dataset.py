@@ -1,4 +1,4 @@
-"""States that a policy dataset, with what a teacher would do in them."""
+"""States that a policy visits, with what a teacher would do in them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class RLlib:
         self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
     ) -> None:
         """Refuse settings and spaces that cannot be trained."""
-        from dragoman.engines.rllib.settings import check_actions, settings_of
+        from dragoman.engines.engine import check_actions
+        from dragoman.engines.rllib.settings import ACTION_SPACES, settings_of
 
         if importlib.util.find_spec("ray") is None:
             raise MissingExtraError("ray", extra="rllib")
@@ -87,7 +88,7 @@ class RLlib:
                 cure="use ppo, or leave act.tune out",
             )
         settings_of(experiment)
-        check_actions(experiment.algorithm.name, actions)
+        check_actions(experiment.algorithm.name, actions, ACTION_SPACES)
         if self.env_runners and experiment.num_envs % self.env_runners:
             raise ConfigError(
                 f"num_envs is {experiment.num_envs}, which {self.env_runners} runners cannot share "

@@ -67,7 +67,7 @@ class Advantages(ConnectorV2):
         # RLlib shuffles before each epoch but the first.
         order = torch.as_tensor(kept)[torch.randperm(len(kept))]
         batch[DEFAULT_MODULE_ID] = {
-            name: _taken(one, order) for name, one in own.items() if name != Columns.LOSS_MASK
+            name: _taken(value, order) for name, value in own.items() if name != Columns.LOSS_MASK
         }
         return batch
 

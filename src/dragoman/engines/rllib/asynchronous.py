@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from ray.rllib.algorithms.appo.torch.appo_torch_learner import APPOTorchLearner
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, TargetNetworkAPI
 from ray.rllib.core.rl_module.apis.target_network_api import TARGET_NETWORK_ACTION_DIST_INPUTS
 
-from dragoman.engines.rllib.module import Module
+from dragoman.engines.rllib.module import Module, WithTarget
 from dragoman.engines.rllib.rates import RatedLearner
 
 
-class AsynchronousModule(Module, TargetNetworkAPI, InferenceOnlyAPI):
+class AsynchronousModule(WithTarget, Module):
     """An actor with a critic, and the older actor that updates are held to."""
-
-    def make_target_networks(self) -> None:
-        """Begin with an older policy that is the present one."""
-        self.target = copy.deepcopy(self.policy).requires_grad_(False)
-
-    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
-        """Return what is copied, and where to."""
-        return [(self.policy, self.target)]
-
-    def get_non_inference_attributes(self) -> list[str]:
-        """Return what runners need not have."""
-        return ["target"]
 
     def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return what the older policy makes distributions of."""

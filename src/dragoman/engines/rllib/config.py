@@ -80,23 +80,27 @@ def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:
     return config
 
 
-def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
-    assert isinstance(settings, PPOSettings)
-    config = PPOConfig()
+def _by_gradients(config: Any, settings: APPOSettings, experiment: Experiment) -> Any:
     # Actions are drawn without bounds; the environment gets them within.
     config.environment(normalize_actions=False, clip_actions=True)
-    config.training(
+    return config.training(
         train_batch_size_per_learner=settings.n_steps * experiment.num_envs,
+        clip_param=settings.clip_range,
+        entropy_coeff=settings.ent_coef,
+        grad_clip=settings.max_grad_norm,
+        grad_clip_by="global_norm",
+    )
+
+
+def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
+    assert isinstance(settings, PPOSettings)
+    config: AlgorithmConfig = _by_gradients(PPOConfig(), settings, experiment).training(
         minibatch_size=settings.batch_size,
         num_epochs=settings.n_epochs,
         lambda_=settings.gae_lambda,
-        clip_param=settings.clip_range,
         vf_clip_param=math.inf,
         vf_loss_coeff=settings.vf_coef,
-        entropy_coeff=settings.ent_coef,
         use_kl_loss=False,
-        grad_clip=settings.max_grad_norm,
-        grad_clip_by="global_norm",
         learner_class=PPOLearner,
     )
     return config
@@ -104,16 +108,9 @@ def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmC
 
 def _appo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
     assert isinstance(settings, APPOSettings)
-    config = APPOConfig()
-    config.environment(normalize_actions=False, clip_actions=True)
-    config.training(
-        train_batch_size_per_learner=settings.n_steps * experiment.num_envs,
-        clip_param=settings.clip_range,
+    config: AlgorithmConfig = _by_gradients(APPOConfig(), settings, experiment).training(
         # Its loss of the critic is half of that of Stable-Baselines3.
         vf_loss_coeff=2 * settings.vf_coef,
-        entropy_coeff=settings.ent_coef,
-        grad_clip=settings.max_grad_norm,
-        grad_clip_by="global_norm",
         learner_class=APPOLearner,
     )
     return config.env_runners(rollout_fragment_length=settings.n_steps)

@@ -90,12 +90,13 @@ class Drawings:
 
 def _sum(columns: list[Tensor]) -> Tensor:
     """Return sums over all that a row has."""
-    return torch.stack([one.reshape(len(one), -1).sum(dim=1) for one in columns]).sum(dim=0)
+    sums = [column.reshape(len(column), -1).sum(dim=1) for column in columns]
+    return torch.stack(sums).sum(dim=0)
 
 
 def _mode(part: Any) -> Tensor:
-    found: Tensor = part.probs.argmax(dim=-1) if isinstance(part, Categorical) else part.mode
-    return found
+    result: Tensor = part.probs.argmax(dim=-1) if isinstance(part, Categorical) else part.mode
+    return result
 
 
 def _divergence(one: Any, other: Any) -> Tensor:

@@ -62,15 +62,15 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
     ) -> Tensor:
         """Return the loss of a minibatch."""
         module = self.module[module_id].unwrapped()
-        found = module.get_train_action_dist_cls().from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
+        result = module.get_train_action_dist_cls().from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
         minibatch = Minibatch(
-            log_probs=found.logp(batch[Columns.ACTIONS]),
+            log_probs=result.logp(batch[Columns.ACTIONS]),
             old_log_probs=batch[Columns.ACTION_LOGP],
             advantages=batch[Postprocessing.ADVANTAGES],
             values=fwd_out[Columns.EMBEDDINGS],
             old_values=batch[Columns.VF_PREDS],
             returns=batch[Postprocessing.VALUE_TARGETS],
-            entropies=found.entropy(),
+            entropies=result.entropy(),
         )
         tune = _tune_of(module)
         if tune is not None and self.is_first and tune.check_ratio:

@@ -72,8 +72,8 @@ def summary(columns: Sequence[Mapping[str, float]], epochs: int) -> dict[str, fl
         columns: Those of each minibatch.
         epochs: How many epochs these are.
     """
-    found = {name: fmean(one[name] for one in columns) for name in columns[0]}
+    result = {name: fmean(column[name] for column in columns) for name in columns[0]}
     last = columns[-max(len(columns) // epochs, 1) :]
-    found["approx_kl"] = fmean(one["approx_kl"] for one in last)
-    found["loss"] = columns[-1]["loss"]
-    return found
+    result["approx_kl"] = fmean(item["approx_kl"] for item in last)
+    result["loss"] = columns[-1]["loss"]
+    return result

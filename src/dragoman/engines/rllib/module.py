@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium as gym
 import torch
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.apis import ValueFunctionAPI
+from ray.rllib.core.rl_module.apis import (
+    InferenceOnlyAPI,
+    TargetNetworkAPI,
+    ValueFunctionAPI,
+)
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import Tensor, nn
 
@@ -16,10 +21,12 @@ from dragoman.engines.rllib.distribution import Drawings
 from dragoman.engines.rllib.settings import settings_of
 from dragoman.engines.rllib.task import Task, model_of
 from dragoman.engines.tuning import make_room
+from dragoman.engines.weights import arrays_of
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.readers import TunedReader
+from dragoman.vector import rows_of
 
 CHUNK = 256
 """Observations whose values are computed at a time."""
@@ -57,6 +64,28 @@ class Network(TorchRLModule):
 
     def make_room(self) -> None:
         """Do nothing: nothing is kept of older texts."""
+
+
+class WithTarget(Network, TargetNetworkAPI, InferenceOnlyAPI):
+    """A module with an older copy of its network, which runners need not have.
+
+    Attributes:
+        target: The copy.
+    """
+
+    target: Any
+
+    def make_target_networks(self) -> None:
+        """Begin with a copy that is the present network."""
+        self.target = copy.deepcopy(self.policy).requires_grad_(False)
+
+    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
+        """Return what is copied, and where to."""
+        return [(self.policy, self.target)]
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """Return what runners need not have."""
+        return ["target"]
 
 
 class Module(Network, ValueFunctionAPI):
@@ -100,11 +129,8 @@ class Module(Network, ValueFunctionAPI):
         return self.drawings
 
     def get_state(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Return what is trained as arrays: NumPy has no bfloat16."""
-        return {
-            name: (one.float() if one.dtype == torch.bfloat16 else one).detach().cpu().numpy()
-            for name, one in self.state_dict().items()
-        }
+        """Return what is trained as arrays."""
+        return arrays_of(self.state_dict())
 
     def compute_values(self, batch: dict[str, Any], embeddings: Any = None) -> Tensor:
         """Return values ``(B,)``: those of this forward, or computed piece by piece."""
@@ -117,7 +143,7 @@ class Module(Network, ValueFunctionAPI):
             first = next(iter(first.values()))
         with torch.no_grad():
             starts = range(0, len(first), CHUNK)
-            pieces = [_rows(observations, slice(at, at + CHUNK)) for at in starts]
+            pieces = [rows_of(observations, slice(at, at + CHUNK)) for at in starts]
             return torch.cat([self.policy.values(piece) for piece in pieces])
 
     def _forward(self, batch: dict[str, Any], **named: Any) -> dict[str, Any]:
@@ -134,9 +160,3 @@ class Module(Network, ValueFunctionAPI):
             self.last_penalty = float(divergence.detach())
             values = with_penalty(values, tune.reference_kl * divergence)
         return {Columns.ACTION_DIST_INPUTS: inputs, Columns.EMBEDDINGS: values}
-
-
-def _rows(observations: Any, which: slice) -> Any:
-    if isinstance(observations, dict):
-        return {key: _rows(part, which) for key, part in observations.items()}
-    return observations[which]

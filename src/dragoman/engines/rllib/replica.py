@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -79,8 +79,8 @@ class Batcher:
                 for kind in dict.fromkeys(question.kind for question, _ in calls):
                     await self._answer([call for call in calls if call[0].kind == kind])
             self._is_busy = False
-        found: tuple[Any, Cost] = await answer
-        return found
+        result: tuple[Any, Cost] = await answer
+        return result
 
     async def _answer(self, calls: list[tuple[Question, asyncio.Future[Any]]]) -> None:
         self.sizes.append(len(calls))
@@ -98,7 +98,7 @@ class Batcher:
             for _, answer in calls:
                 answer.set_exception(error)
             return
-        spent, start = _difference(self.model.cost, before), 0
+        spent, start = self.model.cost - before, 0
         for question, answer in calls:
             count = len(question.columns[0])
             share = _scaled(spent, count / max(len(columns[0]), 1))
@@ -156,8 +156,8 @@ class ReplicaModel:
         pooling: Sequence[Pooling] = ("last",),
     ) -> FloatArray:
         """Return one feature vector a text."""
-        found: FloatArray = self._ask("encode", texts, layer=layer, pooling=tuple(pooling))
-        return found
+        result: FloatArray = self._ask("encode", texts, layer=layer, pooling=tuple(pooling))
+        return result
 
     def token_log_probs(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]
@@ -179,7 +179,7 @@ class ReplicaModel:
         # A replica that was lost comes back, and Ray asks it once more.
         asked = self._replica.ask.remote(Question(method, columns, settings))
         answers, cost = ray.get(asked)
-        self.cost = _added(self.cost, cost)
+        self.cost += cost
         return answers
 
 
@@ -193,7 +193,7 @@ def start(experiment: Experiment, seed: int, training: str, count: int) -> list[
         count: How many.
     """
     make = ray.remote(Replica).options
-    found = [
+    result = [
         make(
             name=_name(training, i),
             max_concurrency=MOST_CALLS,
@@ -203,8 +203,8 @@ def start(experiment: Experiment, seed: int, training: str, count: int) -> list[
         ).remote(json.dumps(experiment.to_dict()), seed)
         for i in range(count)
     ]
-    ray.get([replica.about.remote() for replica in found])
-    return found
+    ray.get([replica.about.remote() for replica in result])
+    return result
 
 
 def connected(training: str, count: int, worker: int) -> CachedModel:
@@ -214,7 +214,7 @@ def connected(training: str, count: int, worker: int) -> CachedModel:
 
 
 def check(experiment: Experiment, replicas: int, runners: int) -> None:
-    """Refuse replicas that nobody could ask.
+    """Refuse replicas that no role could ask.
 
     Raises:
         ConfigError: The model is trained, there are no runners, or no role asks it.
@@ -239,19 +239,11 @@ def _name(training: str, number: int) -> str:
     return f"dragoman-model-{training}-{number}"
 
 
-def _each(make: Callable[[str], Any]) -> Cost:
-    return Cost(**{field.name: make(field.name) for field in fields(Cost)})
-
-
-def _difference(after: Cost, before: Cost) -> Cost:
-    return _each(lambda name: getattr(after, name) - getattr(before, name))
-
-
-def _added(one: Cost, other: Cost) -> Cost:
-    return _each(lambda name: getattr(one, name) + getattr(other, name))
-
-
 def _scaled(cost: Cost, share: float) -> Cost:
-    whole = ("texts", "texts_remembered", "tokens", "tokens_shared")
-    scaled = _each(lambda name: getattr(cost, name) * share)
-    return replace(scaled, **{name: round(getattr(scaled, name)) for name in whole})
+    counts = ("texts", "texts_remembered", "tokens", "tokens_shared")
+    return replace(
+        cost,
+        **{name: round(getattr(cost, name) * share) for name in counts},
+        seconds=cost.seconds * share,
+        flops=cost.flops * share,
+    )

@@ -79,8 +79,8 @@ class Stepped(VectorWrapper):
 
     def step(self, actions: Any) -> Step:
         """Step all. The step after an end is the reset, in which nothing was done."""
-        found = self.env.step(self._indices.actions(np.asarray(actions)))
-        observations, rewards, terminations, truncations, infos = found
+        result = self.env.step(self._indices.actions(np.asarray(actions)))
+        observations, rewards, terminations, truncations, infos = result
         acted = int((~self._ended).sum())
         self._ended = terminations | truncations
         self._on_step(acted, infos)
@@ -160,12 +160,12 @@ class Runner(SingleAgentEnvRunner):
 
     def drain(self) -> Drained:
         """Return what was done since the last call."""
-        found, self.drained = self.drained, Drained(self.worker_index)
-        found.error = self.error
+        result, self.drained = self.drained, Drained(self.worker_index)
+        result.error = self.error
         if own_of(self.config.env_config["task"]) is None:
-            found.metrics = self.stack.metrics()
-            found.costs = [model.cost for model in self.models.asked]
-        return found
+            result.metrics = self.stack.metrics()
+            result.costs = [model.cost for model in self.models.asked]
+        return result
 
 
 class NoNotes:

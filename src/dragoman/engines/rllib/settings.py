@@ -60,23 +60,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class PPOSettings(Settings):
-    """Settings of PPO, with the defaults of Stable-Baselines3."""
-
-    n_steps: int = 2048
-    batch_size: int = 64
-    n_epochs: int = 10
-    gae_lambda: float = 0.95
-    clip_range: float = 0.2
-    clip_range_vf: float | None = None
-    normalize_advantage: bool = True
-    ent_coef: float = 0.0
-    vf_coef: float = 0.5
-    max_grad_norm: float = 0.5
-    target_kl: float | None = None
-
-
-@dataclass(frozen=True)
 class APPOSettings(Settings):
     """Settings of APPO: those of PPO that it has, with the same defaults."""
 
@@ -85,6 +68,18 @@ class APPOSettings(Settings):
     ent_coef: float = 0.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
+
+
+@dataclass(frozen=True)
+class PPOSettings(APPOSettings):
+    """Settings of PPO, with the defaults of Stable-Baselines3."""
+
+    batch_size: int = 64
+    n_epochs: int = 10
+    gae_lambda: float = 0.95
+    clip_range_vf: float | None = None
+    normalize_advantage: bool = True
+    target_kl: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +145,8 @@ SETTINGS: dict[str, type[Settings]] = {
 ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
     "appo": (Box, Discrete, MultiDiscrete, MultiBinary),
     "dqn": (Discrete,),
-    "sac": (Box,),
     "ppo": (Box, Discrete, MultiDiscrete, MultiBinary),
+    "sac": (Box,),
 }
 NETWORK = ("n_critics", "net_arch", "normalize_images", "share_features_extractor")
 """What ``policy_kwargs`` may hold: what the networks of `dragoman.engines.policies` know."""
@@ -165,21 +160,20 @@ def settings_of(experiment: Experiment) -> Any:
     """
     name, given = experiment.algorithm.name, experiment.algorithm.settings
     kind = SETTINGS[name]
-    known = [one.name for one in fields(kind)]
+    known = [item.name for item in fields(kind)]
     for key in given:
         if key not in known:
             raise _unknown(name, key, known)
     for key in given.get("policy_kwargs", {}):
         if key not in NETWORK:
             raise _unknown(name, f"policy_kwargs.{key}", NETWORK)
-    checked = {**given}
     adapter = pydantic.TypeAdapter(kind)
     try:
         # Before defaults are worked out of them, numbers must be numbers.
-        typed = adapter.validate_python(checked)
-        checked = {key: getattr(typed, key) for key in checked}
-        found: Settings = adapter.validate_python(
-            {key: one for key, one in fitted(experiment, checked).items() if key in known}
+        typed = adapter.validate_python(given)
+        checked = {key: getattr(typed, key) for key in given}
+        result: Settings = adapter.validate_python(
+            {key: value for key, value in fitted(experiment, checked).items() if key in known}
         )
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -188,22 +182,7 @@ def settings_of(experiment: Experiment) -> Any:
             f"algorithm.settings.{key} is {given.get(key)!r}: {first['msg']}",
             cure="the names and their kinds are those of stable_baselines3's algorithms",
         ) from None
-    return found
-
-
-def check_actions(name: str, actions: gym.Space[Any]) -> None:
-    """Refuse actions that an algorithm cannot choose.
-
-    Raises:
-        ConfigError: The space is none of those that the algorithm of this name acts in.
-    """
-    if not isinstance(actions, ACTION_SPACES[name]):
-        able = [other for other in SETTINGS if isinstance(actions, ACTION_SPACES[other])]
-        raise ConfigError(
-            f"{name} cannot act in {actions}: it needs "
-            f"{' or '.join(space.__name__ for space in ACTION_SPACES[name])} actions",
-            cure=f"use {' or '.join(able)}" if able else "wrap the action space",
-        )
+    return result
 
 
 def _unknown(name: str, key: str, known: list[str] | tuple[str, ...]) -> ConfigError:

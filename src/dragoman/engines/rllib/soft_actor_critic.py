@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,19 @@ import torch
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, QNetAPI, TargetNetworkAPI
+from ray.rllib.core.rl_module.apis import QNetAPI
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from dragoman.engines.rllib.module import Network
+from dragoman.engines.rllib.module import WithTarget
 from dragoman.engines.rllib.rates import RatedLearner
 from dragoman.engines.rllib.settings import SACSettings
 
 
-class ContinuousModule(Network, QNetAPI, TargetNetworkAPI, InferenceOnlyAPI):
+class ContinuousModule(WithTarget, QNetAPI):
     """An actor, critics, and the older critics that these learn from."""
 
     settings: SACSettings
@@ -34,17 +33,9 @@ class ContinuousModule(Network, QNetAPI, TargetNetworkAPI, InferenceOnlyAPI):
         log = torch.tensor(float(np.log(start)))
         self.log_temperature = nn.Parameter(log, requires_grad=is_learnt)
 
-    def make_target_networks(self) -> None:
-        """Begin with older critics that are the present ones."""
-        self.target = copy.deepcopy(self.policy).requires_grad_(False)
-
-    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
-        """Return what is copied, and where to."""
-        return [(self.policy, self.target)]
-
     def get_non_inference_attributes(self) -> list[str]:
         """Return what runners need not have."""
-        return ["target", "log_temperature"]
+        return [*super().get_non_inference_attributes(), "log_temperature"]
 
     def forward_target(self, batch: dict[str, Any]) -> Any:
         """Return the least of the older values ``(B,)``."""

@@ -112,11 +112,11 @@ class RLlibTraining:
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return what was trained, by the names of our own policies."""
-        found = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
+        result = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
         own = "policy."
         return {
             name.removeprefix(own): torch.as_tensor(array)
-            for name, array in found.items()
+            for name, array in result.items()
             if name.startswith(own)
         }
 
@@ -172,23 +172,23 @@ class RLlibTraining:
         ask: Callable[..., list[Drained]] = partial(
             group.foreach_env_runner, _drain, local_env_runner=False
         )
-        found = ask(timeout_seconds=DRAIN_SECONDS)
-        if len(found) < self._engine.env_runners:
+        result = ask(timeout_seconds=DRAIN_SECONDS)
+        if len(result) < self._engine.env_runners:
             # RLlib no longer asks a runner that has failed, which is the one that knows why.
             others = ask(timeout_seconds=1.0, healthy_only=False)
-            known = {runner.worker for runner in found}
-            found += [runner for runner in others if runner.worker not in known]
-        for runner in found:
+            known = {runner.worker for runner in result}
+            result += [runner for runner in others if runner.worker not in known]
+        for runner in result:
             if runner.error is not None:
                 raise runner.error
-        rows = self._in_order(found)
-        self.steps += sum(runner.steps for runner in found)
+        rows = self._in_order(result)
+        self.steps += sum(runner.steps for runner in result)
         watchers.episodes(self, rows)
         watchers.step(self, [])
-        for name in found[0].metrics if found else ():
-            self.record(name, float(np.mean([runner.metrics[name] for runner in found])))
+        for name in result[0].metrics if result else ():
+            self.record(name, float(np.mean([runner.metrics[name] for runner in result])))
         if self._costs is not None:
-            self._costs.update(found)
+            self._costs.update(result)
 
     def _in_order(self, found: list[Drained]) -> list[tuple[int, Episode, Columns]]:
         """Return the episodes of all runners by step, numbered by environments of all of them."""
@@ -254,12 +254,7 @@ class RunnersCost:
     @property
     def cost(self) -> Cost:
         """The sum. Of a runner that was lost it holds what the last one in its place has cost."""
-        total = Cost()
-        for costs in self._costs.values():
-            for cost in costs:
-                for name, value in vars(cost).items():
-                    setattr(total, name, getattr(total, name) + value)
-        return total
+        return sum((cost for costs in self._costs.values() for cost in costs), Cost())
 
     def update(self, found: list[Drained]) -> None:
         """Take in the costs of runners."""
@@ -319,5 +314,5 @@ def _set_rate(learner: Any, rate: float) -> None:
 
 
 def _drain(runner: Any) -> Drained:
-    found: Drained = runner.drain()
-    return found
+    result: Drained = runner.drain()
+    return result

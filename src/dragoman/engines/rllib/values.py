@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -10,30 +9,18 @@ from ray.rllib.algorithms.dqn.dqn_learner import QF_PREDS, QF_TARGET_NEXT_PREDS
 from ray.rllib.algorithms.dqn.torch.dqn_torch_learner import DQNTorchLearner
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
-from ray.rllib.core.rl_module.apis import InferenceOnlyAPI, QNetAPI, TargetNetworkAPI
+from ray.rllib.core.rl_module.apis import QNetAPI
 from torch import Tensor
 
-from dragoman.engines.rllib.module import Network
+from dragoman.engines.rllib.module import WithTarget
 from dragoman.engines.rllib.rates import RatedLearner
 from dragoman.engines.rllib.settings import DQNSettings
 
 
-class ValuesModule(Network, QNetAPI, TargetNetworkAPI, InferenceOnlyAPI):
+class ValuesModule(WithTarget, QNetAPI):
     """Action values, and the older ones that they learn from."""
 
     settings: DQNSettings
-
-    def make_target_networks(self) -> None:
-        """Begin with older values that are the present ones."""
-        self.target = copy.deepcopy(self.policy).requires_grad_(False)
-
-    def get_target_network_pairs(self) -> list[tuple[Any, Any]]:
-        """Return what is copied, and where to."""
-        return [(self.policy, self.target)]
-
-    def get_non_inference_attributes(self) -> list[str]:
-        """Return what runners need not have."""
-        return ["target"]
 
     def forward_target(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Return the older values."""

@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
+from dragoman.engines.engine import check_actions
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.policies.features import reads
 from dragoman.engines.policies.make import (
@@ -22,7 +23,7 @@ from dragoman.engines.policies.make import (
 from dragoman.engines.rollouts import fitted, warn_of_steps
 from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.policy import ActPolicy
-from dragoman.engines.sb3.settings import ALGORITHMS, check_actions, made, settings_of
+from dragoman.engines.sb3.settings import ACTION_SPACES, ALGORITHMS, made, settings_of
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
@@ -45,7 +46,7 @@ def build(
     """
     name = experiment.algorithm.name
     observations = env.single_observation_space
-    check_actions(name, env.single_action_space)
+    check_actions(name, env.single_action_space, ACTION_SPACES)
     if experiment.act is None:
         _check_observations(name, observations)
     settings = fitted(experiment, settings_of(experiment))

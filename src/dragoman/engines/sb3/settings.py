@@ -15,6 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
 
+from dragoman.engines.engine import check_actions
 from dragoman.engines.rollouts import fitted
 from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC, WholeTD3
 from dragoman.engines.sb3.vec_env import VecAdapter
@@ -50,7 +51,7 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     """
     name = experiment.algorithm.name
     settings = settings_of(experiment)
-    check_actions(name, actions)
+    check_actions(name, actions, ACTION_SPACES)
     given = settings.get("policy_kwargs") or {}
     known = inspect.signature(ALGORITHMS[name].policy_aliases["MlpPolicy"]).parameters
     for key in given:
@@ -129,21 +130,6 @@ def gamma_of(experiment: Experiment) -> float:
     """Return the discount that the experiment's algorithm learns with."""
     default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
     return float(settings_of(experiment).get("gamma", default))
-
-
-def check_actions(name: str, actions: gym.Space[Any]) -> None:
-    """Refuse actions that an algorithm cannot choose.
-
-    Raises:
-        ConfigError: The space is none of those that the algorithm of this name acts in.
-    """
-    if not isinstance(actions, ACTION_SPACES[name]):
-        able = [other for other in ALGORITHMS if isinstance(actions, ACTION_SPACES[other])]
-        raise ConfigError(
-            f"{name} cannot act in {actions}: it needs "
-            f"{' or '.join(space.__name__ for space in ACTION_SPACES[name])} actions",
-            cure=f"use {' or '.join(able)}" if able else "wrap the action space",
-        )
 
 
 def _refused(experiment: Experiment, why: str) -> ConfigError:

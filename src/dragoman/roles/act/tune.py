@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from dragoman.errors import ConfigError
-from dragoman.settings import check_fields
-from dragoman.yaml12 import ONE_OR_MORE
+from dragoman.settings import ONE_OR_MORE, check_fields
 
 
 @dataclass(frozen=True)

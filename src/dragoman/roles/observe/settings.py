@@ -11,9 +11,8 @@ from dragoman.errors import ConfigError
 from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
-from dragoman.settings import check_fields
+from dragoman.settings import ONE_OR_MORE, check_fields
 from dragoman.types import Pooling
-from dragoman.yaml12 import ONE_OR_MORE
 
 if TYPE_CHECKING:
     from dragoman.roles.observe.observer import AnyObserver

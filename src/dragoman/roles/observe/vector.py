@@ -19,7 +19,7 @@ from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import Describer, FloatArray, LanguageModel
-from dragoman.vector import Step, autoreset_mode
+from dragoman.vector import Step, autoreset_mode, rows_of
 
 
 class ObserveVector(VectorWrapper):
@@ -66,18 +66,11 @@ class ObserveVector(VectorWrapper):
         if ended:
             final = np.full(self.num_envs, None, dtype=object)
             for row, i in enumerate(ended, start=self.num_envs):
-                final[i] = _rows_of(features, row)
+                final[i] = rows_of(features, row)
             infos = {**infos, "final_obs": final}
-            features = _rows_of(features, slice(self.num_envs))
+            features = rows_of(features, slice(self.num_envs))
         self._features = features
         return features, rewards, terminations, truncations, infos
-
-
-def _rows_of(features: Any, which: int | slice) -> Any:
-    """Return rows of an array, or of every array of a dictionary."""
-    if isinstance(features, dict):
-        return {key: value[which] for key, value in features.items()}
-    return features[which]
 
 
 def _replaced(features: Any, which: NDArray[np.int64], rows: Any) -> Any:

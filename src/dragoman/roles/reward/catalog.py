@@ -13,8 +13,8 @@ import pydantic
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.imports import import_name
 from dragoman.roles.reward.call import GIVEN, names_of
+from dragoman.settings import misfit
 from dragoman.types import RewardFunction
-from dragoman.yaml12 import misfit
 
 KNOWN = {
     "goal-similarity": "dragoman.roles.reward.similarity:GoalSimilarity",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError
 from dragoman.roles.reward.protocols import Preparation
+from dragoman.settings import ONE_OR_MORE
 from dragoman.types import FloatArray, LanguageModel, Pooling
-from dragoman.yaml12 import ONE_OR_MORE
 
 SHARED: tuple[Pooling, ...] = ("last", "mean")
 """Poolings of the observe role by default."""

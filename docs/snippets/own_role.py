@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from dragoman.describe.vector import now_and_reached
+from dragoman.environments.vector import autoreset_mode
 from dragoman.roles.control import Control
 from dragoman.roles.role import RoleVector
-from dragoman.vector import autoreset_mode
 
 
 @dataclass(frozen=True)

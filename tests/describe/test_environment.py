@@ -9,9 +9,9 @@ from gymnasium import spaces
 from gymnasium.envs.toy_text import FrozenLakeEnv
 
 from dragoman.describe import describe_env, rollout
+from dragoman.environments.vector import split_infos
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.testing import check_describer
-from dragoman.vector import split_infos
 
 FAMILIES = ("classic_control", "box2d", "toy_text", "mujoco")
 NEWEST = sorted(

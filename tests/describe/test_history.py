@@ -6,7 +6,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from dragoman.describe.history import Remember
 from dragoman.describe.moment import MOMENT
-from dragoman.vector import split_infos
+from dragoman.environments.vector import split_infos
 from tests.counting_env import Counting
 
 

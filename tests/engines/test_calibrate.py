@@ -6,11 +6,11 @@ import pytest
 from dragoman.engines.assembly import moments_of, observer_of, spec_of
 from dragoman.engines.calibrate import calibrate
 from dragoman.environments import make_environment
+from dragoman.environments.vector import make_vector
 from dragoman.experiment import Experiment
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.role import Models, remembering
 from dragoman.testing import ScriptedModel
-from dragoman.vector import make_vector
 from tests.number_reader import read_numbers
 
 

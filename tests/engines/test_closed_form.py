@@ -11,6 +11,7 @@ import torch
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import moments_of, observer_of, spec_of
 from dragoman.engines.sb3.algorithms import build
+from dragoman.environments.vector import make_vector
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.cache import CachedModel
 from dragoman.roles.act.policy import make_policy
@@ -18,7 +19,6 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.role import Models
 from dragoman.testing import ScriptedModel
-from dragoman.vector import make_vector
 from tests.text_tasks import bag_of_words, says_the_colour
 
 EXPERIMENT = Experiment(

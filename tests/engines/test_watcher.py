@@ -11,10 +11,10 @@ from dragoman.engines.sb3 import SB3
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Watcher, Watchers
 from dragoman.environments import environment_spec
+from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import Run
-from dragoman.vector import EpisodeRecorder, make_vector
 
 SETTINGS = {"ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1}, "dqn": {"learning_starts": 8}}
 

@@ -9,10 +9,10 @@ import pytest
 from dragoman.agents.evaluate import evaluate_random
 from dragoman.engines.train import train
 from dragoman.environments import QuietReset, environment_spec, make_environment
+from dragoman.environments.vector import make_vector
 from dragoman.errors import SpaceError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import Run
-from dragoman.vector import make_vector
 from tests.faulty_env import RIGHT, WRONG
 
 FAULTY = "tests.faulty_env:Faulty"

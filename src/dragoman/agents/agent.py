@@ -17,12 +17,12 @@ from dragoman.engines.policies.make import make_policy
 from dragoman.engines.policies.policy import Policy
 from dragoman.engines.weights import restore, weights_of
 from dragoman.environments.indices import Indices
+from dragoman.environments.vector import make_vector
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import LanguageModel
-from dragoman.vector import make_vector
 
 
 class Agent:

@@ -25,6 +25,7 @@ from dragoman.engines.policies.make import make_policy
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Stop, Training, Watcher, Watchers
 from dragoman.environments.indices import Indices
+from dragoman.environments.vector import EpisodeRecorder, Step, autoreset_mode, make_vector
 from dragoman.errors import ConfigError, ProgramError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
@@ -36,7 +37,6 @@ from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.roles.role import Models
-from dragoman.vector import EpisodeRecorder, Step, autoreset_mode, make_vector
 
 
 class FeaturesVector(VectorWrapper):

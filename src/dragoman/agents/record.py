@@ -30,6 +30,7 @@ from dragoman.engines.assembly import moments_of, reader_of, spec_of
 from dragoman.engines.engine import default_engine
 from dragoman.engines.weights import below
 from dragoman.environments import make_environment, render_without_display
+from dragoman.environments.vector import make_vector
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
@@ -37,7 +38,6 @@ from dragoman.roles.reward.term import Steps
 from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import LanguageModel
-from dragoman.vector import make_vector
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import iterate
 
 from dragoman.describe.moment import MOMENT, Moment, MomentMaker, moment_of
+from dragoman.environments.vector import Step, autoreset_mode, split_infos
 from dragoman.types import BoolArray
-from dragoman.vector import Step, autoreset_mode, split_infos
 
 
 class MomentVector(VectorWrapper):

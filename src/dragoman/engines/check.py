@@ -13,12 +13,12 @@ from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.describe.rollout import random_action
 from dragoman.engines.assembly import moments_of, raw_state_of, spec_of
 from dragoman.engines.engine import Engine, default_engine
+from dragoman.environments.vector import make_vector, split_infos
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.models.hardware import check_device
 from dragoman.roles.act.action_set import check_choice
 from dragoman.roles.observe.raw import RawState
-from dragoman.vector import make_vector, split_infos
 
 
 def check_spaces(

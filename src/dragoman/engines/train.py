@@ -18,6 +18,7 @@ from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
+from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
@@ -26,7 +27,6 @@ from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
 from dragoman.types import LanguageModel
-from dragoman.vector import EpisodeRecorder, make_vector
 
 
 def train(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from dragoman.engines.stack import RoleStack
-    from dragoman.vector import Episode, EpisodeRecorder
+    from dragoman.environments.vector import Episode, EpisodeRecorder
 
 Stop: TypeAlias = bool | None
 """True stops the training with the next step."""

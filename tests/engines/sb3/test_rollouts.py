@@ -10,9 +10,9 @@ from dragoman.engines.rollouts import StepsWarning
 from dragoman.engines.sb3 import algorithms as sb3
 from dragoman.engines.train import train
 from dragoman.environments import environment_spec
+from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Experiment
-from dragoman.vector import EpisodeRecorder, make_vector
 
 COUNTING = "tests.counting_env:Counting"
 

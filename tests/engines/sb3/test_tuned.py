@@ -17,6 +17,7 @@ from dragoman.engines.optimizer import Masters
 from dragoman.engines.sb3.algorithms import build
 from dragoman.engines.train import train
 from dragoman.engines.tuning import RatioError
+from dragoman.environments.vector import make_vector
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.models.cache import CachedModel
 from dragoman.models.spec import ModelSpec
@@ -26,7 +27,6 @@ from dragoman.roles.act.tune import Tune
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.role import Models
-from dragoman.vector import make_vector
 from tests.models import tiny
 
 SETTINGS = {"n_steps": 24, "batch_size": 192, "n_epochs": 6, "learning_rate": 0.003, "gamma": 0.9}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
+from dragoman.environments.vector import EpisodeRecorder
 from dragoman.maths.shaping import Schedule
 from dragoman.roles.observe.observer import Observer
 from dragoman.roles.observe.settings import Observe
@@ -17,7 +18,6 @@ from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.roles.role import Models
 from dragoman.testing import ScriptedModel
-from dragoman.vector import EpisodeRecorder
 from tests.counting_env import Counting
 from tests.test_vector import (
     FIRST,

@@ -22,11 +22,11 @@ from dragoman.engines.rllib.settings import settings_of
 from dragoman.engines.rllib.task import Task, model_of
 from dragoman.engines.tuning import make_room
 from dragoman.engines.weights import arrays_of
+from dragoman.environments.vector import rows_of
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.readers import TunedReader
-from dragoman.vector import rows_of
 
 CHUNK = 256
 """Observations whose values are computed at a time."""

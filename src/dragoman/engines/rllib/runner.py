@@ -22,10 +22,10 @@ from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own, drained
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
+from dragoman.environments.vector import Episode, EpisodeRecorder, Step, make_vector
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models
 from dragoman.types import Cost
-from dragoman.vector import Episode, EpisodeRecorder, Step, make_vector
 
 
 @dataclass

@@ -37,12 +37,12 @@ from dragoman.engines.watcher import Own as Columns
 from dragoman.engines.watcher import Watchers
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
+from dragoman.environments.vector import Episode, split_infos
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.models.cache import CachedModel
 from dragoman.run import RunWriter
 from dragoman.types import Cost, LanguageModel
-from dragoman.vector import Episode, split_infos
 
 if TYPE_CHECKING:
     from dragoman.engines.rllib import RLlib

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from dragoman.environments.indices import Indices
+from dragoman.environments.vector import autoreset_mode, split_infos
 from dragoman.errors import ConfigError
-from dragoman.vector import autoreset_mode, split_infos
 
 
 class VecAdapter(VecEnv):

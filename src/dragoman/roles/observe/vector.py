@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from dragoman.describe import describe_env
 from dragoman.describe.moment import MOMENT, MomentMaker, moment_of
 from dragoman.describe.vector import MomentVector, now_and_reached
+from dragoman.environments.vector import Step, autoreset_mode, rows_of
 from dragoman.models.cache import CachedModel
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.settings import Observe
 from dragoman.types import Describer, FloatArray, LanguageModel
-from dragoman.vector import Step, autoreset_mode, rows_of
 
 
 class ObserveVector(VectorWrapper):

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from dragoman.describe.moment import MOMENT
 from dragoman.describe.vector import now_and_reached
+from dragoman.environments.vector import Step, autoreset_mode
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.term import Steps
 from dragoman.roles.role import Notes, RoleVector
 from dragoman.types import BoolArray
-from dragoman.vector import Step, autoreset_mode
 
 
 class RewardVector(RoleVector):
     """Adds the terms of a reward role to the environment's own reward.
 
-    Put it above the `dragoman.vector.EpisodeRecorder`, so that records, evaluation and reports
-    keep to the environment's own returns. ``infos["reward/env"]`` and ``infos["reward/NAME"]``
-    hold the environment's own reward and each weighted term of the step.
+    Put it above the `dragoman.environments.vector.EpisodeRecorder`, so that records, evaluation
+    and reports keep to the environment's own returns. ``infos["reward/env"]`` and
+    ``infos["reward/NAME"]`` hold the environment's own reward and each weighted term of the step.
 
     Args:
         env: The vector environment, above a `dragoman.describe.vector.MomentVector`.

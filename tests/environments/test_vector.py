@@ -8,12 +8,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
+from dragoman.environments.vector import EpisodeRecorder, autoreset_mode, split_infos
 from dragoman.errors import ConfigError
 from dragoman.roles.observe.observer import Observer
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.observe.vector import ObserveVector, observe
 from dragoman.testing import ScriptedModel
-from dragoman.vector import EpisodeRecorder, autoreset_mode, split_infos
 from tests.counting_env import Counting
 
 FIRST = (2, 3, 5)

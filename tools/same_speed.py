@@ -3,15 +3,15 @@
     python tools/same_speed.py --against REV [--rounds 3]
 
 Each recipe trains with its model and without one, for few steps and for more, whose difference
-leaves out what loading costs. Seconds are those of the processor, so that other processes count
-little. The two versions take turns, and the ratio is that of the medians.
+leaves out what loading costs. The two versions train at the same time on one and the same core,
+which switches between them every few milliseconds: a machine that is now fast and now slow is
+so for both. Seconds are those that each was computed for; the ratio is the median of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,29 +30,30 @@ CASES = {
 }
 
 
-def steps_per_second(
-    tree: Path, recipe: str, steps: tuple[int, int], overrides: list[str]
-) -> float:
-    """Train for few steps and for many, and return steps a CPU second of what lies between."""
-    less, more = (cpu_seconds(tree, recipe, [*overrides, f"steps={count}"]) for count in steps)
-    return (steps[1] - steps[0]) / (more - less)
-
-
-def cpu_seconds(tree: Path, recipe: str, overrides: list[str]) -> float:
-    """Train in a process of its own, and return the seconds that it computed for."""
+def cpu_seconds(trees: tuple[Path, ...], recipe: str, overrides: list[str]) -> list[float]:
+    """Train with every version at once on one core, and return what each was computed for."""
+    core = max(os.sched_getaffinity(0))
+    command = [sys.executable, "-m", "dragoman", "train", f"recipes/{recipe}.yaml"]
+    options = [part for pair in (*overrides, "model.threads=1") for part in ("--set", pair)]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "dragoman", "train", f"recipes/{recipe}.yaml"]
-        options = [part for pair in (*overrides, "model.threads=1") for part in ("--set", pair)]
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [*command, "--out", str(Path(folder) / "run"), *options],
-            cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        processes = [
+            subprocess.Popen(
+                [*command, "--out", str(Path(folder) / str(index)), *options],
+                cwd=tree,
+                env={**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"},
+                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            for index, tree in enumerate(trees)
+        ]
+        seconds = []
+        for process in processes:
+            _, status, used = os.wait4(process.pid, 0)
+            if status:
+                raise RuntimeError(f"{' '.join(command)} failed")
+            seconds.append(used.ru_utime + used.ru_stime)
+        return seconds
 
 
 def main() -> None:
@@ -61,16 +62,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with source_at(options.against) as before:
-        print(
-            f"| case | {options.against}, steps/s | this tree, steps/s | ratio |\n|---|---|---|---|"
-        )
-        for name, (recipe, steps, overrides) in CASES.items():
-            result: dict[Path, list[float]] = {before: [], ROOT: []}
+        print(f"| case | {options.against}, CPU ms a step | this tree | speed | rounds |")
+        print("|---|---|---|---|---|")
+        for name, (recipe, (few, many), overrides) in CASES.items():
+            old: list[float] = []
+            new: list[float] = []
             for _ in range(options.rounds):
-                for tree, speeds in result.items():
-                    speeds.append(steps_per_second(tree, recipe, steps, overrides))
-            old, new = (statistics.median(speeds) for speeds in result.values())
-            print(f"| {name} | {old:,.0f} | {new:,.0f} | {new / old:.2f} |", flush=True)
+                less, more = (
+                    cpu_seconds((before, ROOT), recipe, [*overrides, f"steps={steps}"])
+                    for steps in (few, many)
+                )
+                took = [1000 * (b - a) / (many - few) for a, b in zip(less, more, strict=True)]
+                old.append(took[0])
+                new.append(took[1])
+            ratios = [a / b for a, b in zip(old, new, strict=True)]
+            print(
+                f"| {name} | {statistics.median(old):.3f} | {statistics.median(new):.3f} | "
+                f"{statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

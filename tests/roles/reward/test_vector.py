@@ -19,7 +19,7 @@ from dragoman.roles.reward.vector import RewardVector
 from dragoman.roles.role import Models
 from dragoman.testing import ScriptedModel
 from tests.counting_env import Counting
-from tests.test_vector import (
+from tests.environments.test_vector import (
     FIRST,
     CountDescriber,
     described,

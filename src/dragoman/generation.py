@@ -34,6 +34,10 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("max_tokens", "temperature", "top_p"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                raise ConfigError(f"{name} is {value!r}, but must be a number", cure=f"mend {name}")
         for name, value, holds, rule in (
             ("max_tokens", self.max_tokens, self.max_tokens >= 1, "at least 1"),
             ("temperature", self.temperature, self.temperature >= 0, "at least 0"),

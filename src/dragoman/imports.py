@@ -64,6 +64,12 @@ def import_name(path: str) -> Any:
     return result
 
 
+def class_name(kind: type) -> str:
+    """Return what `import_name` finds a class by: its module, or the file that a user named."""
+    files = {module.__name__: place for (place, _), module in _FROM_FILES.items()}
+    return f"{files.get(kind.__module__, kind.__module__)}:{kind.__qualname__}"
+
+
 def _from_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         raise ConfigError(f"{name!r}: there is no file {path}", cure="check the path")

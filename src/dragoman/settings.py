@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
+import numpy as np
 import pydantic
 
 from dragoman.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
 
 ONE_OR_MORE = pydantic.BeforeValidator(
     lambda value: [value] if isinstance(value, str | int) else value
@@ -43,6 +46,46 @@ def misfit(error: pydantic.ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     return key, f"{key} is {first['input']!r}: {first['msg']}"
+
+
+def from_plain(kind: type[T], value: Any, name: str) -> T:
+    """Return settings that may be given as plain data.
+
+    Args:
+        kind: Their dataclass.
+        value: One, or a mapping with its keys.
+        name: What a file calls it, for the message: ``observe``.
+
+    Raises:
+        ConfigError: It is neither, a key is unknown, or a value does not fit.
+    """
+    if isinstance(value, kind):
+        return value
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{name} is {value!r}, which is no {kind.__name__}",
+            cure=f"give dragoman.{kind.__name__}(...), or its settings as a mapping",
+        )
+    for key in value:
+        if key not in known:
+            raise ConfigError(
+                f"unknown key '{name}.{key}'{did_you_mean(str(key), known)}",
+                cure=f"the keys are: {', '.join(known)}",
+            )
+    return kind(**value)
+
+
+def check_number(name: str, value: Any, least: int | None = None) -> None:
+    """Refuse an argument that is no whole number, or too small a one.
+
+    Raises:
+        ConfigError: So it is.
+    """
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or (least is not None and value < least):
+        rule = "a whole number" if least is None else f"a whole number of at least {least}"
+        raise ConfigError(f"{name} is {value!r}, but must be {rule}", cure=f"change {name}")
 
 
 def check_fields(settings: Any, name: str = "") -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import pytest
 from typer.testing import CliRunner
 
+import dragoman
 from dragoman.cli import app
 from dragoman.errors import DragomanError
+from dragoman.experiment import Collapse, Describe
+from dragoman.testing import ScriptedModel
 
 ENVS = Path(__file__).parents[1] / "broken_envs.py"
 FILES = {
@@ -212,3 +217,48 @@ def test_what_no_command_takes(arguments, tmp_path, monkeypatch) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert "Usage" in result.output
+
+
+MODEL = ScriptedModel(lambda text: [float(len(text))])
+IN_PYTHON: list[tuple[Callable[[], object], str]] = [
+    (lambda: dragoman.Act("matsch"), "did you mean 'match'"),
+    (lambda: dragoman.Observe(pooling="max"), "observe.pooling is 'max'"),
+    (lambda: dragoman.Tune(how="lor"), "did you mean 'lora'"),
+    (lambda: dragoman.Algorithm("pppo"), "did you mean 'ppo'"),
+    (lambda: dragoman.Sampling(temperature="hot"), "temperature is 'hot'"),
+    (lambda: dragoman.Distillation(steps="many"), "steps is 'many'"),
+    (lambda: Collapse(entropy="many"), "collapse.entropy is 'many'"),
+    (lambda: Describe(precision="many"), "describe.precision is 'many'"),
+    (lambda: dragoman.Experiment(3), "env is 3"),
+    (lambda: dragoman.train(3), "3 names no experiment"),
+    (lambda: dragoman.train(None), "None names no experiment"),
+    (lambda: dragoman.train("CartPole-v1", seed="x"), "seed is 'x', but must be a whole number"),
+    (lambda: dragoman.train("CartPole-v1", engine="sb4"), "'sb4' is no engine"),
+    (lambda: dragoman.train("CartPole-v1", watchers=[3]), "watchers is [3]"),
+    (lambda: dragoman.train(gymnasium.make("CartPole-v1")), "names no experiment"),
+    (lambda: dragoman.evaluate(3), "3 is no run folder"),
+    (lambda: dragoman.evaluate({"env": "CartPole-v1"}), "is no run folder"),
+    (lambda: dragoman.evaluate("CartPole-v1"), "there is no run folder CartPole-v1"),
+    (lambda: dragoman.evaluate_random("CartPole-v9"), "which has 'CartPole-v1'"),
+    (lambda: dragoman.export(3, "out"), "3 is no run folder"),
+    (lambda: dragoman.distill(3, "out"), "3 is no run folder"),
+    (lambda: dragoman.compare(3, "out"), "3 names no experiment"),
+    (lambda: dragoman.compare({"bse": {}}, "out"), "the key 'base' is required"),
+    (lambda: dragoman.observe("CartPole-v9", MODEL), "which has 'CartPole-v1'"),
+    (lambda: dragoman.observe(3, MODEL), "3 is no environment"),
+    (lambda: dragoman.observe("CartPole-v1", 7), "7 is no language model"),
+    (lambda: dragoman.observe("CartPole-v1", MODEL, {"layr": 2}), "did you mean 'layer'"),
+    (lambda: dragoman.observe("CartPole-v1", MODEL, 3), "observe is 3"),
+    (lambda: dragoman.describe_env(3), "3 is no environment"),
+    (lambda: dragoman.load_model(3), "3 names no model"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), IN_PYTHON)
+def test_what_python_gives(call, message, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DragomanError) as error:
+        call()
+    assert message in error.value.problem
+    assert len(error.value.cure) > 5
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
@@ -13,6 +15,8 @@ from dragoman.experiment.source import (
     read_experiment,
     recipe_files,
 )
+from dragoman.imports import import_name
+from dragoman.run import Run, RunWriter
 
 EXPERIMENT = Experiment.from_dict({"env": "CartPole-v1", "observe": None, "steps": 64})
 
@@ -62,3 +66,17 @@ def test_every_recipe_reads_and_says_in_its_first_line_what_it_is() -> None:
 )
 def test_a_folder_is_called_after_its_source(source: str, name: str) -> None:
     assert name_of(source) == name
+
+
+def test_a_run_and_a_class_name_an_experiment(tmp_path: Path) -> None:
+    experiment = Experiment("Acrobot-v1", steps=99, algorithm="ppo", observe=None)
+    with RunWriter(tmp_path / "run", experiment, 0, {}):
+        pass
+    assert read_experiment(Run(tmp_path / "run")) == experiment
+    assert read_experiment(tmp_path / "run") == experiment
+    assert read_experiment(str(tmp_path / "run"), {"steps": 5}).steps == 5
+    (tmp_path / "mine.py").write_text("import gymnasium\nclass Mine(gymnasium.Env): pass\n")
+    mine = import_name(f"{tmp_path}/mine.py:Mine")
+    assert read_experiment(mine).env == f"{tmp_path}/mine.py:Mine"
+    assert read_experiment(gymnasium.spec("CartPole-v1")).env == "CartPole-v1"
+    assert read_experiment(CartPoleEnv).env.endswith("cartpole:CartPoleEnv")

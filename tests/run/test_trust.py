@@ -60,6 +60,10 @@ NAMED: dict[str, tuple[dict[str, Any], str]] = {
     "environment in a file": ({"env": "{file}:Env"}, "the environment {file}:Env"),
     "environment in a module": ({"env": "evil:Env"}, "the environment evil:Env"),
     "environment that a package registers": ({"env": "evil:Evil-v0"}, "the environment evil:Evil"),
+    "describer in a file": (
+        {"describe": {"use": "{file}:Describer"}},
+        "the describer {file}:Describer",
+    ),
     "reward in a file": ({"reward": {"use": "{file}:reward"}}, "the reward {file}:reward"),
     "reward in a module": ({"reward": {"use": "evil:reward"}}, "the reward evil:reward"),
     "reward of Dragoman's insides": (

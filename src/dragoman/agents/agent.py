@@ -18,11 +18,12 @@ from dragoman.engines.policies.policy import Policy
 from dragoman.engines.weights import restore, weights_of
 from dragoman.environments.indices import Indices
 from dragoman.environments.vector import make_vector
+from dragoman.errors import ConfigError
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.role import Models
 from dragoman.run import Run
-from dragoman.types import LanguageModel
+from dragoman.types import Describer, LanguageModel
 
 
 class Agent:
@@ -33,6 +34,7 @@ class Agent:
         sampled: Draw actions from the policy instead of taking the likeliest.
         seed: Of the drawn actions.
         model: Language model to use instead of loading the experiment's.
+        describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
 
@@ -56,20 +58,22 @@ class Agent:
         sampled: bool = False,
         seed: int = 0,
         model: LanguageModel | None = None,
+        describer: Describer | None = None,
         trust_code: bool = False,
     ) -> None:
         run.require_trust(trust_code)
         weights = weights_of(run)
+        _check_describer(run, describer)
         # The reward is a matter of the training: playing needs no model for it.
         experiment = obeying(replace(run.experiment, reward=None), run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
         self.model = model
         self.sampled = sampled
-        self.spec: EnvSpec = spec_of(experiment)
+        self.spec: EnvSpec = spec_of(experiment, describer)
         env = make_vector(self.spec, 1, experiment.env_settings)
         models = Models(model, run.seed)
         self.observer: AnyObserver | None = observer_of(experiment, env, models)
-        self.moments = moments_of(experiment, env)
+        self.moments = moments_of(experiment, env, describer)
         act = experiment.act
         self.reads_texts = experiment.observe is not None or (act is not None and act.uses_model)
         self._raw_space = env.single_observation_space
@@ -93,3 +97,17 @@ class Agent:
         """Return one action for each observation."""
         batch = self.read(observations, infos)
         return list(self.indices.actions(self.policy.act(batch, self.sampled)))
+
+
+def _check_describer(run: Run, describer: Describer | None) -> None:
+    """Refuse to play by other texts than those of the training."""
+    given = run.environment.get("describer")
+    if (given is None) != (describer is None):
+        known = "names its own" if given is None else f"was trained with {given}, from Python"
+        raise ConfigError(
+            f"{run.path} {known}, but got the describer {describer!r}",
+            cure="leave describer out"
+            if given is None
+            else "give it again, as in dragoman.evaluate(run, describer=...), or train with its "
+            "path under describe.use, which the run then names",
+        )

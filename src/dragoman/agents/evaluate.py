@@ -17,10 +17,11 @@ from dragoman.describe.rollout import random_actions
 from dragoman.engines.assembly import spec_of
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
-from dragoman.experiment import Experiment
+from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.run import Run
-from dragoman.types import LanguageModel
+from dragoman.settings import check_number
+from dragoman.types import Describer, LanguageModel
 
 ActFunction = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
 """Observations and infos of the episodes still running in, one action for each out."""
@@ -173,6 +174,7 @@ def evaluate(
     env_settings: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
     model: LanguageModel | None = None,
+    describer: Describer | None = None,
     trust_code: bool = False,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
@@ -188,6 +190,7 @@ def evaluate(
         max_steps: Most steps of an episode, which counts as stopped if it has not ended by then.
             Unless given, 10,000 where the environment has no time limit of its own.
         model: Language model to use instead of loading the experiment's.
+        describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
         on_step: Called after every step with the number of episodes still running.
@@ -197,9 +200,11 @@ def evaluate(
         RunError: The run folder is missing, half-written or damaged.
     """
     run = run if isinstance(run, Run) else Run(run)
-    if episodes < 1:
-        raise ConfigError(f"episodes is {episodes}, but must be at least 1", cure="raise it")
-    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
+    check_number("episodes", episodes, 1)
+    check_number("seed", seed)
+    agent = Agent(
+        run, sampled=sampled, seed=seed, model=model, describer=describer, trust_code=trust_code
+    )
     return play(
         agent.spec,
         {**run.experiment.env_settings, **(env_settings or {})},
@@ -212,7 +217,7 @@ def evaluate(
 
 
 def evaluate_random(
-    experiment: Experiment,
+    experiment: Source,
     episodes: int = 20,
     *,
     seed: int = 0,
@@ -221,8 +226,10 @@ def evaluate_random(
 ) -> Evaluation:
     """Play the uniformly random policy on the same episodes that `evaluate` plays.
 
-    Where the environment masks actions, it draws from those that are allowed.
+    Where the environment masks actions, it draws from those that are allowed. The experiment may be
+    a file, ``recipe:NAME``, an environment, plain data or an object.
     """
+    experiment = read_experiment(experiment)
     spec = spec_of(experiment)
     settings = {**experiment.env_settings, **(env_settings or {})}
     env = make_environment(spec, settings)

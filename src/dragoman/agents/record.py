@@ -37,7 +37,7 @@ from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.term import Steps
 from dragoman.roles.role import Models
 from dragoman.run import Run
-from dragoman.types import LanguageModel
+from dragoman.types import Describer, LanguageModel
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ def record(
     most_steps: int = 1000,
     name: str | None = None,
     model: LanguageModel | None = None,
+    describer: Describer | None = None,
     trust_code: bool = False,
     on_step: Callable[[int], None] = lambda steps: None,
 ) -> Recording:
@@ -71,6 +72,7 @@ def record(
         most_steps: Stop recording an episode after this many steps.
         name: What the page calls the run; its folder unless given.
         model: Language model to use instead of loading the experiment's.
+        describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
         on_step: Called with the number of steps recorded so far.
@@ -82,14 +84,16 @@ def record(
     for key, count in (("episodes", episodes), ("most_steps", most_steps)):
         if count < 1:
             raise ConfigError(f"{key} is {count}, but must be at least 1", cure="raise it")
-    agent = Agent(run, sampled=sampled, seed=seed, model=model, trust_code=trust_code)
+    agent = Agent(
+        run, sampled=sampled, seed=seed, model=model, describer=describer, trust_code=trust_code
+    )
     # The reward may ask a model where the policy does not.
     if run.experiment.reward is not None and agent.model is None:
         model = reader_of(run.experiment, run.seed)
     else:
         model = agent.model
     with _rendered(agent.spec, run.experiment) as stage:
-        moments = moments_of(run.experiment, stage.env)
+        moments = moments_of(run.experiment, stage.env, describer)
         played, taken = [], 0
         terms = _Terms(_rewarder_of(run, model))
         with closing(terms):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dragoman.describe import describe_env, rollout
+from dragoman.describe import rollout
+from dragoman.describe.own import describer_for
 from dragoman.environments import environment_spec, make_environment
 
 
@@ -16,10 +17,13 @@ def describe(
     seed: Annotated[int, typer.Option(help="Seed of the episode and of the actions.")] = 0,
     precision: Annotated[int, typer.Option(min=1, help="Significant digits.")] = 3,
     limits: Annotated[bool, typer.Option(help="Say the documented limits.")] = True,
+    use: Annotated[
+        str | None, typer.Option(metavar="FILE:CLASS", help="A describer of your own.")
+    ] = None,
 ) -> None:
     """Print what a model would read of an environment; loads no model."""
     env = make_environment(environment_spec(name), {})
-    describer = describe_env(env, precision=precision, limits=limits)
+    describer = describer_for(env, use, precision=precision, limits=limits)
     for line in rollout(env, describer, steps=steps, seed=seed):
         typer.echo(line)
     env.close()

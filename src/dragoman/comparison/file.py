@@ -81,6 +81,7 @@ def read_comparison(
     Raises:
         ConfigError: A key or value does not fit, or there is nothing to compare.
     """
+    source = getattr(source, "experiment", source)  # of a run
     data = source.to_dict() if isinstance(source, Experiment) else read_source(source)
     if "base" not in data and "env" in data:
         data = {"base": data}
@@ -170,7 +171,7 @@ def all_arms(
 
 def _folder(source: Source) -> Path:
     """Return the folder that a base experiment's path starts from."""
-    if isinstance(source, Mapping | Experiment):
+    if not isinstance(source, str | Path):
         return Path()
     is_recipe = str(source).startswith(RECIPE)
     return (recipe_file(str(source)) if is_recipe else Path(source)).parent

@@ -2,7 +2,8 @@
 
 Gymnasium's environments describe their observations and actions in the class docstring: Markdown
 tables with a ``Num`` column, lists such as ``- 0: Push cart to the left``, and, for the large
-robots, lists of parts such as ``- *cvel (78 elements):*`` beside a table of body parts.
+robots, lists of parts such as ``- *cvel (78 elements):*`` beside a table of body parts. A table
+with a ``Key`` column tells of the parts of a dictionary.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dragoman.describe.features import Feature
 
@@ -36,14 +38,22 @@ class Documentation:
         observations: Alternative lists of observation features; the one that fits the size of
             the space is meant.
         actions: Alternative lists of action features or of action choices, likewise.
+        parts: Features of the parts of a dictionary observation, by key.
     """
 
     observations: tuple[tuple[Feature, ...], ...] = ()
     actions: tuple[tuple[Feature, ...], ...] = ()
+    parts: Mapping[str, tuple[Feature, ...]] = field(default_factory=dict)
 
     def observation_features(self, size: int) -> tuple[Feature, ...] | None:
         """Return the features of an observation of ``size`` numbers, if they are documented."""
         return next((result for result in self.observations if len(result) == size), None)
+
+    def part_features(self, key: str) -> tuple[Feature, ...]:
+        """Return the features of one part of a dictionary: by its key, or by a name equal to it."""
+        name = key.replace("_", " ").lower()
+        alone = [one for table in self.observations for one in table if one.name == name]
+        return self.parts.get(key) or tuple(alone[:1])
 
     def action_features(self, size: int) -> tuple[Feature, ...] | None:
         """Return the features of, or the choices among, ``size`` actions, if documented."""
@@ -63,7 +73,14 @@ def read_documentation(environment: type) -> Documentation:
     # Only its own docstring: an inherited one describes another environment.
     lines = inspect.cleandoc(environment.__dict__.get("__doc__") or "").splitlines()
     observations, actions = [], []
+    keyed: dict[str, tuple[Feature, ...]] = {}
     for header, rows in _tables(lines):
+        if header[0] == "Key" and "Observation" in header:
+            column = header.index("Observation")
+            for row in (row for row in rows if len(row) > column):
+                key = row[0].strip("`*\"'")
+                keyed[key] = (*keyed.get(key, ()), _feature(header, row, column))
+            continue
         features = tuple(_feature(header, row) for row in rows if row[0].isdigit())
         if header[0] != "Num" or not features:
             continue
@@ -75,7 +92,7 @@ def read_documentation(environment: type) -> Documentation:
     if observations and parts:
         observations.append(observations[0] + parts)
     actions += _choices(_section(lines, "Action Space"))
-    return Documentation(tuple(observations), tuple(actions))
+    return Documentation(tuple(observations), tuple(actions), keyed)
 
 
 def _section(lines: list[str], title: str) -> list[str]:
@@ -105,7 +122,7 @@ def _tables(lines: list[str]) -> list[tuple[list[str], list[list[str]]]]:
     return [(table[0], table[2:]) for table in tables if len(table) > 2]
 
 
-def _feature(header: list[str], row: list[str]) -> Feature:
+def _feature(header: list[str], row: list[str], column: int = 1) -> Feature:
     unit = ""
     for title, cell in zip(header, row, strict=False):
         if "Unit" in title:
@@ -113,7 +130,7 @@ def _feature(header: list[str], row: list[str]) -> Feature:
             unit = match[1] if match else cell
         elif title in ("Min", "Max") and " rad" in cell:
             unit = "rad"
-    name = _plain(row[1])
+    name = _plain(row[column])
     if "-orientation" in name:
         # The tables call these angles, but the text below them says what they are: quaternions.
         return Feature(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Callable, Sequence
@@ -12,11 +13,20 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from dragoman.describe.documentation import Documentation
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
 from dragoman.describe.families.registry import Knowledge, changes_observations, parts_of
 from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
-from dragoman.describe.spaces import Writer, checked, space_writer
+from dragoman.describe.spaces import (
+    Writer,
+    checked,
+    dict_writer,
+    labelled,
+    part_writers,
+    space_writer,
+)
 from dragoman.describe.words import Words
+from dragoman.environments import as_environment
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
 from dragoman.types import Info
 
@@ -120,7 +130,7 @@ class EnvDescriber:
 
 
 def describe_env(
-    env: gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any],
+    env: str | gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any],
     *,
     precision: int = 3,
     limits: bool = True,
@@ -144,7 +154,7 @@ def describe_env(
     given or a wrapper has changed what the agent sees, which that text would give away.
 
     Args:
-        env: An environment or a vector environment.
+        env: An environment or a vector environment, or the name of one.
         precision: Significant digits: they decide how often texts repeat.
         limits: Say the bounds of a value, where it has any, beside the value.
         observation: A sentence instead of the generated one. ``{cart_position}`` stands for a
@@ -156,6 +166,7 @@ def describe_env(
     Raises:
         ConfigError: The template has an unknown field, or the number of action texts is wrong.
     """
+    env = as_environment(env)
     inner, observation_space, action_space = parts_of(env)
     knowledge = Knowledge.of(env, inner)
     sentence = _sentence(observation_space, knowledge, precision=precision, limits=limits)
@@ -221,10 +232,48 @@ def _sentence(
                 write = vector_writer(space, features, precision=precision, limits=limits)
             return _Sentence(
                 write,
-                tuple(re.sub(r"\W+", "_", feature.name).strip("_") for feature in features),
+                tuple(map(_field, features)),
                 feature_texts(space, features, precision=precision, limits=limits),
             )
+        if isinstance(space, gym.spaces.Dict):
+            return _of_parts(space, knowledge.documentation, precision, limits)
     return _Sentence(space_writer(space, precision=precision, limits=limits))
+
+
+def _of_parts(
+    space: gym.spaces.Dict, documentation: Documentation, precision: int, limits: bool
+) -> _Sentence:
+    """Return the writer of a dictionary, whose parts are named as its documentation names them."""
+    whole: dict[str, Writer] = {}
+    single: list[tuple[str, tuple[str, ...], Callable[[Any], list[str]]]] = []
+    for key, write in part_writers(space, space.spaces, precision, limits).items():
+        part, features = space.spaces[key], documentation.part_features(key)
+        if isinstance(part, gym.spaces.Box) and len(features) == math.prod(part.shape):
+            whole[key] = vector_writer(part, features, precision=precision, limits=limits)
+            texts = feature_texts(part, features, precision=precision, limits=limits)
+            single.append((key, tuple(map(_field, features)), texts))
+            continue
+        is_named = len(features) == 1 and not isinstance(part, gym.spaces.Box)
+        whole[key] = _after(features[0].name, write) if is_named else labelled(key, write)
+        single.append((key, (_field(features[0]) if is_named else key,), _listed(write)))
+    return _Sentence(
+        dict_writer(space, whole),
+        tuple(field for _, fields, _ in single for field in fields),
+        lambda value: [text for key, _, texts in single for text in texts(value[key])],
+    )
+
+
+def _after(name: str, write: Writer) -> Writer:
+    return lambda value: f"{name} {write(value)}"
+
+
+def _listed(write: Writer) -> Callable[[Any], list[str]]:
+    return lambda value: [write(value)]
+
+
+def _field(feature: Feature) -> str:
+    """Return what a template calls a feature."""
+    return re.sub(r"\W+", "_", feature.name).strip("_")
 
 
 def _observation_features(

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
-from dragoman.describe.environment import describe_env
 from dragoman.describe.moment import MOMENT, MomentMaker
+from dragoman.describe.own import describer_for
 
 
 class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -29,7 +29,7 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         env: The environment.
         steps: How many steps are remembered.
         goal: What the agent should do, if that is to be said.
-        describe: Keyword arguments of `describe_env`.
+        describe: Keyword arguments of `dragoman.describe.own.describer_for`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     ) -> None:
         RecordConstructorArgs.__init__(self, steps=steps, goal=goal, **describe)
         gym.Wrapper.__init__(self, env)
-        make = functools.partial(describe_env, env, **describe)
+        make = functools.partial(describer_for, env, **describe)
         self._make = MomentMaker(make, env.action_space, goal=goal, history=steps)
         self._past: deque[tuple[str, str]] = deque(maxlen=steps)
         self._now = self._make(None, {})

@@ -45,7 +45,13 @@ class Moment:
     @cached_property
     def state(self) -> str:
         """The observation in words, by itself: what rewards read."""
-        return self.maker.describer.observation(self.observation, self.info)
+        text = self.maker.describer.observation(self.observation, self.info)
+        if not isinstance(text, str):
+            raise SpaceError(
+                f"{type(self.maker.describer).__name__}.observation() returns {text!r}, no text",
+                cure="return a str",
+            )
+        return text
 
     @cached_property
     def text(self) -> str:

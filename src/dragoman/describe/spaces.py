@@ -107,7 +107,7 @@ def _box(space: gym.spaces.Box, precision: int, limits: bool) -> Writer:
     size = int(np.prod(space.shape))
     if size > MOST_NUMBERS:
         return _large_box(space, precision)
-    if space.shape == ():
+    if size == 1:
         texts = feature_texts(space, [Feature("value")], precision=precision, limits=limits)
         return lambda value: texts(value)[0]
     indices = [index[0] if len(index) == 1 else index for index in np.ndindex(*space.shape)]
@@ -199,7 +199,18 @@ def _text(space: gym.spaces.Text, precision: int, limits: bool) -> Writer:
 
 
 def _dict(space: gym.spaces.Dict, precision: int, limits: bool) -> Writer:
-    parts = _parts(space, space.spaces, precision, limits)
+    parts = part_writers(space, space.spaces, precision, limits)
+    return dict_writer(space, {key: labelled(key, part) for key, part in parts.items()})
+
+
+def dict_writer(space: gym.spaces.Dict, parts: Mapping[str, Writer]) -> Writer:
+    """Return a function from a dictionary to the texts of its parts, one after another.
+
+    Args:
+        space: Its space.
+        parts: Writers by key; other keys are not told.
+    """
+    parts = {key: named(key, part) for key, part in parts.items()}
 
     def write(value: Any) -> str:
         if not isinstance(value, dict) or value.keys() != space.spaces.keys():
@@ -208,13 +219,30 @@ def _dict(space: gym.spaces.Dict, precision: int, limits: bool) -> Writer:
                 f"got {given} instead of the keys {sorted(space.spaces)}",
                 cure="return exactly the keys that the environment's space declares",
             )
-        return "; ".join(f"{key}: {part(value[key])}" for key, part in parts.items())
+        return "; ".join(part(value[key]) for key, part in parts.items())
 
     return write
 
 
+def labelled(key: str, write: Writer) -> Writer:
+    """Return a writer that says the key before the text."""
+    return lambda value: f"{key}: {write(value)}"
+
+
+def named(key: str, write: Writer) -> Writer:
+    """Return a writer of a part, whose errors begin with the part's key."""
+
+    def write_part(value: Any) -> str:
+        try:
+            return write(value)
+        except SpaceError as error:
+            raise SpaceError(f"{key}: {error.problem}", cure=error.cure) from None
+
+    return write_part
+
+
 def _tuple(space: gym.spaces.Tuple[Any], precision: int, limits: bool) -> Writer:
-    parts = _parts(space, dict(enumerate(space.spaces)), precision, limits)
+    parts = part_writers(space, dict(enumerate(space.spaces)), precision, limits)
 
     def write(value: Any) -> str:
         if not isinstance(value, tuple | list) or len(value) != len(space.spaces):
@@ -227,7 +255,7 @@ def _tuple(space: gym.spaces.Tuple[Any], precision: int, limits: bool) -> Writer
     return write
 
 
-def _parts(
+def part_writers(
     space: gym.Space[Any], spaces: Mapping[Any, gym.Space[Any]], precision: int, limits: bool
 ) -> dict[Any, Writer]:
     """Return writers of the parts that can be described, and warn of the others."""

@@ -10,8 +10,8 @@ import torch
 from gymnasium.envs.registration import EnvSpec, WrapperSpec
 from gymnasium.vector import VectorEnv
 
-from dragoman.describe import describe_env
 from dragoman.describe.moment import MomentMaker
+from dragoman.describe.own import describer_for
 from dragoman.engines.policies.features import reads
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
@@ -23,8 +23,13 @@ from dragoman.roles.role import Models, roles_of
 from dragoman.types import Describer, LanguageModel
 
 
-def spec_of(experiment: Experiment) -> EnvSpec:
-    """Return the specification of the experiment's environment, with a memory if it has one."""
+def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSpec:
+    """Return the specification of the experiment's environment, with a memory if it has one.
+
+    Args:
+        experiment: The experiment.
+        describer: Puts into words what is remembered, instead of the experiment's.
+    """
     spec = environment_spec(
         experiment.env,
         max_episode_steps=experiment.max_episode_steps,
@@ -35,7 +40,7 @@ def spec_of(experiment: Experiment) -> EnvSpec:
         memory_settings = {
             "steps": steps,
             "goal": experiment.describe.goal,
-            **_description(experiment),
+            **_description(experiment, describer),
         }
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
         spec.additional_wrappers += (memory,)
@@ -52,13 +57,11 @@ def compute_of(model: LanguageModel | None) -> dict[str, Any]:
     }
 
 
-def describer_of(experiment: Experiment, env: Any) -> Describer:
-    """Return the describer of the experiment for one of its environments."""
-    return describe_env(env, **_description(experiment))
-
-
-def _description(experiment: Experiment) -> dict[str, Any]:
+def _description(experiment: Experiment, describer: Describer | None) -> dict[str, Any]:
+    """Return what `describer_for` takes beside the environment."""
     describe = experiment.describe
+    if describer is not None or describe.use is not None:
+        return {"use": describer or describe.use}
     return {
         "precision": describe.precision,
         "limits": describe.limits,
@@ -68,11 +71,11 @@ def _description(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def moments_of(experiment: Experiment, env: Any) -> MomentMaker:
+def moments_of(experiment: Experiment, env: Any, describer: Describer | None = None) -> MomentMaker:
     """Return what makes the moments of the experiment's environments, vectors of them or not."""
     space = env.single_action_space if isinstance(env, VectorEnv) else env.action_space
     goal, history = experiment.describe.goal, experiment.describe.history
-    describe = partial(describer_of, experiment, env)
+    describe = partial(describer_for, env, **_description(experiment, describer))
     return MomentMaker(describe, space, goal=goal, history=history)
 
 

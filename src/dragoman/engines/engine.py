@@ -111,6 +111,23 @@ def default_engine() -> Engine:
     return SB3()
 
 
+def engine_named(engine: str | Engine | None) -> Engine:
+    """Return an engine, made where it is a name.
+
+    Raises:
+        ConfigError: It is neither, or there is none of this name.
+    """
+    if engine is None or engine == "sb3":
+        return default_engine()
+    if engine == "rllib":
+        from dragoman.engines.rllib import RLlib
+
+        return RLlib()
+    if isinstance(engine, str) or not hasattr(engine, "build"):
+        raise ConfigError(f"{engine!r} is no engine", cure="give 'sb3', 'rllib' or an engine")
+    return engine
+
+
 def whole_steps(experiment: Experiment) -> int:
     """Return the steps of a training: those that are wanted, as far as all copies take them.
 

@@ -13,20 +13,21 @@ from dragoman.engines.bookkeeper import Bookkeeper
 from dragoman.engines.budget import BudgetWatch
 from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
-from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
+from dragoman.engines.engine import Engine, Learner, engine_named, whole_steps
 from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.environments.vector import EpisodeRecorder, make_vector
-from dragoman.errors import ModelError
+from dragoman.errors import ConfigError, ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
-from dragoman.types import LanguageModel
+from dragoman.settings import check_number
+from dragoman.types import Describer, LanguageModel
 
 
 def train(
@@ -34,9 +35,10 @@ def train(
     seed: int = 0,
     *,
     out: str | Path | None = None,
-    model: LanguageModel | None = None,
+    model: str | LanguageModel | None = None,
+    describer: str | Describer | None = None,
     budget: Budget | None = None,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     watchers: Sequence[Watcher] = (),
 ) -> Run:
     """Train an agent and return its run folder.
@@ -47,22 +49,36 @@ def train(
         experiment: What to train: a file, ``recipe:NAME``, an environment, plain data or an object.
         seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
         out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
-        model: Language model to use instead of loading the experiment's.
+        model: Language model to use instead of loading the experiment's, or the name of one.
+        describer: What puts observations and actions into words instead of the experiment's: its
+            path, which the run then names, or an object, which ``evaluate`` has to be given too.
         budget: Train until this is used up, instead of for the experiment's steps.
-        engine: What trains; Stable-Baselines3 unless given.
+        engine: What trains, or its name: ``sb3`` unless given, or ``rllib``.
         watchers: What sees the training, and may stop it.
 
     Raises:
         ConfigError: The experiment cannot work.
         RunError: The run folder is taken.
     """
-    experiment = read_experiment(experiment)
-    engine = default_engine() if engine is None else engine
-    spec = spec_of(experiment)
+    experiment, engine = read_experiment(experiment), engine_named(engine)
+    check_number("seed", seed)
+    if not all(isinstance(watcher, Watcher) for watcher in watchers):
+        raise ConfigError(
+            f"watchers is {watchers!r}, and not all are dragoman.Watcher",
+            cure="give objects of subclasses of dragoman.Watcher",
+        )
+    if isinstance(model, str):
+        experiment, model = experiment.replaced({"model.name": model}), None
+    if isinstance(describer, str):
+        experiment, describer = experiment.replaced({"describe.use": describer}), None
+    spec = spec_of(experiment, describer)
     refuse_endless(spec)
     masks = masks_of(experiment, spec)
     warn_of(masks, experiment)
     record = {"engine": engine.name, **engine.record, **({} if masks is None else {"masks": masks})}
+    if describer is not None:
+        _check_given(describer, engine)
+        record["describer"] = getattr(describer, "__qualname__", type(describer).__qualname__)
     acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
@@ -72,7 +88,7 @@ def train(
     stack = RoleStack(recorder)
     with ExitStack() as closing:
         closing.callback(stack.close)
-        moments = moments_of(experiment, recorder)
+        moments = moments_of(experiment, recorder, describer)
         check_spaces(experiment, recorder, moments, engine)
         model = remembering(model if model is not None else reader_of(experiment, seed))
         models = Models(model, seed)
@@ -87,6 +103,14 @@ def train(
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
     return Run(folder)
+
+
+def _check_given(describer: Describer, engine: Engine) -> None:
+    if engine.record.get("env_runners"):
+        raise ConfigError(
+            f"the describer {describer!r} is in this process alone, and others play",
+            cure="name it by its path, as in describer='my_describer.py:MyDescriber'",
+        )
 
 
 def _learn(

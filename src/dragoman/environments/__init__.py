@@ -57,6 +57,23 @@ _BEFORE_MUJOCO_4 = "gymnasium_robotics."
 """Package whose robot arms and hands ask MuJoCo for addresses as before its version 4."""
 
 
+def as_environment(env: Any) -> gym.Env[Any, Any] | gym.vector.VectorEnv[Any, Any, Any]:
+    """Return an environment, made where it is a name.
+
+    Raises:
+        ConfigError: It is neither, or there is none of this name.
+    """
+    if isinstance(env, str | EnvSpec):
+        return make_environment(environment_spec(env if isinstance(env, str) else env.id), {})
+    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        raise ConfigError(
+            f"{env!r} is no environment",
+            cure="give one, such as gymnasium.make('CartPole-v1'), or an id, module:Class or "
+            "file.py:Class",
+        )
+    return env
+
+
 def environment_spec(
     name: str, *, max_episode_steps: int | None = None, keep_mask: bool = False
 ) -> EnvSpec:

@@ -36,6 +36,10 @@ def _switched(value: Any) -> Any:
 
 _SWITCH = pydantic.BeforeValidator(_switched)
 
+_BY_NAME = pydantic.BeforeValidator(
+    lambda value: {"name": value} if isinstance(value, str) else value
+)
+
 POLICY_GRADIENT = ("ppo", "a2c", "appo")
 """Algorithms that take a policy of the act role."""
 
@@ -54,6 +58,8 @@ class Describe:
         goal: What the agent should do, said before every observation.
         history: Number of steps whose observations and actions stand before the present one.
             Both are for the roles that observe and act; rewards read the present alone.
+        use: A describer of your own instead, ``module:Class`` or ``file.py:Class``: a class with
+            ``observation(observation, info)`` and ``action(action)``, or a function that makes one.
     """
 
     precision: int = 3
@@ -63,9 +69,24 @@ class Describe:
     exact: bool = False
     goal: str | None = None
     history: int = 0
+    use: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "describe")
+        if self.use is None:
+            return
+        if ":" not in self.use:
+            raise ConfigError(
+                f"describe.use is {self.use!r}, which names no describer",
+                cure="write 'describe: {use: my_describer.py:MyDescriber}'",
+            )
+        for key in ("precision", "limits", "observation", "actions", "exact"):
+            value = getattr(self, key)
+            if value != getattr(Describe, key):
+                raise ConfigError(
+                    f"describe.{key} is {value!r}, but the describer {self.use} writes the texts",
+                    cure=f"leave describe.{key} out, or describe.use",
+                )
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,7 @@ class Experiment:
         max_episode_steps: Time limit instead of the registered one.
         num_envs: Copies of the environment stepped together.
         steps: Environment steps to train for, over all copies; ``10k`` and ``1.5M`` are read too.
-        algorithm: The learning algorithm.
+        algorithm: The learning algorithm; its name stands for one with default settings.
         model: The language model; not loaded where no role uses it.
         describe: How observations and actions become text.
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
@@ -124,7 +145,7 @@ class Experiment:
     max_episode_steps: int | None = None
     num_envs: int = 8
     steps: Annotated[int, COUNT] = 100_000
-    algorithm: Algorithm = Algorithm()
+    algorithm: Annotated[Algorithm, _BY_NAME] = Algorithm()
     model: NamedModel = ModelSpec()
     describe: Describe = Describe()
     observe: Annotated[Observe | None, _SWITCH] = Observe()

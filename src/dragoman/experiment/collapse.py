@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dragoman.errors import ConfigError
+from dragoman.settings import check_fields
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Collapse:
     stop: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, "collapse")
         if self.patience < 1:
             raise ConfigError(
                 f"collapse.patience is {self.patience}, but must be at least 1",

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, with_overrides
+from dragoman.imports import class_name
 from dragoman.yaml12 import read_mapping
 
-Source: TypeAlias = str | Path | Mapping[str, Any] | Experiment
-"""A YAML file, ``recipe:NAME``, an environment, plain data, or the experiment itself."""
+Source: TypeAlias = str | Path | Mapping[str, Any] | Experiment | type[gym.Env[Any, Any]]
+"""A YAML file, ``recipe:NAME``, an environment, plain data, a run, or the experiment itself."""
 
 RECIPE = "recipe:"
 
@@ -39,23 +43,25 @@ def read_experiment(source: Source, overrides: Mapping[str, Any] | None = None) 
     """Return the experiment that a user means.
 
     Args:
-        source: A YAML file; ``recipe:NAME`` for one that comes with Dragoman; an environment's id,
-            ``module:Class`` or ``file.py:Class``, which is trained with the settings of `STARTER`;
-            or plain data, or an experiment.
+        source: A YAML file; ``recipe:NAME`` for one that comes with Dragoman; a run or its folder;
+            an environment's id, class, ``module:Class`` or ``file.py:Class``, which is trained with
+            the settings of `STARTER`; or plain data, or an experiment.
         overrides: Values that replace those of the source, by dotted key.
 
     Raises:
         ConfigError: There is no such file or recipe, or a key or a value does not fit.
     """
+    source = getattr(source, "experiment", source)  # of a run
     if isinstance(source, Experiment):
         return source.replaced(overrides) if overrides else source
     return Experiment.from_dict(with_overrides(read_source(source), overrides or {}))
 
 
-def read_source(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+def read_source(source: Source) -> dict[str, Any]:
     """Return what `read_experiment` reads, as plain data: an experiment's, or a comparison's."""
     if isinstance(source, Mapping):
         return dict(source)
+    source = _named(source)
     name = str(source)
     if name.startswith(RECIPE):
         return read_mapping(recipe_file(name), "recipe", first="env: CartPole-v1")
@@ -63,9 +69,35 @@ def read_source(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"{name!r} names a file, and no class in it", cure=f"write '{name}:MyEnv'"
         )
+    if (Path(name) / "config.yaml").is_file():
+        return read_mapping(Path(name) / "config.yaml", "run", first="env: CartPole-v1")
     if isinstance(source, Path) or Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return read_mapping(Path(name), "experiment", first="env: CartPole-v1")
     return {"env": name, **STARTER}
+
+
+def _named(source: Any) -> str | Path:
+    """Return a source that is a text or a path, of an environment its name.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if isinstance(source, EnvSpec):
+        return source.id
+    if isinstance(source, str | Path):
+        return source
+    if isinstance(source, type) and issubclass(source, gym.Env):
+        if source.__module__ != "__main__" and "<locals>" not in source.__qualname__:
+            return class_name(source)
+        cure = "put it into a file of its own, and name it: 'my_env.py:MyEnv'"
+    else:
+        cure = (
+            "give a file, recipe:NAME, an environment's id or 'my_env.py:MyEnv', plain data, or a "
+            "dragoman.Experiment"
+        )
+    raise ConfigError(
+        f"{source!r} names no experiment that a run could be made of again", cure=cure
+    )
 
 
 def name_of(source: str | Path) -> str:

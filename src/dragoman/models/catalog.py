@@ -115,6 +115,9 @@ def load_model(
         ModelError: The model cannot be found or loaded; the message says what would help.
         MissingExtraError: Converting it needs the extra ``gguf``, an adapter the extra ``tune``.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise ModelError(f"{name!r} names no model", cure="give a name such as 'smollm2-135m'")
+    name = str(name)
     import torch
     import transformers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -34,6 +35,11 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise RunError(
+                f"{path!r} is no run folder",
+                cure="give the folder that a training made, or what dragoman.train returns",
+            )
         self.path = Path(path)
         if not self.path.is_dir():
             raise RunError(f"there is no run folder {self.path}", cure="check the path")

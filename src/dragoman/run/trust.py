@@ -38,6 +38,9 @@ def code_of(experiment: Experiment) -> dict[str, str]:
     code = {}
     if ":" in experiment.env:
         code[f"the environment {experiment.env}"] = _state(experiment.env.rpartition(":")[0])
+    if experiment.describe.use is not None:
+        use = experiment.describe.use
+        code[f"the describer {use}"] = _state(use.rpartition(":")[0])
     for term in experiment.reward.terms.values() if experiment.reward is not None else ():
         if term.use not in KNOWN:
             code[f"the reward {term.use}"] = _state(term.use.rpartition(":")[0])

@@ -31,6 +31,7 @@ from dragoman.agents.evaluate import ActFunction, Evaluation, play
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.maths.seeds import derive_seed
+from dragoman.settings import check_fields
 from dragoman.stats.aggregates import mean
 from dragoman.stats.bootstrap import bootstrap_interval
 from dragoman.types import FloatArray, Info
@@ -65,6 +66,7 @@ class Distillation:
     num_envs: int = 16
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, least in (("rounds", 1), ("epochs", 1), ("batch_size", 1), ("num_envs", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(

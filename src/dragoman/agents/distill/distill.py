@@ -20,7 +20,7 @@ from dragoman.files import refuse_taken, whole_folder, write_json
 from dragoman.models.cache import without_memory
 from dragoman.roles.act.observer import OptionsObserver
 from dragoman.run import Run
-from dragoman.types import LanguageModel
+from dragoman.types import Describer, LanguageModel
 
 
 def distill(
@@ -32,6 +32,7 @@ def distill(
     seed: int = 0,
     onnx: bool = True,
     model: LanguageModel | None = None,
+    describer: Describer | None = None,
     trust_code: bool = False,
     on_step: OnStep = lambda what, done, total: None,
 ) -> Distilled:
@@ -48,6 +49,7 @@ def distill(
         seed: Of environments, weights and mixture. Equal seeds give equal students.
         onnx: Write the ONNX file too.
         model: Language model to use instead of loading the experiment's.
+        describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
         on_step: Called after every step with how far it is.
@@ -71,7 +73,7 @@ def distill(
     # Refused before a model is loaded; whether actions are masked is not known yet.
     shape_of(env.observation_space, env.action_space, settings.hidden, masked=False)
     model = model if model is not None else reader_of(run.experiment, run.seed)
-    agent = Agent(run, seed=seed, model=model, trust_code=trust_code)
+    agent = Agent(run, seed=seed, model=model, describer=describer, trust_code=trust_code)
     result = teach(
         agent.act,
         agent.spec,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, overload
 
 import gymnasium as gym
@@ -11,14 +13,17 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, create_empty_array
 from numpy.typing import NDArray
 
-from dragoman.describe import describe_env
 from dragoman.describe.moment import MOMENT, MomentMaker, moment_of
+from dragoman.describe.own import describer_for
 from dragoman.describe.vector import MomentVector, now_and_reached
+from dragoman.environments import as_environment
 from dragoman.environments.vector import Step, autoreset_mode, rows_of
+from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.observer import AnyObserver, Observer
 from dragoman.roles.observe.settings import Observe
+from dragoman.settings import from_plain
 from dragoman.types import Describer, FloatArray, LanguageModel
 
 
@@ -111,21 +116,21 @@ class ObserveEnv(gym.Wrapper[FloatArray, Any, Any, Any], RecordConstructorArgs):
 def observe(
     env: VectorEnv[Any, Any, Any],
     model: str | LanguageModel = ...,
-    settings: Observe = ...,
-    describer: Describer | None = ...,
+    settings: Observe | Mapping[str, Any] = ...,
+    describer: str | Describer | None = ...,
 ) -> ObserveVector: ...
 @overload
 def observe(
-    env: gym.Env[Any, Any],
+    env: str | gym.Env[Any, Any],
     model: str | LanguageModel = ...,
-    settings: Observe = ...,
-    describer: Describer | None = ...,
+    settings: Observe | Mapping[str, Any] = ...,
+    describer: str | Describer | None = ...,
 ) -> ObserveEnv: ...
 def observe(
-    env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
+    env: str | gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
     model: str | LanguageModel = "smollm2-135m",
-    settings: Observe = Observe(),
-    describer: Describer | None = None,
+    settings: Observe | Mapping[str, Any] = Observe(),
+    describer: str | Describer | None = None,
 ) -> ObserveEnv | ObserveVector:
     """Put a language model between an environment and what trains on it.
 
@@ -135,20 +140,24 @@ def observe(
     (2,)
 
     Args:
-        env: An environment or a vector environment, in any autoreset mode.
+        env: An environment, or the name of one; or a vector environment, in any autoreset mode.
         model: A model, or the name or path of one; that of the settings goes first.
-        settings: What of the model becomes the observation.
-        describer: Turns observations into text; read from the environment's own documentation
-            unless given.
+        settings: What of the model becomes the observation; also as an experiment's file has it.
+        describer: Turns observations into text, or the path of what does; read from the
+            environment's own documentation unless given.
     """
+    env = as_environment(env)
+    settings = from_plain(Observe, settings, "observe")
     if settings.model is not None or isinstance(model, str):
         model = (settings.model or ModelSpec(str(model))).load()
+    if not isinstance(model, LanguageModel):
+        raise ConfigError(
+            f"{model!r} is no language model",
+            cure="give a name such as 'smollm2-135m', or what dragoman.load_model returns",
+        )
     if not isinstance(model, CachedModel):
         model = CachedModel(model)
-
-    def describe() -> Describer:
-        return describer or describe_env(env)
-
+    describe = partial(describer_for, env, describer)
     if isinstance(env, VectorEnv):
         observer = Observer(model, settings, env.single_observation_space)
         make = MomentMaker(describe, env.single_action_space)

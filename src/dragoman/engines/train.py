@@ -106,9 +106,9 @@ def train(
 
 
 def _check_given(describer: Describer, engine: Engine) -> None:
-    if engine.record.get("env_runners"):
+    if "env_runners" in engine.record:
         raise ConfigError(
-            f"the describer {describer!r} is in this process alone, and others play",
+            f"the describer {describer!r} is an object, which other processes cannot make",
             cure="name it by its path, as in describer='my_describer.py:MyDescriber'",
         )
 

@@ -134,3 +134,14 @@ def choices_of(hint: Any) -> list[str]:
     if isinstance(hint, str):
         return [hint]
     return [choice for part in get_args(hint) for choice in choices_of(part)]
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested data as one mapping by dotted key."""
+    result: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result

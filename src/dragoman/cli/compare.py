@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from dragoman.cli.options import TrustCode
+from dragoman.cli.options import Track, TrustCode, tracked
 from dragoman.cli.train import parse_overrides
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
@@ -56,6 +56,7 @@ def compare(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base experiment."),
     ] = None,
+    track: Track = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run.")] = False,
     trust_code: TrustCode = False,
 ) -> None:
@@ -64,7 +65,10 @@ def compare(
     Goes on where it stopped. Exits with 3 if a run failed, 130 after Ctrl-C.
     """
     comparison = read_comparison(
-        source, overrides=parse_overrides(overrides or []), seeds=seeds, budget=budget
+        source,
+        overrides=parse_overrides(overrides or []) | tracked(track),
+        seeds=seeds,
+        budget=budget,
     )
     _print_plan(comparison)
     if plan:

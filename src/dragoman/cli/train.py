@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dragoman.cli.options import Track, tracked
 from dragoman.errors import ConfigError
 from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
@@ -34,6 +35,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set steps=1000"),
     ] = None,
+    track: Track = None,
     engine: Annotated[EngineName, typer.Option(help="The training library.")] = EngineName.SB3,
     address: Annotated[str | None, typer.Option(help="rllib: a running cluster, or auto.")] = None,
     env_runners: Annotated[int | None, typer.Option(help="rllib: processes that play.")] = None,
@@ -42,7 +44,7 @@ def train(
     model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
     """Train an agent. Ctrl-C leaves a run folder that loads."""
-    experiment = read_experiment(source, parse_overrides(overrides or []))
+    experiment = read_experiment(source, parse_overrides(overrides or []) | tracked(track))
     chosen = engine_of(
         engine,
         address=address,

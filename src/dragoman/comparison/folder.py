@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from dragoman.comparison.comparison import Arm, Comparison
 from dragoman.errors import ConfigError, RunError
+from dragoman.experiment import Experiment
 from dragoman.files import read_json, write_text
 from dragoman.run import Run
+from dragoman.settings import flat
 
 Progress: TypeAlias = Literal[
     "missing", "running", "unevaluated", "finished", "interrupted", "failed"
@@ -194,20 +196,11 @@ def _changes(before: Comparison, now: Comparison) -> list[str]:
 def _deciding(comparison: Comparison) -> dict[str, Any]:
     """Return what decides the runs of a comparison, by dotted key."""
     data = comparison.to_dict()
+    # As this version writes it: older ones knew fewer keys, and who is told decides nothing.
+    data["base"] = replace(Experiment.from_dict(data["base"]), track=()).to_dict()
     arms = {
         name: {"kind": arm["kind"], "overrides": arm["overrides"]}
         for name, arm in data["arms"].items()
     }
     kept = {key: data[key] for key in ("base", "evaluation", "budget")}
     return flat({**kept, "arms": arms, "first arm": next(iter(arms))})
-
-
-def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested data as one mapping by dotted key."""
-    result: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping) and value:
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value
-    return result

@@ -26,6 +26,7 @@ from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
+from dragoman.run.trackers import require_trackers
 from dragoman.settings import check_number
 from dragoman.types import Describer, LanguageModel
 
@@ -62,6 +63,7 @@ def train(
     """
     experiment, engine = read_experiment(experiment), engine_named(engine)
     check_number("seed", seed)
+    require_trackers(experiment.track)
     if not all(isinstance(watcher, Watcher) for watcher in watchers):
         raise ConfigError(
             f"watchers is {watchers!r}, and not all are dragoman.Watcher",

@@ -23,6 +23,7 @@ from dragoman.roles.role import roles_of
 from dragoman.settings import COUNT, ONE_OR_MORE, check_fields, choices_of
 from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "sac", "td3"]
 
 
@@ -135,6 +136,8 @@ class Experiment:
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         reward: What is added to the environment's own reward in training.
         roles: Roles of a user's own by name: ``use``, an import path, and their settings.
+        track: Services that are told every row of the metrics too: ``tensorboard``, ``wandb``,
+            ``mlflow``, ``trackio``.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -153,6 +156,7 @@ class Experiment:
     collapse: Collapse = Collapse()
     reward: Annotated[Reward | None, _SWITCH] = None
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    track: Annotated[tuple[TrackerName, ...], ONE_OR_MORE] = ("tensorboard",)
 
     def __post_init__(self) -> None:
         check_fields(self)

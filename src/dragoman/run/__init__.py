@@ -10,7 +10,7 @@ episodes.jsonl        one row a finished episode, in the environment's own rewar
 critiques.jsonl       what a judge in text said of each text, where one judges
 rewards.json          what the reward role has measured before the training, where it has one
 weights.safetensors   trained tensors and running statistics, without the frozen model
-events.out.tfevents.* the same metrics for TensorBoard
+events.out.tfevents.* the same metrics for TensorBoard, unless others are told
 """
 
 from __future__ import annotations

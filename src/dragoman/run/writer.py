@@ -17,6 +17,7 @@ from dragoman.experiment import Experiment
 from dragoman.files import make_folder, refuse_taken, write_bytes, write_json
 from dragoman.run.machine import describe_machine
 from dragoman.run.reader import FORMAT, Status
+from dragoman.run.trackers import About, Trackers
 from dragoman.run.trust import remember
 
 
@@ -49,8 +50,12 @@ class RunWriter:
         write_json(self.path / "env.json", record)
         self._set_status("running")
         self._files: dict[str, IO[str]] = {}
+        self._track = experiment.track
+        self._about = About(self.path, {**experiment.to_dict(), "seed": seed})
+        self._trackers = Trackers((), self._about)
 
     def __enter__(self) -> RunWriter:
+        self._trackers = Trackers(self._track, self._about)
         return self
 
     def __exit__(
@@ -61,6 +66,7 @@ class RunWriter:
     ) -> None:
         for file in self._files.values():
             file.close()
+        self._trackers.close(succeeded=kind is None)
         if kind is None:
             self._set_status("finished")
         else:
@@ -68,8 +74,9 @@ class RunWriter:
             self._set_status(status, f"{kind.__name__}: {error}".split("\n")[0])
 
     def metric(self, row: Mapping[str, Any]) -> None:
-        """Append one row to ``metrics.jsonl``."""
+        """Append one row to ``metrics.jsonl``, and then tell the trackers."""
         self.append("metrics.jsonl", row)
+        self._trackers.log(row)
 
     def episode(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``episodes.jsonl``."""

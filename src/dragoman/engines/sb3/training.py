@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor, nn
@@ -63,9 +63,7 @@ class SB3Training:
     def learn(self, watchers: Watchers, steps: int, writer: RunWriter | None = None) -> None:
         """Train, and call the watchers."""
         if writer is not None:
-            folder = str(writer.path)
-            outputs = [_Rows(writer), TensorBoardOutputFormat(folder)]
-            self.algorithm.set_logger(Logger(folder, outputs))
+            self.algorithm.set_logger(Logger(str(writer.path), [_Rows(writer)]))
         self._let_schedules_follow(watchers)
         callbacks: list[BaseCallback] = [_Told(self, watchers)]
         if isinstance(self.algorithm, OffPolicyAlgorithm) and waits_for_episodes(self.algorithm):

@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow browser check format bench clean
+.PHONY: demo test test-slow browser check format bench site first-hour required-only clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
@@ -34,6 +34,19 @@ format: $(VENV)/.installed-dev  ## rewrite the code in the project's style
 bench: $(VENV)/.installed-dev  ## speed of the model runtime and of its store, as ratios
 	$(BIN)/python benchmarks/model_runtime.py
 	$(BIN)/python benchmarks/store.py
+
+site: $(VENV)/.installed-dev  ## the documentation, warnings are errors
+	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env -c docs/site . site
+
+first-hour:  ## minutes from the wheel to a text, an agent and a verdict, in three ways
+	$(PYTHON) tools/first_hour.py $(ARGS)
+
+required-only:  ## train without anything optional, from an empty virtual environment
+	$(PYTHON) -m venv $(VENV)-required
+	$(VENV)-required/bin/pip install --quiet --constraint constraints.txt .
+	$(VENV)-required/bin/dragoman train recipe:frozenlake --set observe.model=words --set steps=1024 --out $(VENV)-required/run
+	$(VENV)-required/bin/dragoman eval $(VENV)-required/run
+	$(VENV)-required/bin/dragoman replay $(VENV)-required/run
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -252,6 +252,7 @@ def main() -> None:
     figures += bench.resident() if options.device == "cpu" else []
     machine = describe_machine()
     text = (
+        "# Speed of the model runtime\n\n"
         f"{options.model}, {bench.precision} unless said otherwise, on {options.device}, "
         f"{torch.get_num_threads()} threads of {machine['processor']}, {machine['platform']}, "
         f"torch {torch.__version__}. Best matrix product at the model's shapes: {bench.peaks()}. "

@@ -65,7 +65,7 @@ def main() -> None:
         Figure(f"write {BATCH} answers", "LMDB", *writes),
     ]
     about = "The store, SQLite in WAL mode with a checksum an answer. Times in ms."
-    text = f"{about}\n\n{table(figures)}\n"
+    text = f"# Speed of the store on disk\n\n{about}\n\n{table(figures)}\n"
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "store.md").write_text(text)
     print(text)

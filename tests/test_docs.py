@@ -29,6 +29,8 @@ from tests.short_experiments import one_update
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
+    ROOT / "README.zh.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "recipes/README.md",
     ROOT / "recipes/acting/README.md",
@@ -55,6 +57,15 @@ def test_every_snippet_file_is_shown() -> None:
     shown = {name for page in PAGES for name, _ in SNIPPET.findall(page.read_text())}
     files = {str(file.relative_to(ROOT)) for file in SNIPPETS}
     assert files == shown
+
+
+def test_every_settings_block_of_a_snippet_is_its_file_and_an_experiment() -> None:
+    shown = [pair for page in PAGES for pair in YAML_SNIPPET.findall(page.read_text())]
+    files = {str(file.relative_to(ROOT)) for file in (ROOT / "docs/snippets").glob("*.yaml")}
+    assert {name for name, _ in shown} == files
+    for name, settings in shown:
+        assert (ROOT / name).read_text() == settings, name
+        assert Experiment.from_yaml(ROOT / name).steps > 0
 
 
 def count_characters(text: str) -> list[float]:
@@ -181,8 +192,7 @@ def test_the_figures_on_the_page_on_own_environments() -> None:
 
 
 def test_the_own_environments_keep_gymnasiums_rules_and_train(tmp_path: Path) -> None:
-    ((name, shown),) = YAML_SNIPPET.findall((ROOT / "docs/own-environment.md").read_text())
-    assert (ROOT / name).read_text() == shown
+    ((name, _),) = YAML_SNIPPET.findall((ROOT / "docs/own-environment.md").read_text())
     file = ROOT / "docs/snippets/cold_store.py"
     model = ScriptedModel(count_characters, num_layers=30)
     for kind, more in (("ColdStore", {}), ("SpeakingColdStore", {"act.policy": "match"})):

@@ -39,6 +39,9 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Most steps of an episode."),
     ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Film the first episode: FILE.gif or FILE.mp4.")
+    ] = None,
     as_json: AsJson = False,
     trust_code: TrustCode = False,
 ) -> None:
@@ -53,8 +56,11 @@ def evaluate(
     refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman.agents import evaluate as agents
+    from dragoman.agents.video import film, refuse_unfilmable
     from dragoman.engines.assembly import reader_of
 
+    if video is not None:
+        refuse_unfilmable(run, video, settings)
     warnings.simplefilter("ignore", agents.CutWarning)  # which is printed below the table
     model = reader_of(run.experiment, run.seed)  # once for both ways to act
     rows = {}
@@ -79,6 +85,20 @@ def evaluate(
     rows["random"] = agents.evaluate_random(
         run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
     )
+    if video is not None:
+        made = film(
+            run,
+            video,
+            seed=seed,
+            env_settings=settings,
+            max_steps=max_steps,
+            model=model,
+            trust_code=trust_code,
+        )
+        # Aside, where programs read what is printed.
+        typer.echo(
+            f"video: {made.file} ({made.steps} steps, return {made.episode_return:.3g})", err=True
+        )
     if as_json:
         typer.echo(json.dumps({name: rows[name].to_dict() for name in rows}))
         return

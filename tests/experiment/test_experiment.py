@@ -232,3 +232,15 @@ def test_infinity_and_nan_reach_the_run_folder(tmp_path: Path) -> None:
 def test_settings_that_no_file_can_hold_are_refused() -> None:
     with pytest.raises(ConfigError, match="what no file can hold"):
         Experiment("X", {"it": object()}).to_yaml()
+
+
+def test_an_experiment_prints_as_yaml_that_reads_back(tmp_path: Path) -> None:
+    experiment = Experiment("CartPole-v1", steps=1000, observe=Observe(layer=4))
+    assert repr(experiment) == "env: CartPole-v1\nsteps: 1000\nobserve:\n  layer: 4\n"
+    (tmp_path / "short.yaml").write_text(repr(experiment))
+    assert Experiment.from_yaml(tmp_path / "short.yaml") == experiment
+    for observe in (None, Observe()):
+        other = Experiment("CartPole-v1", observe=observe, reward=None)
+        (tmp_path / "short.yaml").write_text(repr(other))
+        assert Experiment.from_yaml(tmp_path / "short.yaml") == other
+    assert repr(Experiment("X", {"it": object()})) == "Experiment('X', ...)"

@@ -19,8 +19,11 @@ from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
+from dragoman.phrases import counted
 from dragoman.run import Run
 from dragoman.settings import check_number
+from dragoman.stats.aggregates import mean
+from dragoman.stats.bootstrap import Interval, bootstrap_interval
 from dragoman.types import Describer, LanguageModel
 
 ActFunction = Callable[[Sequence[Any], Sequence[Mapping[str, Any]]], Sequence[Any]]
@@ -53,11 +56,15 @@ class PlayedEpisode:
     stopped: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """The episodes of one evaluation."""
+    """The episodes of one evaluation; prints as its mean with the interval of it."""
 
     episodes: tuple[PlayedEpisode, ...]
+
+    def __repr__(self) -> str:
+        stopped = f", {self.stopped} of them stopped" if self.stopped else ""
+        return f"Evaluation({self.interval} over {counted(len(self.episodes), 'episode')}{stopped})"
 
     @property
     def returns(self) -> list[float]:
@@ -68,6 +75,12 @@ class Evaluation:
     def mean(self) -> float:
         """Mean return."""
         return float(np.mean(self.returns))
+
+    @property
+    def interval(self) -> Interval:
+        """Mean return with its 95 % bootstrap interval (BCa) over episodes."""
+        generator = np.random.default_rng(derive_seed("evaluation"))
+        return bootstrap_interval(self.returns, statistic=mean, generator=generator)
 
     @property
     def std(self) -> float:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment.collapse import Collapse
+from dragoman.experiment.short import short
 from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
 from dragoman.roles.observe.settings import Observe
@@ -117,9 +118,9 @@ class Algorithm:
                 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment:
-    """Everything that decides a training run except its seed.
+    """Everything that decides a training run except its seed; prints as short YAML.
 
     Attributes:
         env: Registered id, ``module:Class`` or ``file.py:Class``.
@@ -157,6 +158,13 @@ class Experiment:
     reward: Annotated[Reward | None, _SWITCH] = None
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     track: Annotated[tuple[TrackerName, ...], ONE_OR_MORE] = ("tensorboard",)
+
+    def __repr__(self) -> str:
+        # Without what would be so anyway; `from_yaml` reads it back as an equal experiment.
+        try:
+            return dump({"env": self.env, **short(self.to_dict(), Experiment(self.env).to_dict())})
+        except ConfigError:  # of values that no file can hold
+            return f"Experiment({self.env!r}, ...)"
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from dragoman.errors import RunError
 from dragoman.experiment import Experiment
 from dragoman.files import damaged, read_json, read_last_row, read_rows
 from dragoman.run.trust import require_trust
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
 Tensors: TypeAlias = dict[str, NDArray[Any]]
@@ -55,6 +58,31 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: facts and the learning curve."""
+        from dragoman.run.view import html
+
+        return html(self)
+
+    def plot(self) -> Figure:
+        """Return the learning curve as a Matplotlib figure."""
+        from dragoman.run.view import plot
+
+        return plot(self)
+
+    def to_pandas(self, table: Literal["episodes", "metrics"] = "episodes") -> Any:
+        """Return the training as a `pandas.DataFrame`.
+
+        Args:
+            table: ``episodes`` has one row a finished training episode, ``metrics`` one an update.
+
+        Raises:
+            ConfigError: There is no such table, or pandas is not installed.
+        """
+        from dragoman.run.view import to_pandas
+
+        return to_pandas(self, table)
 
     def require_trust(self, trust_code: bool = False) -> None:
         """Refuse to be played, unless the code that its config names is trusted.

@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow browser check format bench site first-hour required-only clean
+.PHONY: demo test test-slow browser check format bench examples site first-hour required-only clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
@@ -34,6 +34,9 @@ format: $(VENV)/.installed-dev  ## rewrite the code in the project's style
 bench: $(VENV)/.installed-dev  ## speed of the model runtime and of its store, as ratios
 	$(BIN)/python benchmarks/model_runtime.py
 	$(BIN)/python benchmarks/store.py
+
+examples: $(VENV)/.installed-demo  ## train the example comparison and build its pages in docs/examples
+	DRAGOMAN=$(BIN)/dragoman docs/examples/build.sh
 
 site: $(VENV)/.installed-dev  ## the documentation, warnings are errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env -c docs/site . site

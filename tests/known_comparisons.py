@@ -112,6 +112,7 @@ def write_arm_run(folder: Path, name: str, seed: int, final: float) -> None:
             costs |= {
                 "model/texts": 4016,
                 "model/texts_remembered": 4000,
+                "model/texts_from_disk": 32,
                 "model/tokens": 240,
                 "model/gigaflops": 51.5,
                 "time/model_seconds": 2.25,

@@ -18,7 +18,7 @@ def picture(shade: int) -> bytes:
 def step(index: int) -> Step:
     return Step(
         picture(20 * index),
-        f"[{index}]",
+        (("cart position", f"{index}"),),
         f"the cart is at {index} <metre>",
         action="push right",
         weighed=(Weighed((0.25, 0.75), 1),),
@@ -43,7 +43,7 @@ def recording(name: str = "smollm2/0", *, length: int = 6, episodes: int = 1) ->
                 seed=100 + episode,
                 steps=(
                     *(step(i) for i in range(length + episode)),
-                    Step(picture(255), "[end]", "the end"),
+                    Step(picture(255), (("cart position", "9"),), "the end"),
                 ),
                 ending="terminated",
             )

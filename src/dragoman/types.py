@@ -69,6 +69,7 @@ class Cost:
     Attributes:
         texts: Texts and candidates asked for.
         texts_remembered: Of these, answered from a memory without the model.
+        texts_from_disk: Of these, read from the disk, where an earlier training has left them.
         tokens: Real (not padding) tokens that have passed through the model.
         tokens_shared: Tokens that would have, had their common head not been computed before.
         seconds: Time spent in the model.
@@ -78,6 +79,7 @@ class Cost:
 
     texts: int = 0
     texts_remembered: int = 0
+    texts_from_disk: int = 0
     tokens: int = 0
     tokens_shared: int = 0
     seconds: float = 0.0

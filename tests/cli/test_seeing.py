@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from dragoman.cli import app
+from dragoman.cli.replay import _in_order
 from dragoman.engines.train import train
-from dragoman.errors import RunError
+from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Experiment
-from dragoman.run import RunWriter
+from dragoman.run import Run, RunWriter
 from tests.known_comparisons import write_comparison
 
 runner = CliRunner()
@@ -43,9 +45,49 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_report_names_its_files(tmp_path: Path) -> None:
     folder = write_comparison(tmp_path / "cmp", seeds=range(2), arms=["smollm2", "no-model"])
     printed = says("report", str(folder)).replace("\n", "")
-    for name in ("report.html", "report.md", "report-curves.png", "report-intervals.png"):
+    figures = [f"report-{name}.png" for name in ("difference", "curves", "intervals")]
+    for name in ("report.html", "report.md", "report.csv", *figures):
         assert (folder / name).stat().st_size > 0
         assert name in printed
+
+
+def test_report_of_a_run_evaluates_it(runs: Path, tmp_path: Path) -> None:
+    folder = runs / "a" / "0"
+    printed = says("report", str(folder), "--episodes", "3").replace("\n", "")
+    assert "report.html" in printed
+    html = (folder / "report.html").read_text()
+    assert re.search(r"It earns [\d.]+ on average over 3 unseen episodes; actions drawn at", html)
+    for row in ("greedy", "sampled", "random"):
+        assert f'<th scope="row">{row}</th>' in html
+    assert "dragoman train config.yaml --seed 0" in html
+    assert 'id="reads"' in html
+    assert not re.search(r"https?://|<script src", html)
+    out = tmp_path / "plain.html"
+    says("report", str(folder), "--episodes", "0", "--out", str(out))
+    assert 'id="reads"' not in out.read_text()
+    assert "It took 64 of 64 steps." in out.read_text()
+
+
+def test_eval_films_an_episode(runs: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.gif"
+    says("eval", str(runs / "a" / "0"), "--episodes", "1", "--video", str(film))
+    assert film.read_bytes().startswith(b"GIF89a")
+    refused = runner.invoke(app, ["eval", str(runs / "a/0"), "--video", str(tmp_path / "film.avi")])
+    assert isinstance(refused.exception, ConfigError)
+    assert "no kind of film" in str(refused.exception)
+
+
+def test_runs_of_a_comparison_stand_in_their_order(tmp_path: Path) -> None:
+    names = ["learned-embedding", "no-model", "layer-8", "smollm2"]
+    folder = write_comparison(tmp_path / "cmp", seeds=[0], arms=names)
+    runs, kinds = _in_order([Run(folder / name / "0") for name in names])
+    assert [run.path.parent.name for run in runs] == [
+        "layer-8", "no-model", "smollm2", "learned-embedding",
+    ]  # fmt: skip
+    assert kinds == ["arm", "baseline", "arm", "control"]
+    # What lies elsewhere is left as it is.
+    RunWriter(tmp_path / "run", Experiment(env="CartPole-v1"), 0, {})
+    assert _in_order([Run(tmp_path / "run")])[1] == [""]
 
 
 def test_replay_of_one_run_lies_in_its_folder(runs: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from dragoman.comparison.folder import ComparisonFolder
 from dragoman.comparison.results import read_results, results_of, write_results
 from dragoman.errors import RunError
+from dragoman.stats.bootstrap import number
 from tests.comparison.small_comparisons import make_comparison, write_comparison, write_run
 
 SEEDS = 10
@@ -69,6 +70,62 @@ def test_an_arm_is_held_to_the_controls_of_its_own_roles(tmp_path: Path) -> None
     assert arms["plain"]["verdict"]["outcome"] == "helped"
 
 
+def test_a_verdict_is_said_in_plain_words(tmp_path: Path) -> None:
+    placebos = {"no_model": 0.2, "random_weights": 0.3, "learned_embedding": 0.4}
+    verdict = results(tmp_path, **{"model": 0.8}, **placebos)["arms"]["model"]["verdict"]
+    assert verdict["summary"] == (
+        "The model helped: it scored 0.6 more than the same training without the model, and more "
+        "than each control."
+    )
+    assert verdict["is_final"]
+    differences = verdict["comparisons"][0]["by_seed"]
+    assert len(differences) == SEEDS
+    assert np.isclose(np.mean(differences), verdict["comparisons"][0]["difference"]["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        ({"model": 0.1, "no_model": 0.8}, "The model hurt: it scored 0.7 less than the same"),
+        ({"model": 0.5, "no_model": 0.51}, "it scored 0.01 less than the same training"),
+        (
+            {"model": 0.5, "no_model": 0.495},
+            "0.005 more than the same training without the model, ",
+        ),
+        ({"model": 0.05, "no_model": 0.0}, "but not more than actions drawn at random"),
+        (
+            {"model": 0.8, "no_model": 0.2, "random_weights": 0.9},
+            "it scored 0.6 more than the same training without the model, but was not shown to "
+            "score more than the control 'random-weights' (",
+        ),
+    ],
+)
+def test_what_did_not_help_is_said_with_what_could_have_been_seen(
+    means: dict[str, float], words: str, tmp_path: Path
+) -> None:
+    more = "controls: [random-weights]\n" if len(means) == 3 else "controls: false\n"
+    verdict = results(tmp_path, random=0.1, more=more, **means)["arms"]["model"]["verdict"]
+    assert words in verdict["summary"]
+    if verdict["outcome"] == "no evidence":
+        assert verdict["summary"].startswith("No evidence that the model helps: it scored ")
+        gain = number(verdict["power"]["detectable_gain"])
+        assert (
+            f"10 seeds could only have shown a gain above about {gain} with" in verdict["summary"]
+        )
+
+
+def test_too_few_seeds_are_said_to_be_too_few(tmp_path: Path) -> None:
+    comparison = make_comparison(tmp_path, more="controls: false\n", seeds=4)
+    scores = {"model": [0.5, 0.6, 0.7], "no-model": [0.4, 0.5, 0.6]}
+    folder = write_comparison(tmp_path / "out", comparison, scores)
+    verdict = write_results(folder)["arms"]["model"]["verdict"]
+    assert verdict["summary"] == (
+        "No verdict is possible: 3 seeds cannot show a gain of any size, 5 can. So far it scored "
+        "0.1 more than the same training without the model."
+    )
+    assert not verdict["is_final"]
+
+
 def test_a_control_that_never_finished_is_named(tmp_path: Path) -> None:
     result = results(tmp_path, model=0.8, no_model=0.2, random_weights=0.3)
     verdict = result["arms"]["model"]["verdict"]
@@ -110,7 +167,7 @@ def test_results_are_computed_again_where_a_run_is_newer(folder: ComparisonFolde
     assert read_results(folder)["arms"]["model"]["scores"]["0"] == 0.625
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 2}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 3}'])
 def test_results_that_are_damaged_or_older_are_computed_again(
     content: str, folder: ComparisonFolder
 ) -> None:
@@ -122,7 +179,7 @@ def test_results_that_are_damaged_or_older_are_computed_again(
 def test_results_of_a_newer_version_are_refused(folder: ComparisonFolder) -> None:
     write_results(folder)
     change(folder, format=99)
-    with pytest.raises(RunError, match=r"format 99, .* reads up to 2") as error:
+    with pytest.raises(RunError, match=r"format 99, .* reads up to 3") as error:
         read_results(folder)
     assert "remove the file" in error.value.cure
 

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 PHONE = (390, 844)
-DESK = (1280, 900)
+DESK = (1280, 800)
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",

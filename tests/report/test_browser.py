@@ -13,6 +13,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dragoman.agents.recording import Part, Step, Weighed
 from dragoman.report.document import write_report
 from dragoman.report.replay import replay_page
+from dragoman.report.single import write_run_report
+from dragoman.run import Run
 from tests.recordings import recording
 from tests.report.browser import DESK, PHONE, Browser, Keys
 
@@ -34,7 +36,14 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.mark.parametrize("page", ["report", "replay"])
+@pytest.fixture(scope="module")
+def single(comparison: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    returns = {"greedy": [0.5, 1.0], "random": [0.0, 0.1]}
+    run = Run(comparison / "smollm2" / "0")
+    return write_run_report(run, returns=returns, out=tmp_path_factory.mktemp("run") / "run.html")
+
+
+@pytest.mark.parametrize("page", ["report", "replay", "single"])
 @pytest.mark.parametrize(("size", "theme"), SCREENS, ids=lambda value: str(value))
 def test_a_page_fits_the_screen_and_follows_the_theme(
     page: str, size: tuple[int, int], theme: str, request: pytest.FixtureRequest, chromium: Browser
@@ -73,15 +82,17 @@ def test_the_report_says_the_verdict_first(report: Path, chromium: Browser) -> N
     chromium.open(report)
     assert chromium.text(".lede") == "The language model helped in smollm2; it hurt in layer-8."
     assert chromium.texts(".outcome") == ["▲ helped", "▼ hurt"]
+    top = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
+    assert chromium.driver.execute_script(top, ".plot") < 844 / 2
     chromium.click(".verdict summary")
     assert "no-model" in chromium.text(".verdict tbody")
     shown = (
         "return [...document.querySelectorAll('.plot > div')]"
         ".filter(e => e.offsetWidth).map(e => e.className)"
     )
-    assert chromium.run(shown) == ["narrow", "narrow"]
+    assert chromium.run(shown) == ["narrow"] * 3
     chromium.screen(DESK, "light")
-    assert chromium.run(shown) == ["wide", "wide"]
+    assert chromium.run(shown) == ["wide"] * 3
     assert chromium.complaints() == []
 
 
@@ -156,7 +167,7 @@ def test_the_scrubber_the_buttons_and_the_jump(replay: Path, chromium: Browser) 
     )
     chromium.click("#largest")
     assert at(chromium) == "step 3 of 6"
-    assert chromium.texts(".terms tbody tr")[1].split() == ["goal", "-5", "-3.500"]
+    assert chromium.texts(".rewards tbody tr")[1].split() == ["goal", "-5", "-3.500"]
     chromium.shoot("replay-jump")
     assert chromium.complaints() == []
 
@@ -188,11 +199,57 @@ def test_runs_stand_side_by_side_with_their_pictures_and_bars(
     assert chromium.complaints() == []
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=str)
+def test_picture_and_actions_are_seen_without_scrolling(
+    size: tuple[int, int], replay: Path, chromium: Browser
+) -> None:
+    chromium.screen(size, "light")
+    chromium.open(replay)
+    bottom = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom"
+    top = "return document.querySelector('.controls').getBoundingClientRect().top"
+    for element in (".stage img", ".options li:last-child", ".figures"):
+        assert chromium.driver.execute_script(bottom, element) < chromium.run(top)
+    # The text of an option lies above its bar.
+    assert (
+        chromium.run(
+            "const box = document.querySelector('.options .text').getBoundingClientRect();"
+            "return document.elementFromPoint(box.left + 4, box.top + 8).className"
+        )
+        == "text"
+    )
+
+
+def test_each_card_says_what_its_run_is_and_how_it_ended(tmp_path: Path, chromium: Browser) -> None:
+    file = tmp_path / "kinds.html"
+    runs = [replace(recording(), kind="arm"), replace(recording(length=3), kind="baseline")]
+    file.write_text(replay_page(runs), encoding="utf-8")
+    chromium.open(file)
+    assert chromium.texts(".run .kind") == ["arm", "baseline"]
+    assert chromium.texts(".outcome") == [
+        "Return 6 in 6 steps, terminated", "Return 3 in 3 steps, terminated",
+    ]  # fmt: skip
+    chromium.click(".numbers summary")
+    assert chromium.texts(".run:first-child .observation tbody tr") == ["cart position 0"]
+    chromium.press(Keys.ARROW_RIGHT)
+    assert chromium.texts(".run:first-child .observation tbody tr") == ["cart position 1"]
+    # The value falls by one a step from ten; each reward is a bar; the cursor stands at the step.
+    lines = (
+        "return [...document.querySelectorAll('#strip .value-line')].map(p => p.getAttribute('d'))"
+    )
+    first, second = chromium.run(lines)
+    assert first == "M0 2L1 5.6L2 9.2L3 12.8L4 16.4L5 20"
+    assert second == "M0 2L1 5.6L2 9.2"
+    bars = "return document.querySelector('#strip .reward-bars').getAttribute('d')"
+    assert chromium.run(bars).count("v-8") == 6
+    assert chromium.run("return document.querySelector('#cursor').getAttribute('d')") == "M1 0V40"
+    assert chromium.complaints() == []
+
+
 def test_text_frames_and_continuous_actions(tmp_path: Path, chromium: Browser) -> None:
     played = recording().episodes[0]
     moved = Step(
         "  \x1b[41mS\x1b[0mFFF\n<hole>",
-        "[0]",
+        (("", "[0]"), ("speed", "0.5")),
         None,
         weighed=(Weighed((), 0.5, mean=0.0, spread=1.0),),
         value=float("nan"),
@@ -202,7 +259,7 @@ def test_text_frames_and_continuous_actions(tmp_path: Path, chromium: Browser) -
         recording(),
         parts=(Part(low=-2.0, high=2.0),),
         note="No pictures: a note.",
-        episodes=(replace(played, steps=(moved, Step(None, "[1]", None))),),
+        episodes=(replace(played, steps=(moved, Step(None, (), None))),),
     )
     file = tmp_path / "text.html"
     file.write_text(replay_page([one]), encoding="utf-8")
@@ -210,6 +267,7 @@ def test_text_frames_and_continuous_actions(tmp_path: Path, chromium: Browser) -
     assert "<hole>" in chromium.text(".stage pre")
     assert chromium.text(".reads").casefold() == "the observation"
     assert chromium.text(".read") == "[0]"
+    assert chromium.texts(".observation tbody tr") == ["speed 0.5"]
     assert chromium.text(".value") == "–"
     assert chromium.text(".note") == "No pictures: a note."
     assert chromium.text(".options .number") == "0 ± 1 in -2 to 2"
@@ -226,7 +284,7 @@ def test_links_to_replays_lead_there(tmp_path: Path, chromium: Browser, comparis
     try:
         report = write_report(comparison, tmp_path / "report.html").html
         chromium.open(report)
-        chromium.click("section a")
+        chromium.click("[aria-labelledby=replays] a")
         assert Path(unquote(urlparse(chromium.driver.current_url).path)) == replay.resolve()
         assert chromium.text("h1") == "CartPole-v1"
     finally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -7,15 +8,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dragoman.comparison.comparison import Comparison
+from dragoman.comparison.file import read_comparison
 from dragoman.comparison.results import results_of
 from dragoman.errors import RunError
-from dragoman.report.document import headline, write_report
+from dragoman.report.contents import headline
+from dragoman.report.document import write_report
+from dragoman.report.drawing import wrapped
+from dragoman.report.pages import breakable
 from tests.known_comparisons import ARMS, FINALS, write_comparison
 
 
@@ -40,8 +46,9 @@ def outcomes(folder: Path) -> dict[str, str]:
 
 def test_everything_lies_beside_the_page(page: Path) -> None:
     names = {file.name for file in page.parent.iterdir()}
-    assert names == {"frozen.html", "frozen.md", "frozen-curves.png", "frozen-intervals.png"}
-    for name in ("frozen-curves.png", "frozen-intervals.png"):
+    pictures = {f"frozen-{name}.png" for name in ("difference", "curves", "intervals")}
+    assert names == {"frozen.html", "frozen.md", "frozen.csv", *pictures}
+    for name in pictures:
         with Image.open(page.parent / name) as image:
             assert image.width == 1800
     text = (page.parent / "frozen.md").read_text()
@@ -66,7 +73,7 @@ def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
 def test_figures_take_their_colours_from_the_page(page: Path) -> None:
     html = page.read_text()
     figures = re.findall(r"<svg aria-hidden.*?</svg>", html, re.S)
-    assert len(figures) == 4
+    assert len(figures) == 6
     for figure in figures:
         assert "var(--series-0)" in figure
         assert "var(--ink)" in figure
@@ -77,7 +84,10 @@ def test_figures_take_their_colours_from_the_page(page: Path) -> None:
 def test_verdicts_stand_first_with_their_reasons(page: Path, comparison: Path) -> None:
     html = page.read_text()
     assert list(outcomes(comparison).values()) == ["helped", "hurt"]
-    assert html.index("The language model helped in smollm2") < html.index("Learning curves")
+    places = ["The language model helped in smollm2", "The difference that decides", "helped</p>"]
+    places += ["What it cost"]
+    assert sorted(places, key=html.index) == places
+    assert "The model helped: it scored 0.501 more than the same training without the model" in html
     assert "Better than &#39;no-model&#39; and than each of its 2 controls" in html
     markdown = page.with_suffix(".md").read_text()
     assert "## smollm2: helped" in markdown
@@ -87,8 +97,11 @@ def test_verdicts_stand_first_with_their_reasons(page: Path, comparison: Path) -
 def test_tables_hold_the_runs_numbers(page: Path) -> None:
     html = page.read_text()
     cost = {row[0]: row[1:] for row in rows(html, "cost")}
-    assert cost["smollm2"] == ["4,000", "61.5", "2.25", "4,016", "4,000 (99.6%)", "240", "51.5"]
-    assert cost["no-model"] == ["4,000", "61.5", *["–"] * 5]
+    texts = ["4,016", "4,000 (99.6%)", "32"]
+    assert cost["smollm2"] == ["4,000", "61.5", "2.25", *texts, "240", "51.5"]
+    assert cost["no-model"] == ["4,000", "61.5", *["–"] * 6]
+    # 16 texts were computed and 32 read from disk, so all cost three times as much.
+    assert "<strong>smollm2</strong>: 720 tokens, 154 GFLOP, 6.75 s in the model." in html
     scores = {row[0].split()[0]: row for row in rows(html, "scores")}
     assert float(scores["smollm2"][2]) == pytest.approx(FINALS["smollm2"], abs=0.05)
     assert scores["random"][2] == "0.05"
@@ -151,15 +164,50 @@ def test_missing_and_failed_seeds_are_named(tmp_path: Path) -> None:
     assert ">5 of 6<" in html
 
 
-def test_an_unfinished_comparison_has_no_verdict_yet(tmp_path: Path) -> None:
+def test_nothing_to_compare_is_no_verdict(tmp_path: Path) -> None:
     folder = write_comparison(tmp_path / "comparison", seeds=range(2))
     shutil.rmtree(folder / "learned-embedding")
     (folder / "random.json").unlink()
     html = write_report(folder).html.read_text()
-    assert "The language model was not shown to help in smollm2 and layer-8." in html
+    assert "Not finished: 8 of 10 runs have ended." in html
+    assert "There is no verdict yet on smollm2 and layer-8." in html
     assert "No seed of [&#39;learned-embedding&#39;] and &#39;smollm2&#39; has finished." in html
     assert "random policy" not in rows(html, "scores")[-1][0]
-    assert "<details>" not in html
+    assert "Every comparison of" not in html
+    assert 'id="difference"' not in html
+
+
+def test_an_unfinished_comparison_says_what_is_so_far(tmp_path: Path) -> None:
+    arms = ["smollm2", "no-model", "random-weights"]
+    folder = write_comparison(tmp_path / "comparison", seeds=range(9), arms=arms)
+    for seed in (7, 8):
+        shutil.rmtree(folder / "no-model" / str(seed))
+    page = write_report(folder)
+    html = page.html.read_text()
+    assert "Not finished: 25 of 27 runs have ended.</strong> The model helped: it scored" in html
+    assert "helped so far</p>" in html
+    done = {row[0]: row[1:] for row in rows(html, "progress")}
+    assert done["no-model"] == ["7", "–", "–", "2", "–", "–"]
+    assert "**Not finished: 25 of 27 runs have ended.**" in page.markdown.read_text()
+    # One that failed is not waited for.
+    for seed in (7, 8):
+        (folder / "no-model" / str(seed)).mkdir()
+        (folder / "no-model" / str(seed) / "error.txt").write_text("ValueError: no\n")
+    html = write_report(folder).html.read_text()
+    assert "Not finished" not in html
+    assert "so far" not in html
+
+
+def test_before_anything_has_run_there_is_a_page(tmp_path: Path) -> None:
+    arms = ["smollm2", "no-model"]
+    folder = write_comparison(tmp_path / "comparison", seeds=range(2), arms=arms)
+    for arm in arms:
+        shutil.rmtree(folder / arm)
+    (folder / "random.json").unlink()
+    page = write_report(folder)
+    assert "Not finished: 0 of 4 runs have ended." in page.html.read_text()
+    assert page.figures == {}
+    assert page.csv.read_text().count("missing") == 4
 
 
 def test_few_seeds_are_no_evidence(tmp_path: Path) -> None:
@@ -190,9 +238,69 @@ def test_what_became_of_masks_is_told(tmp_path: Path) -> None:
 
 def test_the_headline_names_every_outcome() -> None:
     outcomes = {"a": "no evidence", "b": "helped", "c": "hurt", "d": "no evidence", "e": "hurt"}
-    assert headline(outcomes) == (
-        "The language model helped in b; it hurt in c and e; it was not shown to help in a and d."
+    arms = [{"name": k, "verdict": {"outcome": v, "mean": 0}} for k, v in outcomes.items()]
+    arms.append({"name": "f", "verdict": None})
+    assert headline(arms) == (
+        "The language model helped in b; it hurt in c and e; there is no evidence that it helps "
+        "in a and d."
     )
+    assert headline(arms[:1] + arms[3:4]) == (
+        "There is no evidence that the language model helps in a and d."
+    )
+
+
+def test_every_run_can_be_downloaded(page: Path) -> None:
+    written = list(csv.DictReader(page.with_suffix(".csv").read_text().splitlines()))
+    assert len(written) == 50
+    first = written[0]
+    assert (first["arm"], first["kind"], first["seed"]) == ("smollm2", "arm", "0")
+    assert float(first["score_sampled"]) == pytest.approx(float(first["score"]) / 2)
+    assert float(first["tokens"]) == 240
+    link = re.search(
+        r'download="frozenlake-runs.csv" href="data:text/csv;[^,]*,([^"]*)"', page.read_text()
+    )
+    assert unquote(link.group(1)) == page.with_suffix(".csv").read_text()
+
+
+def test_the_page_says_how_to_run_it_again(page: Path, comparison: Path, tmp_path: Path) -> None:
+    html = page.read_text()
+    assert "dragoman compare comparison.yaml --out frozenlake-again" in html
+    link = re.search(r'download="comparison.yaml" href="data:[^,]*,([^"]*)"', html)
+    again = tmp_path / "comparison.yaml"
+    again.write_text(unquote(link.group(1)))
+    assert read_comparison(again) == Comparison.open(comparison).comparison
+    assert re.search(r"Dragoman report · 20\d\d-\d\d-\d\d", html)
+
+
+def test_what_the_model_reads_is_shown(tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "comparison", seeds=[0], arms=["smollm2", "no-model"])
+    assert 'id="reads"' not in write_report(folder).html.read_text()
+    seen = {"steps": 3, "picture": None, "drawing": "\x1b[41mS\x1b[0mF <hole>", "note": "A note."}
+    sample = {**seen, "text": "row 0 <b>", "actions": [f"act {i}" for i in range(14)]}
+    (folder / "sample.json").write_text(json.dumps(sample))
+    page = write_report(folder)
+    html = page.html.read_text()
+    assert "<blockquote>row 0 &lt;b&gt;</blockquote>" in html
+    assert 'background-color: #d03b3b">S</span>' in html
+    assert "F &lt;hole&gt;" in html
+    assert "<li>act 11</li>" in html
+    assert "<li>and 2 more</li>" in html
+    assert "after 3 random steps. A note." in html
+    assert "> row 0 <b>" in page.markdown.read_text()
+
+
+def test_many_arms_have_panels_of_their_own(page: Path, tmp_path: Path) -> None:
+    panels = r'<g id="curves-wide-axes_\d+">'
+    assert len(re.findall(panels, page.read_text())) == len(ARMS) - 1
+    arms = ["smollm2", "no-model", "random-weights"]
+    few = write_comparison(tmp_path / "comparison", seeds=[0], arms=arms)
+    assert len(re.findall(panels, write_report(few).html.read_text())) == 1
+
+
+def test_names_are_broken_behind_their_separators_only() -> None:
+    assert wrapped("learned-embedding-of-words", 12) == "learned-\nembedding-\nof-words"
+    assert wrapped("unbreakable", 3) == "unbreakable"
+    assert breakable("algorithm.learning_rate <b>") == ("algorithm.<wbr>learning_rate &lt;b&gt;")
 
 
 def test_differing_versions_are_told(tmp_path: Path) -> None:
@@ -218,7 +326,8 @@ def test_the_same_folder_gives_the_same_report(comparison: Path, tmp_path: Path)
     first = write_report(comparison, tmp_path / "a" / "report.html")
     second = write_report(comparison, tmp_path / "b" / "report.html")
     assert first.html.read_text() == second.html.read_text()
-    with Image.open(first.curves) as one, Image.open(io.BytesIO(second.curves.read_bytes())) as two:
+    one, two = (io.BytesIO(files.figures["curves"].read_bytes()) for files in (first, second))
+    with Image.open(one) as one, Image.open(two) as two:
         assert one.tobytes() == two.tobytes()
 
 

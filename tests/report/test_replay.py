@@ -87,7 +87,7 @@ def test_links_of_the_terminal_stay_out_of_the_page() -> None:
     assert "javascript:" not in page
     assert "<a " not in data_of(page)[0]["frames"][0]
     assert re.search(
-        r'<span style="color: #800000[^"]*">click</span>', data_of(page)[0]["frames"][0]
+        r'<span style="color: #d03b3b[^"]*">click</span>', data_of(page)[0]["frames"][0]
     )
 
 

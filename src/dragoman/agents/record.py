@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.evaluate import episode_seeds
-from dragoman.agents.frames import encode_frame
 from dragoman.agents.inspection import parts_of, weighed_of
+from dragoman.agents.observations import rows_of
 from dragoman.agents.recording import (
     Ending,
     Frame,
     RecordedEpisode,
     Recording,
+    Rows,
     Step,
     critiques_of,
     reward_terms,
 )
+from dragoman.agents.stage import Stage, rendered
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.engines.assembly import moments_of, reader_of, spec_of
 from dragoman.engines.engine import default_engine
 from dragoman.engines.weights import below
-from dragoman.environments import make_environment, render_without_display
 from dragoman.environments.vector import make_vector
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.experiment import Experiment
@@ -40,9 +39,6 @@ from dragoman.run import Run
 from dragoman.types import Describer, LanguageModel
 
 T = TypeVar("T")
-
-RENDER_MODES = ("rgb_array", "ansi")
-"""In this order: pictures, then text."""
 
 
 def record(
@@ -92,7 +88,7 @@ def record(
         model = reader_of(run.experiment, run.seed)
     else:
         model = agent.model
-    with _rendered(agent.spec, run.experiment) as stage:
+    with rendered(agent.spec, run.experiment) as stage:
         moments = moments_of(run.experiment, stage.env, describer)
         played, taken = [], 0
         terms = _Terms(_rewarder_of(run, model))
@@ -110,28 +106,6 @@ def record(
             episodes=tuple(played),
             note=" ".join(filter(None, (stage.note, terms.note))),
         )
-
-
-@dataclass
-class _Stage:
-    """An environment and its renderer; a renderer that fails is left alone from then on."""
-
-    env: gym.Env[Any, Any]
-    note: str
-
-    def frame(self) -> Frame:
-        if self.note:
-            return None
-        try:
-            rendered: Any = self.env.render()
-        # Renderers need windows, drivers and packages, and fail in ways of their own. Without
-        # pictures the replay is still worth reading, so the reason goes on the page.
-        except Exception as error:
-            self.note = f"No pictures: rendering failed with {type(error).__name__}: {error}"
-            return None
-        if isinstance(rendered, str):
-            return rendered
-        return encode_frame(np.asarray(rendered, dtype=np.uint8))
 
 
 @dataclass
@@ -193,27 +167,8 @@ def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
     return rewarder
 
 
-@contextmanager
-def _rendered(spec: EnvSpec, experiment: Experiment) -> Iterator[_Stage]:
-    plain = make_environment(spec, experiment.env_settings)
-    offered = plain.metadata.get("render_modes") or ()
-    mode = next((mode for mode in RENDER_MODES if mode in offered), None)
-    if mode is None:
-        stage = _Stage(plain, f"No pictures: {spec.id} renders neither pictures nor text.")
-    else:
-        plain.close()
-        if mode == "rgb_array":
-            render_without_display()
-        settings = {**experiment.env_settings, "render_mode": mode}
-        stage = _Stage(make_environment(spec, settings), "")
-    try:
-        yield stage
-    finally:
-        stage.env.close()
-
-
 def _play(
-    agent: Agent, stage: _Stage, moments: MomentMaker, terms: _Terms, seed: int, most_steps: int
+    agent: Agent, stage: Stage, moments: MomentMaker, terms: _Terms, seed: int, most_steps: int
 ) -> RecordedEpisode:
     moment = moment_of(*stage.env.reset(seed=seed), moments)
     terms.begin(moment)
@@ -246,19 +201,10 @@ def _play(
     return RecordedEpisode(seed, tuple(steps), ending)
 
 
-def _seen(agent: Agent, stage: _Stage, moment: Moment) -> tuple[Frame, str, str | None]:
+def _seen(agent: Agent, stage: Stage, moment: Moment) -> tuple[Frame, Rows, str | None]:
     """Return the frame, the numbers and the text of a state."""
     text = moment.text if agent.reads_texts else None
-    return stage.frame(), _numbers(moment.observation), text
-
-
-def _numbers(value: Any) -> str:
-    """Return an observation as short text, part by part, without the names of NumPy's types."""
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_numbers(part)}" for key, part in value.items())
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_numbers, value))})"
-    return np.array2string(np.asarray(value), precision=4, suppress_small=True, threshold=64)
+    return stage.frame(), rows_of(moment.observation, stage.names), text
 
 
 def _about(run: Run, sampled: bool) -> dict[str, str]:

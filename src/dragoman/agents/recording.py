@@ -15,6 +15,9 @@ from dragoman.types import Info
 Frame = bytes | str | None
 """An encoded picture (WebP), a text rendering, or nothing."""
 
+Rows = tuple[tuple[str, str], ...]
+"""Names and values, in their order."""
+
 Weighing = Literal["probability", "action value"]
 """What the numbers beside the action texts are: a policy's probabilities or Q-values."""
 
@@ -62,7 +65,7 @@ class Step:
 
     Attributes:
         frame: The state as rendered.
-        observation: The state in numbers.
+        observation: The state in numbers, as rows of name and value; a name may be empty.
         text: The state as the model read it, or nothing where no model observes.
         action: The action in words.
         weighed: One entry for each `Part` of the action.
@@ -73,7 +76,7 @@ class Step:
     """
 
     frame: Frame
-    observation: str
+    observation: Rows
     text: str | None
     action: str = ""
     weighed: tuple[Weighed, ...] = ()
@@ -120,6 +123,7 @@ class Recording:
         weighing: What the numbers beside the options are.
         episodes: The episodes.
         note: What a reader must know, such as why there are no pictures.
+        kind: What the run is in a comparison, if it is of one: arm, control or baseline.
     """
 
     name: str
@@ -129,6 +133,7 @@ class Recording:
     weighing: Weighing
     episodes: tuple[RecordedEpisode, ...]
     note: str = ""
+    kind: str = ""
 
 
 def reward_terms(reward: float, info: Info) -> dict[str, float]:

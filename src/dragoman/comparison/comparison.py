@@ -24,6 +24,9 @@ Precision: TypeAlias = Literal["float32", "bfloat16"]
 Kind: TypeAlias = Literal["arm", "control", "baseline"]
 T = TypeVar("T")
 
+BASELINE = "no-model"
+"""Name of the baseline that is added where a user names none."""
+
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

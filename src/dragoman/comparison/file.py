@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import pydantic
 
 from dragoman.comparison.comparison import (
+    BASELINE,
     Arm,
     Comparison,
     EvaluationSettings,
@@ -25,7 +26,6 @@ from dragoman.roles.role import roles_of
 from dragoman.settings import RANGE
 from dragoman.tasks.catalog import TASKS, scores_of
 
-BASELINE = "no-model"
 SEEDS = 10
 ONE_TASK = ("env", "env_settings", "max_episode_steps")
 """Keys that no arm may change: returns of different tasks cannot be compared."""
@@ -72,8 +72,9 @@ def read_comparison(
     """Read what a user wants compared, and add baseline and controls.
 
     Args:
-        source: A comparison's file or ``recipe:NAME``. An experiment, or what else
-            `dragoman.experiment.source.read_experiment` takes, is compared with all its controls.
+        source: A comparison's file or ``recipe:NAME``, or the ``comparison.yaml`` of a folder. An
+            experiment, or what else `dragoman.experiment.source.read_experiment` takes, is compared
+            with all its controls.
         overrides: Values that replace the base experiment's, by dotted key.
         seeds: Number of seeds, instead of the file's.
         budget: What is equal in all arms, instead of the file's.
@@ -87,6 +88,8 @@ def read_comparison(
         data = {"base": data}
     given = {"seeds": seeds, "budget": budget}
     data |= {key: value for key, value in given.items() if value is not None}
+    if "precision" in data:
+        return _stored(data, overrides or {})
     read = validated(_ADAPTER, data, ComparisonFile)
     base = with_overrides(_base(read.base, _folder(source)), overrides or {})
     model = base.get("model")
@@ -104,6 +107,13 @@ def read_comparison(
         threshold=read.threshold,
         reference=_reference(read, experiment),
     )
+
+
+def _stored(data: dict[str, Any], overrides: Mapping[str, Any]) -> Comparison:
+    """Return what the ``comparison.yaml`` of a folder holds, of which nothing is left open."""
+    if isinstance(data["seeds"], int):
+        data["seeds"] = tuple(range(data["seeds"]))
+    return Comparison.from_dict({**data, "base": with_overrides(data["base"], overrides)})
 
 
 def _reference(read: ComparisonFile, experiment: Experiment) -> Reference:

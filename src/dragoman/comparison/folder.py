@@ -4,6 +4,7 @@ comparison.yaml     the comparison, with everything that was added by itself
 ARM/SEED/           a run folder, see `dragoman.run`, and next to its files
     evaluation.json what the trained agent earned on unseen episodes, greedy and sampled
     error.txt       why the run failed, instead
+sample.json         what the model reads of one state, see `dragoman.agents.sample`
 random.json         what the uniformly random policy earned on the same episodes
 results.json        everything that a report says, see `dragoman.comparison.results`
 """
@@ -30,11 +31,13 @@ Progress: TypeAlias = Literal[
 ]
 
 FILE_NAME = "comparison.yaml"
+SAMPLE = "sample.json"
 CURE = "remove its folder and compare again"
 COSTS = {
     "tokens": "model/tokens",
     "texts": "model/texts",
     "texts_remembered": "model/texts_remembered",
+    "texts_from_disk": "model/texts_from_disk",
     "seconds": "time/seconds",
     "model_seconds": "time/model_seconds",
     "gigaflops": "model/gigaflops",
@@ -132,6 +135,11 @@ class ComparisonFolder:
         file = self.path / "random.json"
         return read_json(file, cure="remove it and compare again") if file.is_file() else None
 
+    def sample(self) -> dict[str, Any] | None:
+        """Return what ``sample.json`` says, once it is there; older comparisons have none."""
+        file = self.path / SAMPLE
+        return read_json(file, cure="remove it, and random.json") if file.is_file() else None
+
     def random_score(self) -> float | None:
         """Return the mean return of the random policy, once it has played."""
         random = self.random()
@@ -150,6 +158,8 @@ def costs_of(run: Run) -> dict[str, float]:
     """Return what a run has cost by name, see `COSTS`, and its steps."""
     row = run.last_metrics()
     costs = {name: float(row.get(column) or 0) for name, column in COSTS.items()}
+    if costs["texts"] and COSTS["texts_from_disk"] not in row:
+        costs["texts_from_disk"] = np.nan  # older runs do not say it
     return {**costs, "steps": float(run.steps)}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dragoman.comparison.comparison import EvaluationSettings
+from dragoman.comparison.folder import SAMPLE
 from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import Budget
@@ -124,15 +125,20 @@ class RandomJob:
         folder: Folder of the comparison, for ``random.json``.
         experiment: Whose environment to play, as plain data.
         evaluation: Which episodes.
+        reader: The experiment of the arm of whose texts a sample is kept, as plain data.
     """
 
     folder: Path
     experiment: Mapping[str, Any]
     evaluation: EvaluationSettings
+    reader: Mapping[str, Any]
 
     def run(self, on_steps: OnSteps) -> None:
-        """Play, and write the returns."""
+        """Keep a sample of what is read, play, and write the returns."""
         from dragoman.agents.evaluate import evaluate_random
+        from dragoman.agents.sample import take_sample
+
+        write_json(self.folder / SAMPLE, take_sample(Experiment.from_dict(self.reader)))
 
         experiment = Experiment.from_dict(self.experiment)
         episodes = self.evaluation.episodes

@@ -2,16 +2,20 @@
 
 ``format`` is the version of this list. Of the comparison: ``name``, ``env``, ``algorithm``,
 ``steps``, ``budget``, ``seeds``, ``episodes`` evaluated a run, ``random`` (mean return of the
-random policy), ``reference``, ``threshold``, ``window`` (see `dragoman.comparison.speed`) and
-``versions`` of software and machine. ``sources`` has a digest of the files behind the results.
+random policy), ``reference``, ``threshold``, ``window`` (see `dragoman.comparison.speed`),
+``sample`` of what the model reads (see `dragoman.agents.sample`), ``dates`` on which the first
+and the last run began, and ``versions`` of software and machine. ``sources`` has a digest of the
+files behind the results.
 
 For each arm ``kind``, ``role``, ``about``, ``prior``, ``differences`` (key: value, the base's
 value) and ``problems`` (seed, what is missing); by seed ``status``, ``scores`` (mean greedy return)
 and ``sampled_scores``, ``costs``; ``mean`` and ``interquartile_mean`` with their intervals,
-``sampled_mean``, ``worst``, ``best``, ``mean_costs``; the learning ``curve`` over seeds; with a
-threshold ``speed``; and for those that are judged ``verdict``, whose ``outcome`` and ``reason`` are
-always there, with all the numbers of `dragoman.comparison.verdict.Verdict` where there was
-something to judge. What is infinite or unknown is null.
+``sampled_mean``, ``worst``, ``best``, ``mean_costs`` (see `dragoman.comparison.costs`); the
+learning ``curve`` over seeds; with a threshold ``speed``; and for those that are judged
+``verdict``, whose ``outcome``, ``reason``, ``summary`` in plain words and ``is_final`` (no run of
+the family is still to come) are always there, with all the numbers of
+`dragoman.comparison.verdict.Verdict` where there was something to judge. What is infinite or
+unknown is null.
 """
 
 from __future__ import annotations
@@ -25,15 +29,17 @@ from typing import Any
 import numpy as np
 
 from dragoman.comparison.comparison import Arm, Comparison
+from dragoman.comparison.costs import costs_over
 from dragoman.comparison.folder import (
-    COSTS,
     FILE_NAME,
+    SAMPLE,
     ComparisonFolder,
     costs_of,
     scores_of,
 )
 from dragoman.comparison.scores import Scores
 from dragoman.comparison.speed import WINDOW, speeds_of
+from dragoman.comparison.summary import summary
 from dragoman.comparison.verdict import judge
 from dragoman.errors import RunError
 from dragoman.experiment import Experiment
@@ -45,7 +51,7 @@ from dragoman.stats.bootstrap import bootstrap_interval
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Raise it with any change of what ``results.json`` says; 1 had no number."""
 
 POINTS = 30
@@ -116,7 +122,8 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
     scores = {name: scores_of(of_arm) for name, of_arm in evaluations.items()}
     random = folder.random_score()
     speeds = speeds_of(comparison, runs)
-    verdicts = _verdicts(comparison, scores, random)
+    statuses = {name: {seed: look[0] for seed, look in looks[name].items()} for name in looks}
+    verdicts = _verdicts(comparison, scores, random, statuses)
     results = {
         "format": FORMAT,
         "name": comparison.name,
@@ -133,16 +140,20 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
         "arms": {
             name: {
                 **_description(comparison, name, base.to_dict(), runs[name]),
-                "status": (status := {seed: look[0] for seed, look in looks[name].items()}),
-                "problems": list(_problems(folder, name, status, runs[name], evaluations[name])),
+                "status": statuses[name],
+                "problems": list(
+                    _problems(folder, name, statuses[name], runs[name], evaluations[name])
+                ),
                 **_scores(name, scores[name], scores_of(evaluations[name], sampled=True)),
-                **_costs({seed: costs_of(run) for seed, run in runs[name].items()}),
+                **costs_over({seed: costs_of(run) for seed, run in runs[name].items()}),
                 "curve": _curve(name, runs[name].values()),
                 "speed": speeds.get(name),
                 "verdict": verdicts.get(name),
             }
             for name in comparison.arms
         },
+        "sample": folder.sample(),
+        "dates": _dates(run for of_arm in runs.values() for run in of_arm.values()),
         "versions": _versions(run for of_arm in runs.values() for run in of_arm.values()),
         "sources": sources,
     }
@@ -154,7 +165,7 @@ def _sources(folder: ComparisonFolder) -> dict[str, int]:
     """Return a digest of the small files that change whenever the results may."""
     sources = {
         name: zlib.crc32((folder.path / name).read_bytes())
-        for name in (FILE_NAME, "random.json")
+        for name in (FILE_NAME, "random.json", SAMPLE)
         if (folder.path / name).is_file()
     }
     for arm in folder.arms():
@@ -230,7 +241,10 @@ def _problems(
 
 
 def _verdicts(
-    comparison: Comparison, scores: Mapping[str, Mapping[int, float]], random: float | None
+    comparison: Comparison,
+    scores: Mapping[str, Mapping[int, float]],
+    random: float | None,
+    statuses: Mapping[str, Mapping[int, str]],
 ) -> dict[str, dict[str, Any]]:
     verdicts: dict[str, dict[str, Any]] = {}
     families = []
@@ -243,12 +257,26 @@ def _verdicts(
         why = "no random policy was played"
         if not shared:
             lacking = [item for item in names if not set(scores[item]) & set(scores[name])]
-            what = f"{lacking} and {name!r}" if lacking else f"all of {names}"
+            is_alone = lacking and scores[name]
+            what = f"{lacking} and {name!r}" if is_alone else f"all of {names}"
             why = f"no seed of {what} has finished"
-        verdicts[name] = {"outcome": "no evidence", "reason": f"{why}."}
+        reason = f"{why}."
+        verdicts[name] = {
+            "outcome": "no evidence",
+            "reason": reason,
+            "summary": f"No verdict yet: {reason}",
+        }
     if families and random is not None:
         judged = judge(families, random=random, best=comparison.reference.best_known)
-        verdicts |= {verdict.arm: asdict(verdict) for verdict in judged}
+        verdicts |= {
+            verdict.arm: {**asdict(verdict), "summary": summary(verdict, comparison.arms)}
+            for verdict in judged
+        }
+    for name, verdict in verdicts.items():
+        family = [name, *comparison.opponents(name)]
+        # A run that failed stays away, whatever is waited for.
+        states = {state for item in family for state in statuses[item].values()}
+        verdict["is_final"] = states <= {"finished", "failed"}
     return verdicts
 
 
@@ -270,17 +298,6 @@ def _scores(name: str, scores: Mapping[int, float], sampled: Mapping[int, float]
         "worst": min(values, default=None),
         "best": max(values, default=None),
     }
-
-
-def _costs(costs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
-    """Return costs by seed and their means; nothing where no model was used."""
-    columns = ("steps", *COSTS)
-    means: dict[str, float | None] = dict.fromkeys(columns)
-    if costs:
-        means |= {key: float(np.mean([cost[key] for cost in costs.values()])) for key in columns}
-        if not means["texts"]:
-            means |= {key: None for key in columns if key not in ("steps", "seconds")}
-    return {"costs": costs, "mean_costs": means}
 
 
 def _curve(name: str, runs: Iterable[Run]) -> dict[str, list[float]] | None:
@@ -309,6 +326,12 @@ def _curve(name: str, runs: Iterable[Run]) -> dict[str, list[float]] | None:
         "low": [interval.low for interval in intervals],
         "high": [interval.high for interval in intervals],
     }
+
+
+def _dates(runs: Iterable[Run]) -> tuple[str, str] | None:
+    """Return when the first and the last of the runs began; older runs do not say it."""
+    dates = sorted(date for run in runs if (date := run.environment.get("date")))
+    return (dates[0], dates[-1]) if dates else None
 
 
 def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:

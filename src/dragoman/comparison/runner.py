@@ -196,8 +196,14 @@ class _Runner:
 
     def _start(self, arm: str, seed: int, workers: Workers) -> None:
         if not arm:
+            reader = next(n for n, one in self.comparison.arms.items() if one.kind == "arm")
             workers.start(
-                RandomJob(self.folder.path, self.comparison.base, self.comparison.evaluation)
+                RandomJob(
+                    self.folder.path,
+                    self.comparison.base,
+                    self.comparison.evaluation,
+                    self.comparison.experiment(reader).to_dict(),
+                )
             )
             return
         path = self.folder.run_folder(arm, seed)

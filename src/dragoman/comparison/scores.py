@@ -82,6 +82,7 @@ class PairedComparison:
     Attributes:
         against: Name of the other arm.
         difference: Mean of the paired differences; above zero the arm is better.
+        by_seed: The difference of each seed, in the order of the seeds; over tasks their mean.
         interquartile_difference: Difference of the interquartile means.
         improvement: Probability that a run of the arm beats one of the other.
         deviation: Standard deviation of the paired differences; nothing from a single one.
@@ -91,6 +92,7 @@ class PairedComparison:
 
     against: str
     difference: Interval
+    by_seed: tuple[float, ...]
     interquartile_difference: Interval
     improvement: Interval
     deviation: float | None
@@ -155,6 +157,11 @@ class ArmStatistics:
     comparisons: tuple[PairedComparison, ...]
     p_worse: float
 
+    @property
+    def weakest(self) -> PairedComparison:
+        """The comparison that decides: the largest p-value, of equal ones the smallest gain."""
+        return max(self.comparisons, key=lambda one: (one.adjusted, -one.difference.estimate))
+
     def power_among(self, arms: int, alpha: float) -> Power:
         """Return what its seeds could show, judged together with so many arms."""
         count = len(self.comparisons)
@@ -215,6 +222,7 @@ def arm_statistics(
         return PairedComparison(
             against,
             interval(f"mean/{against}", differences, statistic=mean),
+            tuple(differences.mean(axis=1).tolist()),
             interval(f"iqm/{against}", ours, theirs, statistic=_interquartile_difference),
             interval(f"improvement/{against}", ours, theirs, statistic=probability_of_improvement),
             float(differences.std(ddof=1)) if differences.size > 1 else None,

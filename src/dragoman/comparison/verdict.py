@@ -24,7 +24,6 @@ from typing import Literal, TypeAlias
 from dragoman.comparison.scores import (
     ArmStatistics,
     Family,
-    PairedComparison,
     Power,
     arm_statistics,
 )
@@ -48,6 +47,7 @@ class Verdict(ArmStatistics):
         p_hurt: Of being no worse than without a model, after Holm over the arms.
         share_of_best: How far from random to the best known score the mean has gone, if known.
         power: What the seeds could show.
+        level: Chance that was accepted of any arm being wrongly said to have helped.
     """
 
     outcome: Outcome
@@ -56,6 +56,7 @@ class Verdict(ArmStatistics):
     p_hurt: float
     share_of_best: float | None
     power: Power
+    level: float
 
 
 def judge(
@@ -142,6 +143,7 @@ def _decide(
         p_hurt=p_hurt,
         share_of_best=share,
         power=power,
+        level=alpha,
     )
 
 
@@ -158,7 +160,7 @@ def _too_few(entry: ArmStatistics, power: Power, arms: int, alpha: float) -> str
 
 def _helped(entry: ArmStatistics, test: str, random: float) -> str:
     """Say what an arm has beaten, and by how much the hardest."""
-    weakest = _weakest(entry)
+    weakest = entry.weakest
     controls = len(entry.comparisons) - 1
     beaten = f"and than {f'each of its {controls} controls' if controls > 1 else 'its control'}"
     return (
@@ -171,18 +173,13 @@ def _helped(entry: ArmStatistics, test: str, random: float) -> str:
 
 def _no_evidence(entry: ArmStatistics, power: Power, test: str) -> str:
     """Say what an arm has not beaten, and what the seeds could have shown."""
-    weakest = _weakest(entry)
+    weakest = entry.weakest
     return (
         f"not better than {weakest.against!r}: the difference is {weakest.difference}, "
         f"{test}; {len(entry.seeds)} seeds show a gain of {power.detectable_gain:.3g} "
         f"({power.detectable_effect:.3g} standard deviations) in 80 % of experiments"
         + _then_needed(entry, power)
     )
-
-
-def _weakest(entry: ArmStatistics) -> PairedComparison:
-    """Return the comparison that decides: the largest p-value, of equal ones the smallest gain."""
-    return max(entry.comparisons, key=lambda one: (one.adjusted, -one.difference.estimate))
 
 
 def _then_needed(entry: ArmStatistics, power: Power) -> str:

@@ -98,7 +98,7 @@ class Bookkeeper(Watcher):
             training.record(name, number)
         if self.models.asked:
             cost = total_cost(self.models.asked)
-            for name in ("texts", "texts_remembered", "tokens", "tokens_shared"):
+            for name in ("texts", "texts_remembered", "texts_from_disk", "tokens", "tokens_shared"):
                 training.record(f"model/{name}", getattr(cost, name))
             training.record("model/gigaflops", cost.flops / 1e9)
             training.record("time/model_seconds", cost.seconds)

@@ -53,6 +53,7 @@ class CachedModel:
         self.hits = 0
         self.misses = 0
         self._texts_remembered = 0
+        self._texts_from_disk = 0
         self._bytes = 0
         # Each with its size, so that forgetting need not know what kind it is.
         self._answers: OrderedDict[_Key, tuple[Any, int]] = OrderedDict()
@@ -83,6 +84,7 @@ class CachedModel:
         cost = replace(self.model.cost)
         cost.texts += self._texts_remembered
         cost.texts_remembered += self._texts_remembered
+        cost.texts_from_disk += self._texts_from_disk
         return cost
 
     def forget(self) -> None:
@@ -219,6 +221,8 @@ class CachedModel:
         self.misses += len(new)
         self.hits += len(keys) - len(new)
         counts = [1] * len(keys) if counts is None else counts
+        computed_places = set(new)
+        self._texts_from_disk += sum(counts[i] for i in places.values() if i not in computed_places)
         self._texts_remembered += sum(counts) - sum(counts[i] for i in new)
         return [known[key] for key in keys]
 

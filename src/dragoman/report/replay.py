@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,11 @@ from dataclasses import asdict
 from typing import Any
 
 from markupsafe import Markup
-from rich.console import Console
-from rich.text import Text
 
 from dragoman.agents.recording import Frame, Recording, Step
 from dragoman.errors import ConfigError
 from dragoman.phrases import counted
-from dragoman.report.pages import render
+from dragoman.report.pages import coloured, render
 
 
 def replay_page(recordings: Sequence[Recording]) -> str:
@@ -51,6 +48,7 @@ def _plain(recording: Recording) -> dict[str, Any]:
     frames: dict[Frame, int] = {}
     return {
         "name": recording.name,
+        "kind": recording.kind,
         "about": " · ".join(recording.about.values()),
         "note": recording.note,
         "parts": [asdict(part) for part in recording.parts],
@@ -94,16 +92,7 @@ def _rounded(value: Any) -> Any:
 def _embedded(frame: Frame) -> str:
     if isinstance(frame, bytes):
         return "data:image/webp;base64," + base64.b64encode(frame).decode("ascii")
-    # Terminal colours carry meaning: FrozenLake marks the agent by one.
-    console = Console(record=True, file=io.StringIO(), width=200, color_system="standard")
-    text = Text.from_ansi((frame or "").strip("\n"))
-    # A link of the terminal would become one of the page, to wherever an environment likes.
-    text.spans = [
-        span._replace(style=console.get_style(span.style).update_link(None)) for span in text.spans
-    ]
-    console.print(text)
-    html = console.export_html(inline_styles=True, code_format="{code}")
-    return "\n".join(line.rstrip() for line in html.splitlines())
+    return coloured(frame or "")
 
 
 def _json(data: Any) -> Markup:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ VERSIONED = (
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return versions, platform and git state: what a bug report needs."""
+    """Return date, versions, platform and git state: what a bug report needs."""
     versions = {}
     for package in VERSIONED:
         try:
@@ -30,6 +31,7 @@ def describe_machine() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "processor": _processor(),

@@ -240,7 +240,7 @@ def _name(training: str, number: int) -> str:
 
 
 def _scaled(cost: Cost, share: float) -> Cost:
-    counts = ("texts", "texts_remembered", "tokens", "tokens_shared")
+    counts = ("texts", "texts_remembered", "texts_from_disk", "tokens", "tokens_shared")
     return replace(
         cost,
         **{name: round(getattr(cost, name) * share) for name in counts},

@@ -1,6 +1,9 @@
 // One clock for all runs: every run shows the same step of its own episode.
 {
   const MOST_OPTIONS = 12;
+  const FEW_OPTIONS = 6;
+  const SHORT_TEXT = 14;
+  const STRIP = { height: 40, values: [2, 20], zero: 30, rewards: 8 };
   const PLAY_MILLISECONDS = 250;
   const recordings = JSON.parse(document.getElementById("recordings").textContent);
   const byId = (id) => document.getElementById(id);
@@ -22,9 +25,13 @@
     return made;
   };
 
-  const columns = recordings.map((recording) => {
+  const colourOf = (index) => `var(--series-${index % 7})`;
+
+  const columns = recordings.map((recording, index) => {
     const column = byId("run").content.firstElementChild.cloneNode(true);
     column.querySelector(".name").textContent = recording.name;
+    column.querySelector(".kind").textContent = recording.kind;
+    column.querySelector(".mark").style.background = colourOf(index);
     const note = column.querySelector(".note");
     note.textContent = recording.note;
     note.hidden = !recording.note;
@@ -56,7 +63,9 @@
   }
 
   function optionsOf(part, weighed, weighing) {
-    const list = element("ol", "options");
+    // Many short texts stand side by side.
+    const isMany = part.options.length > FEW_OPTIONS && part.options.every((text) => text.length <= SHORT_TEXT);
+    const list = element("ol", isMany ? "options many" : "options");
     const weights = weighed.weights;
     const low = weighing === "probability" ? 0 : Math.min(...weights);
     const high = weighing === "probability" ? 1 : Math.max(...weights);
@@ -122,7 +131,7 @@
         if (index === at) rows[name].now = value;
       }
     });
-    const body = column.querySelector("tbody");
+    const body = column.querySelector(".rewards tbody");
     body.replaceChildren();
     for (const [name, { now, sum }] of Object.entries(rows)) {
       const row = element("tr");
@@ -133,6 +142,61 @@
       body.append(row);
     }
     column.querySelector(".rewards").hidden = !body.children.length;
+  }
+
+  // Rows without a name are read as text.
+  function showReading(column, state) {
+    const named = state.observation.filter(([name]) => name);
+    const plain = state.observation.filter(([name]) => !name).map(([, value]) => value);
+    const text = state.text ?? plain.join(" ");
+    column.querySelector(".reads").textContent = state.text === null ? "The observation" : "What the model read";
+    column.querySelector(".read").textContent = text;
+    column.querySelector(".reading").hidden = !text;
+    const rows = state.text === null ? named : state.observation;
+    const numbers = column.querySelector(".numbers");
+    numbers.hidden = !rows.length;
+    if (state.text === null) numbers.open = true;
+    numbers.querySelector("tbody").replaceChildren(
+      ...rows.map(([name, value]) => {
+        const row = element("tr");
+        const head = element("th", "", name || "value");
+        head.scope = "row";
+        row.append(head, element("td", "", value));
+        return row;
+      }),
+    );
+  }
+
+  // Above the slider: the value as a line and the rewards as bars, in the colour of each run.
+  function drawStrip() {
+    const last = lastStep() || 1;
+    const strip = byId("strip");
+    const part = (name, attributes) => {
+      const made = document.createElementNS(strip.namespaceURI, name);
+      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+      made.setAttribute("vector-effect", "non-scaling-stroke");
+      return made;
+    };
+    const steps = recordings.flatMap((recording) => episodeOf(recording).steps);
+    const values = steps.map((one) => one.value).filter((value) => value !== null);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const largest = Math.max(...steps.map((one) => Math.abs(one.reward)), 1e-12);
+    const [top, bottom] = STRIP.values;
+    const height = (value) => bottom - ((bottom - top) * (value - low)) / (high - low || 1);
+    strip.setAttribute("viewBox", `0 0 ${last} ${STRIP.height}`);
+    strip.replaceChildren(part("path", { class: "zero", d: `M0 ${STRIP.zero}H${last}` }));
+    recordings.forEach((recording, index) => {
+      const own = episodeOf(recording).steps;
+      // Bars of different runs stand beside each other.
+      const offset = (0.7 * (index + 0.5)) / recordings.length - 0.35;
+      const bars = own.slice(0, -1).map((one, at) => [Math.min(Math.max(at + offset, 0), last), one.reward]);
+      const drawn = bars.filter(([, reward]) => reward).map(([x, reward]) => `M${x} ${STRIP.zero}v${(-STRIP.rewards * reward) / largest}`);
+      const line = own.flatMap((one, at) => (one.value === null ? [] : [`${at} ${height(one.value)}`]));
+      const colour = `stroke: ${colourOf(index)}`;
+      strip.append(part("path", { class: "reward-bars", style: colour, d: drawn.join("") || "M0 0" }));
+      strip.append(part("path", { class: "value-line", style: colour, d: line.length ? `M${line.join("L")}` : "M0 0" }));
+    });
+    strip.append(part("path", { class: "cursor", id: "cursor", d: "M0 0" }));
   }
 
   function showRun(column, recording) {
@@ -146,8 +210,9 @@
     column.querySelector(".about").textContent = `${recording.about} · environment seed ${played.seed}`;
     badge.toggleAttribute("data-ended", at === end);
     showFrame(column.querySelector(".stage"), recording, state.frame, at);
-    column.querySelector(".reads").textContent = state.text === null ? "The observation" : "What the model read";
-    column.querySelector(".read").textContent = state.text ?? state.observation;
+    showReading(column, state);
+    const whole = played.steps.reduce((sum, one) => sum + one.reward, 0);
+    column.querySelector(".outcome").textContent = `Return ${format(whole)} in ${end} steps, ${ending}`;
     column.querySelector(".value").textContent = format(state.value);
     column.querySelector(".reward").textContent = at === end ? "–" : format(state.reward);
     const earned = played.steps.slice(0, at + 1).reduce((sum, one) => sum + one.reward, 0);
@@ -165,6 +230,7 @@
     scrubber.value = step;
     scrubber.setAttribute("aria-valuetext", `Step ${step} of ${end}`);
     byId("position").textContent = `step ${step} of ${end}`;
+    byId("cursor").setAttribute("d", `M${step} 0V${STRIP.height}`);
     columns.forEach((column, index) => showRun(column, recordings[index]));
   }
 
@@ -225,6 +291,7 @@
   byId("episode").addEventListener("change", (event) => {
     pause();
     episode = Number(event.target.value);
+    drawStrip();
     go(0);
   });
   scrubber.addEventListener("input", () => {
@@ -246,5 +313,6 @@
       largest();
     }
   });
+  drawStrip();
   show();
 }

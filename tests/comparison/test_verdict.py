@@ -253,6 +253,7 @@ def test_arms_without_effect_seldom_helped(kind, seeds, controls) -> None:
     assert count_helped(kind, seeds, 0.0, [0.0] * controls) <= 0.05 * 200
 
 
+@pytest.mark.slow
 def test_arms_no_better_than_one_placebo_seldom_helped() -> None:
     # The hardest case: all other comparisons are won, so one test at 5 % is all there is.
     counts = [
@@ -263,6 +264,7 @@ def test_arms_no_better_than_one_placebo_seldom_helped() -> None:
     assert max(counts) <= stats.binom.ppf(0.999, 200, 0.05)
 
 
+@pytest.mark.slow
 def test_effects_called_detectable_are_detected() -> None:
     counts = [
         count_helped(

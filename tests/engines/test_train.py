@@ -112,6 +112,7 @@ def test_exact_texts_reach_the_model(tmp_path: Path) -> None:
     assert all(" Exactly: " in text for text in texts)
 
 
+@pytest.mark.slow
 def test_learns_cartpole_from_text(tmp_path: Path) -> None:
     settings = {"n_steps": 32, "batch_size": 256, "n_epochs": 20, "gae_lambda": 0.8}
     settings |= {"gamma": 0.98, "learning_rate": 0.001}

@@ -17,20 +17,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "families.md"
 # One of each kind of trouble; the others are as quick a minute later.
 QUICK = [
     "GPT-2",
-    "GPT-Neo",
     "OPT, narrow embeddings",
     "Falcon, ALiBi",
     "Llama",
     "Mistral, window of 400",
     "Gemma 2",
-    "Phi-3, longrope",
-    "Granite",
-    "Cohere",
     "LFM2",
     "XLNet",
     "BART, shallow decoder",
-    "RoBERTa",
-    "ALBERT",
     "FNet",
 ]
 # How architectures of old speak of themselves as they are loaded.

@@ -16,8 +16,8 @@ from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
 
 CAUSAL = ["gpt2", "llama", "qwen", "gemma", "gemma2"]
-every_writer = pytest.mark.parametrize("architecture", [*CAUSAL, "t5"])
-every_causal = pytest.mark.parametrize("architecture", CAUSAL)
+every_writer = pytest.mark.parametrize("architecture", tiny.in_tiers([*CAUSAL, "t5"]))
+every_causal = pytest.mark.parametrize("architecture", tiny.in_tiers(CAUSAL))
 PROMPTS = [
     "push the cart to the left and then",
     "cart",
@@ -87,7 +87,7 @@ def test_padding_side_of_the_tokenizer_never_matters(architecture: str, padding_
     )
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen", "gemma"])
+@pytest.mark.parametrize("architecture", tiny.in_tiers(["gpt2", "llama", "qwen", "gemma"]))
 @pytest.mark.parametrize("sampling", [GREEDY, DRAWN])
 def test_a_shared_head_changes_no_text(architecture: str, sampling: Sampling) -> None:
     model, plain = tiny.make(architecture), tiny.make(architecture)

@@ -32,7 +32,7 @@ def test_contexts_of_a_chain() -> None:
     assert chain_contexts(10, 0) == 0
 
 
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", tiny.in_tiers(tiny.ARCHITECTURES))
 @pytest.mark.parametrize("layer", [1, tiny.LAYERS])
 def test_a_forward_takes_what_pytorch_counts(architecture: str, layer: int) -> None:
     model = eager(architecture)

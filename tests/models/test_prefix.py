@@ -12,7 +12,9 @@ from tests.models import tiny
 
 HEAD = "one two three four five six seven eight nine ten eleven twelve "
 TEXTS = [HEAD + end for end in ("push left", "push right of the cart", "pole", "0.02")]
-every_causal = pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen", "gemma", "gemma2"])
+every_causal = pytest.mark.parametrize(
+    "architecture", tiny.in_tiers(["gpt2", "llama", "qwen", "gemma", "gemma2"])
+)
 
 
 def without_prefixes(model: TorchModel) -> TorchModel:

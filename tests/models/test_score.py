@@ -16,8 +16,8 @@ from tests.models import tiny
 
 SCORING = ["gpt2", "llama", "qwen", "gemma", "gemma2", "t5"]
 CAUSAL = SCORING[:-1]
-every_scorer = pytest.mark.parametrize("architecture", SCORING)
-every_causal = pytest.mark.parametrize("architecture", CAUSAL)
+every_scorer = pytest.mark.parametrize("architecture", tiny.in_tiers(SCORING))
+every_causal = pytest.mark.parametrize("architecture", tiny.in_tiers(CAUSAL))
 PROMPTS = [
     "the pole leans 3.2 degrees to the right, so push",
     "the pole leans 3.2 degrees to the left",

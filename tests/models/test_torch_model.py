@@ -13,10 +13,10 @@ from dragoman.models.torch_model import TorchModel
 from dragoman.testing import TEXTS, check_model
 from tests.models import tiny
 
-every_architecture = pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+every_architecture = pytest.mark.parametrize("architecture", tiny.in_tiers(tiny.ARCHITECTURES))
 
 
-@pytest.fixture(params=list(tiny.ARCHITECTURES))
+@pytest.fixture(params=tiny.in_tiers(tiny.ARCHITECTURES))
 def parts(request):
     return tiny.make_parts(request.param)
 

@@ -291,7 +291,7 @@ ASKED: dict[str, Callable[[TorchModel], Any]] = {
 
 
 @pytest.mark.parametrize("asked", ASKED)
-@pytest.mark.parametrize("architecture", tiny.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", tiny.in_tiers(tiny.ARCHITECTURES))
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_model_left_in_training_is_read_without_dropout(
     architecture: str, asked: str, whole: bool

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 import transformers
 from tokenizers import (
@@ -54,6 +57,14 @@ ARCHITECTURES = {
     ),
     "bert": ("BertConfig", COMMON),
 }
+COVERED = ("qwen", "gemma")
+"""Architectures whose parts others have too: Llama's rotations, Gemma 2's norms and scales."""
+
+
+def in_tiers(architectures: Iterable[str]) -> list[Any]:
+    """Return architectures as parameters of a test, of which the covered ones are slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow if name in COVERED else ()) for name in architectures]
 
 
 @functools.cache

@@ -25,6 +25,10 @@ TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>model\n<think>{% endif %}"
 )
 
+every_scorer = pytest.mark.parametrize(
+    "architecture", tiny.in_tiers(name for name in tiny.ARCHITECTURES if name != "bert")
+)
+
 
 def sentencepiece_bpe():
     """Llama 2's kind: merges behind a mark for blanks, with bytes for what is unknown."""
@@ -202,7 +206,7 @@ def test_half_of_a_surrogate_pair_is_named(architecture: str, ask, tmp_path) -> 
             ask(model)
 
 
-@pytest.mark.parametrize("architecture", tiny.in_tiers(name for name in tiny.ARCHITECTURES if name != "bert"))
+@every_scorer
 def test_a_candidate_without_tokens_cannot_win(architecture: str) -> None:
     parts = tiny.make_parts(architecture)
     # As many do with invisible characters.
@@ -215,7 +219,7 @@ def test_a_candidate_without_tokens_cannot_win(architecture: str) -> None:
             model.continuations("push", own)
 
 
-@pytest.mark.parametrize("architecture", tiny.in_tiers(name for name in tiny.ARCHITECTURES if name != "bert"))
+@every_scorer
 def test_no_candidates_are_no_scores(architecture: str, tmp_path) -> None:
     model = tiny.make(architecture)
     for asked in (model, CachedModel(model), CachedModel(model, store=Store(tmp_path))):

@@ -76,7 +76,7 @@ def count_characters(text: str) -> list[float]:
     "file", sorted((ROOT / "docs/snippets").glob("*.py")), ids=lambda f: f.stem
 )
 def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if file.stem == "cluster":
+    if file.stem in ("cluster", "rllib_script"):
         pytest.importorskip("ray", reason="needs the extra 'rllib'")
 
     def load(name: str, **settings: object) -> ScriptedModel:

@@ -29,6 +29,12 @@ def write_bytes(file: Path, content: bytes) -> None:
         raise
 
 
+def packed(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files below a folder, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 def write_text(file: Path, text: str) -> None:
     """Replace a file by text, all or nothing."""
     # A model may write half a surrogate pair, which is no UTF-8.

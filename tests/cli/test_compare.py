@@ -73,6 +73,19 @@ def test_a_failed_run_sets_the_exit_code(tmp_path: Path) -> None:
     assert "no run finished" in result.output
 
 
+def test_the_plan_says_what_trains(tmp_path: Path) -> None:
+    command = ["compare", str(write_file(tmp_path)), "--plan", "--seeds", "2"]
+    wide = {"COLUMNS": "200"}
+    assert "trained by sb3." in runner.invoke(app, command, env=wide).output
+    engine = ["--engine", "rllib", "--env-runners", "2", "--jobs", "1"]
+    said = runner.invoke(app, [*command, *engine], env=wide).output
+    assert "trained by rllib, 3 processes a run, 1 run at once." in said
+    said = runner.invoke(app, [*command, "--ray", "auto"], env=wide).output
+    assert "trained by sb3, as tasks of the Ray cluster auto." in said
+    refused = runner.invoke(app, [*command, "--env-runners", "2"])
+    assert "so --env-runners has no meaning" in str(refused.exception)
+
+
 def test_ls_shows_runs_and_comparisons(tmp_path: Path) -> None:
     finished(tmp_path, model=[0.8], no_model=[0.2])
     shown = runner.invoke(app, ["ls", str(tmp_path)], env={"COLUMNS": "160"})

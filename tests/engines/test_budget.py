@@ -30,7 +30,8 @@ def test_tokens_end_a_training_and_its_schedule(tmp_path: Path) -> None:
     # It ends with the step that uses the budget up; a step reads two texts or a few more.
     assert 3 * used <= spent < 3.2 * used
     assert before <= used
-    assert 2 * 64 < run.steps < 4 * 64
+    # What was read before the first step is one share of both.
+    assert 2 * 64 < run.steps < 6 * 64
     assert run.status == "finished"
     rates = [row["train/learning_rate"] for row in run.metrics() if "train/learning_rate" in row]
     assert rates == sorted(rates, reverse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,14 +20,18 @@ from rich.progress import (
 from rich.table import Table
 
 from dragoman.cli.options import Track, TrustCode, tracked
-from dragoman.cli.train import parse_overrides
+from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
+from dragoman.phrases import counted
 from dragoman.stats.bootstrap import Interval, number
 
-COMPARISON = "YAML file, recipe:NAME or environment."
+if TYPE_CHECKING:
+    from dragoman.engines.engine import Engine
+
+COMPARISON = "File, recipe:NAME or environment."
 
 
 class FailOn(StrEnum):
@@ -50,27 +54,39 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="Folder to make or continue.")] = None,
     fail_on: Annotated[
         list[FailOn] | None,
-        typer.Option(help="Exit with 1 on this verdict; repeatable."),
+        typer.Option(help="Verdicts that exit with 1."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base experiment."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base."),
     ] = None,
     track: Track = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would run.")] = False,
+    engine: Annotated[EngineName, typer.Option(help="As in train.")] = EngineName.SB3,
+    address: Annotated[str | None, typer.Option(hidden=True)] = None,
+    env_runners: Annotated[int | None, typer.Option(hidden=True)] = None,
+    learners: Annotated[int | None, typer.Option(hidden=True)] = None,
+    gpus_per_learner: Annotated[float | None, typer.Option(hidden=True)] = None,
+    model_replicas: Annotated[int | None, typer.Option(hidden=True)] = None,
+    ray: Annotated[str | None, typer.Option(help="Runs as tasks of a cluster.")] = None,
     trust_code: TrustCode = False,
 ) -> None:
-    """Train arms x seeds with their controls, and judge each arm.
-
-    Goes on where it stopped. Exits with 3 if a run failed, 130 after Ctrl-C.
-    """
+    """Train arms x seeds with controls, judge each arm, and go on where it stopped."""
+    chosen = engine_of(
+        engine,
+        address=address,
+        env_runners=env_runners,
+        learners=learners,
+        gpus_per_learner=gpus_per_learner,
+        model_replicas=model_replicas,
+    )
     comparison = read_comparison(
         source,
         overrides=parse_overrides(overrides or []) | tracked(track),
         seeds=seeds,
         budget=budget,
     )
-    _print_plan(comparison)
+    _print_plan(comparison, _where(chosen, jobs, ray))
     if plan:
         return
     folder = out or Path("runs", comparison.name)
@@ -80,7 +96,13 @@ def compare(
     with _Display(comparison) as display:
         try:
             results = comparing.compare(
-                comparison, folder, jobs=jobs, trust_code=trust_code, on_event=display.show
+                comparison,
+                folder,
+                jobs=jobs,
+                engine=chosen,
+                ray=ray,
+                trust_code=trust_code,
+                on_event=display.show,
             )
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on with what is missing", err=True)
@@ -95,7 +117,16 @@ def compare(
         raise typer.Exit(BROKEN)
 
 
-def _print_plan(comparison: Comparison) -> None:
+def _where(engine: Engine, jobs: int | None, ray: str | None) -> str:
+    """Return what trains, and on which machines."""
+    each = "" if engine.processes == 1 else f", {engine.processes} processes a run"
+    if ray is not None:
+        return f"trained by {engine.name}, as tasks of the Ray cluster {ray}"
+    at_once = "" if jobs is None else f", {counted(jobs, 'run')} at once"
+    return f"trained by {engine.name}{each}{at_once}"
+
+
+def _print_plan(comparison: Comparison, where: str) -> None:
     """Say which arms run and why, and whether these seeds can give a verdict."""
     plan = plan_of(comparison)
     table = Table(title=comparison.name, title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -108,7 +139,7 @@ def _print_plan(comparison: Comparison) -> None:
     console.print(
         f"{len(comparison.arms)} arms x {plan.seeds} seeds = {plan.runs} runs, "
         f"{plan.steps:,} environment steps; each run plays {comparison.evaluation.episodes} "
-        f"unseen episodes.\n{plan.verdict}.",
+        f"unseen episodes; {where}.\n{plan.verdict}.",
         highlight=False,
     )
 

@@ -102,6 +102,7 @@ class Comparison:
         reference: Best known return.
         precision: What ``model.dtype: auto`` means in every arm, settled when the first run
             starts; ``None`` before that, and where no arm leaves it open.
+        engine: Name of the training library, as run folders have it.
     """
 
     # Read by pydantic for this class and those inside it: an unknown key is an error.
@@ -116,6 +117,7 @@ class Comparison:
     threshold: float | None = None
     reference: Reference = Reference()
     precision: Precision | None = None
+    engine: str = "sb3"
 
     def __post_init__(self) -> None:
         for name in self.arms:

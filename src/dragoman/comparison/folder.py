@@ -171,11 +171,19 @@ def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
     stays, whatever machine goes on.
 
     Raises:
-        ConfigError: The folder holds another comparison; the message names the differences.
+        ConfigError: The folder holds another comparison, whose differences the message names, or
+            another engine has trained its runs.
     """
     path = Path(folder)
     if (path / FILE_NAME).is_file():
         before = ComparisonFolder(path).comparison
+        if before.engine != comparison.engine:
+            raise ConfigError(
+                f"the runs of {path} are trained by the engine {before.engine}, and now "
+                f"{comparison.engine} is to train: their differences would not be the arms' alone",
+                cure=f"go on with engine {before.engine}, or compare into another folder with "
+                "--out",
+            )
         changes = _changes(before, comparison)
         if changes:
             raise ConfigError(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dragoman.comparison.comparison import EvaluationSettings
 from dragoman.comparison.folder import SAMPLE
@@ -19,6 +19,9 @@ from dragoman.experiment.budget import Budget
 from dragoman.files import write_json
 from dragoman.run import Run
 from dragoman.types import Info
+
+if TYPE_CHECKING:
+    from dragoman.engines.engine import Engine
 
 EVALUATION_SEED = 0
 """Names the set of episodes that every arm, seed and the random policy are evaluated on."""
@@ -55,6 +58,7 @@ class TrainJob:
         budget: What ends the training instead of the number of steps.
         threads: Threads of this process.
         trust_code: Evaluate a run that was trained elsewhere, whatever code its config names.
+        engine: What trains; Stable-Baselines3 unless given.
     """
 
     arm: str
@@ -65,6 +69,7 @@ class TrainJob:
     budget: Budget | None
     threads: int
     trust_code: bool = False
+    engine: Engine | None = None
 
     def run(self, on_steps: OnSteps) -> None:
         """Train unless that is done, then evaluate."""
@@ -89,6 +94,7 @@ class TrainJob:
                 out=self.folder,
                 model=model,
                 budget=self.budget,
+                engine=self.engine,
                 watchers=[_StepReport(on_steps)],
             )
 

@@ -341,7 +341,7 @@ def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:
         environment = run.environment
         facts = {
             key: str(environment[key])
-            for key in ("python", "platform", "processor", "device", "dtype", "threads")
+            for key in ("engine", "python", "platform", "processor", "device", "dtype", "threads")
             if environment.get(key) is not None
         }
         git = environment.get("git")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.comparison.folder import FILE_NAME, ComparisonFolder, keep
 from dragoman.comparison.jobs import Job, RandomJob, TrainJob
 from dragoman.comparison.results import write_results
+from dragoman.comparison.spread import Spread
 from dragoman.comparison.workers import Report, Workers
 from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
@@ -24,6 +26,9 @@ from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
 from dragoman.files import make_folder, write_text
 from dragoman.run import Run
+
+if TYPE_CHECKING:
+    from dragoman.engines.engine import Engine
 
 __all__ = ["Event", "compare", "settled"]
 
@@ -55,6 +60,8 @@ def compare(
     out: str | Path,
     *,
     jobs: int | None = None,
+    engine: Engine | None = None,
+    ray: str | None = None,
     trust_code: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
@@ -67,7 +74,12 @@ def compare(
     Args:
         comparison: What to compare, or what `dragoman.read_comparison` reads.
         out: Folder to make, or to go on with.
-        jobs: Processes at once, each with its share of the cores; one a core unless given.
+        jobs: Runs at once, each with its share of the cores; as many as cores can serve unless
+            given.
+        engine: What trains each run; Stable-Baselines3 unless given.
+        ray: Address of a Ray cluster whose nodes do the runs, one processor each: ``host:port``,
+            ``auto`` on one of its nodes, or ``local`` to start one. Every node needs the same
+            Python, Dragoman and files; what runs write is brought here.
         trust_code: Evaluate trained runs of the folder, whatever code their configs name and
             whoever trained them.
         on_event: Called with what happens to every run.
@@ -76,16 +88,18 @@ def compare(
         What ``results.json`` holds, see `dragoman.comparison.results`.
 
     Raises:
-        ConfigError: The folder holds another comparison, or an arm cannot work; as far as
-            environment and spaces show it, that is before any arm is trained.
+        ConfigError: The folder holds another comparison or was begun with another engine, or an
+            arm cannot work; as far as environment and spaces show it, that is before any arm is
+            trained.
         RunError: Another process compares into the folder.
     """
     if not isinstance(comparison, Comparison):
         comparison = read_comparison(comparison)
-    cores = _cores()
-    jobs = cores if jobs is None else jobs
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs is {jobs}, but must be at least 1", cure="raise it")
+    comparison = replace(comparison, engine="sb3" if engine is None else engine.name)
+    if engine is not None:
+        _check_engine(engine, ray)
     for arm in comparison.arms:
         experiment = comparison.experiment(arm)
         refuse_endless(
@@ -93,7 +107,7 @@ def compare(
         )
     path = Path(out)
     if not (path / FILE_NAME).is_file():
-        _check(comparison)
+        _check(comparison, engine)
     make_folder(path)
     try:
         with FileLock(path / ".lock", timeout=0):
@@ -107,7 +121,8 @@ def compare(
                     folder.comparison.precision,
                     here.precision,
                 )
-            _Runner(folder, max(1, cores // jobs), on_event, trust_code).run(jobs)
+            workers, threads = _workers(jobs, ray, 1 if engine is None else engine.processes)
+            _Runner(folder, threads, on_event, trust_code, engine).run(workers)
             return write_results(folder)
     except Timeout:
         raise RunError(
@@ -115,13 +130,45 @@ def compare(
         ) from None
 
 
-def _check(comparison: Comparison) -> None:
+def _workers(jobs: int | None, ray: str | None, processes: int) -> tuple[Workers | Spread, int]:
+    """Return what does the runs, and the threads of each.
+
+    Args:
+        jobs: Runs at once, if the user has said.
+        ray: Address of a cluster.
+        processes: How many each run keeps busy.
+    """
+    if ray is not None:
+        return Spread(ray, jobs), 1
+    cores = _cores()
+    jobs = jobs or max(1, cores // processes)
+    return Workers(jobs), max(1, cores // (jobs * processes))
+
+
+def _check_engine(engine: Engine, ray: str | None) -> None:
+    """Refuse an engine that cannot be sent to the processes that train."""
+    try:
+        pickle.dumps(engine)
+    except Exception as error:
+        raise ConfigError(
+            f"the engine {engine.name} cannot be sent to the processes of the runs: {error}",
+            cure="leave out what only this process has, such as callbacks defined in a script",
+        ) from error
+    if ray is not None and engine.processes > 1:
+        raise ConfigError(
+            f"with ray={ray!r} each run has one processor of the cluster, but this engine "
+            f"wants {engine.processes} processes for each",
+            cure="leave the engine's processes out, or ray: the engine spreads a run itself",
+        )
+
+
+def _check(comparison: Comparison, engine: Engine | None) -> None:
     """Refuse a comparison of which an arm could not train, before any arm has."""
     from dragoman.engines.check import check  # loads PyTorch
 
     for arm in comparison.arms:
         try:
-            check(comparison.experiment(arm))
+            check(comparison.experiment(arm), engine)
         except DragomanError as error:
             raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
 
@@ -151,7 +198,9 @@ class _Runner:
         threads: int,
         on_event: Callable[[Event], None],
         trust_code: bool,
+        engine: Engine | None,
     ) -> None:
+        self.engine = engine
         self.folder = folder
         self.comparison = folder.comparison
         self.threads = threads
@@ -159,9 +208,9 @@ class _Runner:
         self.trust_code = trust_code
         self.first = next(iter(self.comparison.arms))
 
-    def run(self, jobs: int) -> None:
+    def run(self, using: Workers | Spread) -> None:
         waiting = self._missing()
-        with Workers(jobs) as workers:
+        with using as workers:
             while waiting or workers.jobs:
                 for key in [key for key in waiting if self._may_start(*key, waiting, workers)]:
                     if not workers.idle:
@@ -186,7 +235,7 @@ class _Runner:
         return missing
 
     def _may_start(
-        self, arm: str, seed: int, waiting: list[tuple[str, int]], workers: Workers
+        self, arm: str, seed: int, waiting: list[tuple[str, int]], workers: Workers | Spread
     ) -> bool:
         """Return whether what sets the budget of a run is known."""
         if not arm or arm == self.first or self.comparison.budget == "steps":
@@ -194,7 +243,7 @@ class _Runner:
         doing = [(job.arm, job.seed) for job in workers.jobs if isinstance(job, TrainJob)]
         return (self.first, seed) not in [*waiting, *doing]
 
-    def _start(self, arm: str, seed: int, workers: Workers) -> None:
+    def _start(self, arm: str, seed: int, workers: Workers | Spread) -> None:
         if not arm:
             reader = next(n for n, one in self.comparison.arms.items() if one.kind == "arm")
             workers.start(
@@ -224,6 +273,7 @@ class _Runner:
                 budget,
                 self.threads,
                 self.trust_code,
+                self.engine,
             )
         )
 

@@ -18,11 +18,16 @@ class BudgetWatch(Watcher):
     Args:
         budget: What may be used.
         models: Whose tokens count.
+        tokens: What they had read before anything was done for this training: what it reads
+            before its first step counts too.
     """
 
-    def __init__(self, budget: Budget, models: Sequence[LanguageModel]) -> None:
+    def __init__(
+        self, budget: Budget, models: Sequence[LanguageModel], tokens: int | None = None
+    ) -> None:
         self.budget = budget
         self.models = models
+        self._tokens = tokens
         self._begin = 0.0
 
     @property
@@ -37,7 +42,8 @@ class BudgetWatch(Watcher):
 
     def begin(self, training: Training) -> Stop:
         """Start to count."""
-        self._begin = self._total()
+        counted = self.budget.measure == "tokens" and self._tokens is not None
+        self._begin = float(self._tokens or 0) if counted else self._total()
         return None
 
     def step(self, training: Training, infos: Sequence[Info]) -> Stop:

@@ -1,10 +1,14 @@
 """What an observer learns from features alone, learnt before the training and then kept fixed.
 
-Observers standardise features by running moments of what they meet. Where several processes play,
-each would meet something else, and one policy would read features of different scales.
+Observers standardise features by running moments of what they meet. Moments that move on would
+move a policy's inputs under it; and where several processes play, each would meet something else,
+and one policy would read features of different scales.
 """
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
 
 import gymnasium as gym
 
@@ -19,29 +23,55 @@ BATCH = 32
 """Moments that are read at a time."""
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What was done before a training.
+
+    Attributes:
+        steps: Steps of random play, which are none of the training's.
+        seconds: What they took.
+    """
+
+    steps: int
+    seconds: float
+
+
+def steps_before(experiment: Experiment, observer: AnyObserver | None) -> int:
+    """Return how many random steps an observer learns from; none where it learns nothing.
+
+    A training of fewer steps is not preceded by more than it has.
+    """
+    if observer is None or not observer.learning or not observer.state():
+        return 0
+    if experiment.observe is not None and experiment.observe.freeze_after is not None:
+        return experiment.observe.freeze_after
+    return min(CALIBRATION_STEPS, experiment.steps)
+
+
 def calibrate(
     observer: AnyObserver,
-    experiment: Experiment,
+    steps: int,
     env: gym.Env[object, object],
     moments: MomentMaker,
     seed: int,
-) -> None:
+) -> Calibration:
     """Let an observer see random play, and learn nothing from then on.
 
     Args:
         observer: What the policy sees with.
-        experiment: Says how many steps.
+        steps: What `steps_before` says.
         env: A copy of the environment, which is closed then.
         moments: Makes its moments.
         seed: Names the play.
     """
-    steps = CALIBRATION_STEPS
-    if experiment.observe is not None and experiment.observe.freeze_after is not None:
-        steps = experiment.observe.freeze_after
-    if observer.state():
+    begun = time.monotonic()
+    # Where there is more to see than there is to learn from.
+    learn = getattr(observer, "learn", observer)
+    if steps:
         played = list(sample_moments(env, moments, seed, steps))
         for start in range(0, len(played), BATCH):
-            observer(played[start : start + BATCH])
+            learn(played[start : start + BATCH])
     else:
         env.close()
     observer.learning = False
+    return Calibration(steps, time.monotonic() - begun)

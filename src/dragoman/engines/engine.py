@@ -61,6 +61,11 @@ class Engine(Protocol):
         """When vector environments that it trains on must reset what has ended."""
         ...
 
+    @property
+    def processes(self) -> int:
+        """How many processes one training keeps busy."""
+        ...
+
     def check(
         self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
     ) -> None:

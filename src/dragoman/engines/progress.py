@@ -34,6 +34,10 @@ class ProgressBar(Watcher):
         self._line_at = 0.0
         self._task = self._bar.add_task("train", start=False, total=steps, speed="")
 
+    def stage(self, what: str) -> None:
+        """Say it in a line."""
+        self._bar.console.print(what, highlight=False)
+
     def begin(self, training: Training) -> Stop:
         """Show it."""
         self._line_at = time.monotonic()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import compute_of, moments_of, reader_of, spec_of
 from dragoman.engines.bookkeeper import Bookkeeper
-from dragoman.engines.budget import BudgetWatch
+from dragoman.engines.budget import BudgetWatch, total_cost
+from dragoman.engines.calibrate import calibrate, steps_before
 from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.engine import Engine, Learner, engine_named, whole_steps
@@ -95,13 +97,20 @@ def train(
         model = remembering(model if model is not None else reader_of(experiment, seed))
         models = Models(model, seed)
         stack.add(acting, Context(models, moments, engine.gamma(experiment)))
+        make = partial(make_environment, spec, settings)
+        tokens = total_cost(models.asked).tokens
+        before = steps_before(acting, stack.observer)
+        if stack.observer is not None:
+            for watcher in watchers if before else ():
+                watcher.stage(f"calibrating: {before:,} random steps")
+            calibration = calibrate(stack.observer, before, make(), moments, seed)
+            record["calibration"] = asdict(calibration)
         training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
         closing.callback(training.close)
         with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
-            make = partial(make_environment, spec, settings)
             stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
             bookkeeper = Bookkeeper(writer, stack, models)
-            seeing = _watchers(experiment, bookkeeper, watchers, budget)
+            seeing = _watchers(experiment, bookkeeper, watchers, budget, tokens)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
     return Run(folder)
@@ -131,6 +140,7 @@ def _watchers(
     bookkeeper: Bookkeeper,
     others: Sequence[Watcher],
     budget: Budget | None,
+    tokens: int,
 ) -> list[Watcher]:
     """Return all that see a training, in the order in which they are called."""
     result: list[Watcher] = [bookkeeper]
@@ -138,7 +148,7 @@ def _watchers(
         result.append(CollapseWatch(experiment.collapse))
     result += others
     if budget is not None:
-        result.append(BudgetWatch(budget, bookkeeper.models.asked))
+        result.append(BudgetWatch(budget, bookkeeper.models.asked, tokens))
     return result
 
 

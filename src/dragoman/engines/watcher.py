@@ -3,6 +3,7 @@
 A watcher knows no training library. An engine calls `Watchers` with what happens, and it calls each
 watcher in turn:
 
+    stage                      before the training, with what is done for it
     begin                      before the first step, after the first reset
     step, episode              after each step of all environments, and once a finished episode
     rollout                    when the steps for the next update are taken
@@ -81,6 +82,9 @@ class Rollout:
 
 class Watcher:
     """Sees a training. Subclass it, and define what you need."""
+
+    def stage(self, what: str) -> None:
+        """Called before the training with each thing that is done for it and takes a while."""
 
     def begin(self, training: Training) -> Stop:
         """Called before the first step."""

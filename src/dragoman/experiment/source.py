@@ -23,7 +23,7 @@ STARTER: dict[str, Any] = {
     "steps": 16_384,
     "num_envs": 16,
     # Few blocks read numbers as well as all do, at a tenth of the cost.
-    "observe": {"layer": 3, "freeze_after": 4096},
+    "observe": {"layer": 3, "freeze_after": 1024},
     "algorithm": {
         "name": "ppo",
         "settings": {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,8 @@ def cluster_of_three() -> Iterator[None]:
     pytest.importorskip("ray", reason="needs the extra 'rllib'")
     from dragoman.engines.rllib import cluster
 
+    # Ray gives way to every other process of a machine, and tests would wait for those.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     cluster.start(cpus=3)
     yield
     cluster.stop()

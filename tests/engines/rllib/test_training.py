@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,9 +17,12 @@ from dragoman.engines.train import train
 from dragoman.engines.watcher import Watcher
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Algorithm, Experiment
+from dragoman.files import read_rows
 from dragoman.roles.act.settings import Act
+from dragoman.roles.control import Control
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.settings import Reward, Term
+from dragoman.roles.role import RoleVector
 from dragoman.testing import ScriptedModel
 from tests.engines.sb3.test_tuned import recall, tuned
 from tests.text_tasks import bag_of_words
@@ -240,10 +243,33 @@ def lit(texts):
     return [float("lamp" in text) for text in texts]
 
 
+@dataclass(frozen=True)
+class Noting:
+    """A role that keeps notes, as a judge in words does."""
+
+    prior: ClassVar[str] = "none"
+    uses_model: ClassVar[bool] = False
+    controls: ClassVar[tuple[Control, ...]] = ()
+
+    def wrap(self, env, context):
+        return NotingVector(env)
+
+
+class NotingVector(RoleVector):
+    def prepare(self, sample, notes):
+        self.notes = notes
+        notes.append("noting.jsonl", {"what": "prepared", "pid": os.getpid()})
+
+    def step(self, actions):
+        self.notes.append("noting.jsonl", {"what": "step", "pid": os.getpid()})
+        return self.env.step(actions)
+
+
 def test_two_runners_train_one_policy_though_one_is_killed(tmp_path: Path) -> None:
     killing = Killing()
+    experiment = lamps(100_000, reward=Reward(terms={"lit": Term(use=f"{__name__}:lit")}))
     run = train(
-        lamps(100_000, reward=Reward(terms={"lit": Term(use=f"{__name__}:lit")})),
+        experiment.replaced({"roles": {"noting": {"use": f"{__name__}:Noting"}}}),
         out=tmp_path / "run",
         engine=RLlib(env_runners=2),
         model=reader(),
@@ -259,6 +285,11 @@ def test_two_runners_train_one_policy_though_one_is_killed(tmp_path: Path) -> No
     assert rows[-1]["step"] <= run.steps
     assert all("reward/lit" in row for row in rows)
     assert run.last_metrics()["model/texts"] > run.steps
+    # Each runner's notes reach the run folder; what is noted before the training stands there once.
+    noted = read_rows(run.path / "noting.jsonl", cure="")
+    prepared = [row["pid"] for row in noted if row["what"] == "prepared"]
+    assert prepared == [os.getpid()]
+    assert len({row["pid"] for row in noted if row["what"] == "step"} & killing.pids) >= 2
     first, second = killing.rounds[-1]
     assert {first["pid"], second["pid"]} != {one["pid"] for one in killing.rounds[0]}
     assert len({*first["seeds"], *second["seeds"]}) == 4

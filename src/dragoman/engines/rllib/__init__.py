@@ -66,6 +66,11 @@ class RLlib:
             "model_replicas": self.model_replicas,
         }
 
+    @property
+    def processes(self) -> int:
+        """How many processes one training keeps busy, this one included."""
+        return 1 + self.env_runners + self.learners + self.model_replicas
+
     # Ray is imported where it is used, so that naming the engine costs nothing.
 
     def check(

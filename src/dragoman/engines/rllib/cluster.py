@@ -6,11 +6,15 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import ray
 
 NOISE = ("has constructor arguments in the object store",)
 """What Ray says at each start of a runner that may come back, and that is as it should be."""
+
+LOCAL = "local"
+"""The address that starts a cluster on this machine."""
 
 
 def start(address: str | None = None, *, cpus: int | None = None) -> bool:
@@ -19,7 +23,7 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
     Its processes find the same modules as this one, and compute with one thread each.
 
     Args:
-        address: Of the cluster; one is started unless given.
+        address: Of the cluster; one is started unless given, and for ``local``.
         cpus: Processors of a cluster that is started; those of this machine unless given.
     """
     if ray.is_initialized():
@@ -29,7 +33,10 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
     # It will be the default; until then Ray warns that it is not.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     modules = os.pathsep.join(path for path in [str(Path.cwd()), *sys.path] if path)
-    own = {} if address is not None else {"include_dashboard": False, "num_cpus": cpus}
+    own: dict[str, Any] = {}
+    if address in (None, LOCAL):
+        # Without any address Ray would join a cluster that it finds on this machine.
+        address, own = LOCAL, {"include_dashboard": False, "num_cpus": cpus}
     ray.init(
         address=address,
         log_to_driver=False,

@@ -38,6 +38,7 @@ class Drained:
         episodes: Finished ones: steps of this runner until then, episode and columns of roles.
         metrics: The roles' columns of the metrics.
         costs: What its language models have cost since they were loaded.
+        notes: What roles have noted: rows, and the files of the run folder that they belong to.
         error: What has stopped it, if anything.
     """
 
@@ -46,6 +47,7 @@ class Drained:
     episodes: list[tuple[int, Episode, Own]] = field(default_factory=list)
     metrics: Mapping[str, float] = field(default_factory=dict)
     costs: list[Cost] = field(default_factory=list)
+    notes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -130,9 +132,12 @@ class Runner(SingleAgentEnvRunner):
             self.stack.observer.learning = False
         with tempfile.TemporaryDirectory() as folder:
             make = partial(make_environment, spec, settings)
+            self.notes = Kept(Path(folder))
             self.stack.prepare(
-                lambda count: sample_texts(make(), moments, task.seed, count), NoNotes(Path(folder))
+                lambda count: sample_texts(make(), moments, task.seed, count), self.notes
             )
+        # The process that has started the training has prepared its roles too, and noted that.
+        self.notes.rows.clear()
         return self.stack.env
 
     def _note(self, acted: int, infos: Mapping[str, Any]) -> None:
@@ -165,11 +170,12 @@ class Runner(SingleAgentEnvRunner):
         if own_of(self.config.env_config["task"]) is None:
             result.metrics = self.stack.metrics()
             result.costs = [model.cost for model in self.models.asked]
+            result.notes, self.notes.rows = self.notes.rows, []
         return result
 
 
-class NoNotes:
-    """Where roles of a runner write to: nowhere, since the run folder has it already.
+class Kept:
+    """Where roles of a runner write to: what they append is kept until the runner is asked for it.
 
     Args:
         path: A folder that is removed afterwards.
@@ -177,9 +183,11 @@ class NoNotes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.rows: list[tuple[str, Mapping[str, Any]]] = []
 
     def document(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write nothing."""
+        """Write nothing: the run folder has it already."""
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Write nothing."""
+        """Keep a row of a file."""
+        self.rows.append((name, row))

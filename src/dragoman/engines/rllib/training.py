@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,11 +15,10 @@ import numpy as np
 import ray
 import torch
 from gymnasium.vector import VectorEnv
+from ray.exceptions import RayActorError
 from ray.rllib.core import DEFAULT_MODULE_ID
 from torch import Tensor, nn
 
-from dragoman.engines.assembly import spec_of
-from dragoman.engines.calibrate import calibrate
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.rllib import cluster, replica
 from dragoman.engines.rllib.config import config_of
@@ -30,12 +30,11 @@ from dragoman.engines.rllib.settings import (
     settings_of,
 )
 from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
-from dragoman.engines.rllib.watchdog import Watchdog
+from dragoman.engines.rllib.watchdog import LearnerLostError, Watchdog
 from dragoman.engines.rollouts import warn_of_steps
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own as Columns
 from dragoman.engines.watcher import Watchers
-from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
 from dragoman.environments.vector import Episode, split_infos
 from dragoman.errors import ConfigError
@@ -79,7 +78,9 @@ class RLlibTraining:
         self._task = task
         self._settings = settings
         self._watchers: Watchers | None = None
-        self._started = cluster.start(engine.address)
+        # A cluster that is started has room for all, however few cores share the work.
+        cpus = max(os.cpu_count() or 1, engine.processes)
+        self._started = cluster.start(engine.address, cpus=cpus)
         self._costs: RunnersCost | None = None
         if engine.env_runners and stack is not None and stack.context is not None:
             self._costs = RunnersCost()
@@ -88,6 +89,7 @@ class RLlibTraining:
                 stack.context.models.asked.append(cast(LanguageModel, self._costs))
         self._algorithm: Any = None
         self._replicas: list[Any] = []
+        self._is_lost = False
 
     def open(self) -> None:
         """Start what answers, what plays and what learns."""
@@ -112,7 +114,11 @@ class RLlibTraining:
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return what was trained, by the names of our own policies."""
-        result = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
+        if self._is_lost:
+            # What a learner that is gone has last told the runners.
+            result = self._algorithm.env_runner.module.get_state()
+        else:
+            result = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
         own = "policy."
         return {
             name.removeprefix(own): torch.as_tensor(array)
@@ -129,9 +135,9 @@ class RLlibTraining:
         while self.steps < steps and not watchers.stopped:
             self._set_rate(max(watchers.progress(), self.steps / steps))
             before = self.steps
-            result = self._algorithm.train()
+            result = self._round()
             if self._engine.env_runners:
-                self._drain(watchers)
+                self._drain(watchers, writer)
             watchdog.note(self.steps - before)
             is_last = self.steps >= steps or watchers.stopped
             if self.steps > before and (is_last or self.steps - reported >= least):
@@ -139,6 +145,20 @@ class RLlibTraining:
                 self._report(watchers, result)
                 if writer is not None:
                     writer.metric({"step": self.steps, **self.row})
+
+    def _round(self) -> Mapping[str, Any]:
+        """Play and learn once."""
+        try:
+            result: Mapping[str, Any] = self._algorithm.train()
+        except RayActorError as error:
+            # Runners and replicas that are lost do not come here: they are started again.
+            self._is_lost = True
+            raise LearnerLostError(
+                f"a process that learns is gone after {self.steps:,} steps",
+                cure="see in Ray's logs whether its memory was short; what was learnt until then "
+                "is saved, and a training begins anew",
+            ) from error
+        return result
 
     def _steps_of_a_row(self, steps: int) -> int:
         """Return the fewest steps between two rows: some algorithms update every few steps."""
@@ -166,7 +186,7 @@ class RLlibTraining:
         rate = self._settings.rate_at(progress)
         self._algorithm.learner_group.foreach_learner(partial(_set_rate, rate=rate))
 
-    def _drain(self, watchers: Watchers) -> None:
+    def _drain(self, watchers: Watchers, writer: RunWriter | None) -> None:
         """Take over what the runners have done since the last round."""
         group = self._algorithm.env_runner_group
         ask: Callable[..., list[Drained]] = partial(
@@ -181,6 +201,9 @@ class RLlibTraining:
         for runner in result:
             if runner.error is not None:
                 raise runner.error
+        for name, row in (note for runner in result for note in runner.notes):
+            if writer is not None:
+                writer.append(name, row)
         rows = self._in_order(result)
         self.steps += sum(runner.steps for runner in result)
         watchers.episodes(self, rows)
@@ -285,9 +308,7 @@ def build(
         refuse_rollout(env.single_observation_space, settings.n_steps, env.num_envs)
     warn_of_steps(experiment, vars(settings))
     observed: Mapping[str, np.ndarray] = {}
-    if stack is not None and stack.observer is not None and context is not None:
-        copy = make_environment(spec_of(experiment), experiment.env_settings)
-        calibrate(stack.observer, experiment, copy, context.moments, context.seed)
+    if stack is not None and stack.observer is not None:
         observed = stack.observer.state()
     task = Task(
         name=uuid.uuid4().hex,

@@ -11,6 +11,10 @@ class NoStepsError(DragomanError):
     """A training whose runners have taken no step for too long."""
 
 
+class LearnerLostError(DragomanError):
+    """A training whose learner's process, or node, is gone."""
+
+
 class Watchdog:
     """Counts seconds without a step: a round without one may be over in two.
 

@@ -33,6 +33,7 @@ class SB3:
     algorithms: ClassVar[tuple[str, ...]] = ("a2c", "dqn", "ppo", "sac", "td3")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.SAME_STEP
     record: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    processes: ClassVar[int] = 1
 
     # The library is imported where it is used, so that naming the engine costs nothing.
 

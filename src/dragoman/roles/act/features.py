@@ -37,9 +37,9 @@ class ModelFeatures:
         self.settings = settings
         self.observe = observe
         self.model = model
-        self.learning = True
         width = len(settings.pooling) * model.hidden_size
         self._standardise = observe.standardise and not is_words(model)
+        self.learning = self._standardise
         bound = CLIP if self._standardise else np.inf
         self.space: gym.spaces.Box = gym.spaces.Box(-bound, bound, (count, width), np.float32)
         self._met: set[str] = set()

@@ -91,13 +91,21 @@ class OptionsObserver:
     @property
     def learning(self) -> bool:
         """Whether statistics take in what is met."""
-        return self._state.learning
+        of_states = self._state.learning and "state" in self.feature_space.spaces
+        return of_states or (self._features is not None and self._features.learning)
 
     @learning.setter
     def learning(self, on: bool) -> None:
         self._state.learning = on
         if self._features is not None:
             self._features.learning = on
+
+    def learn(self, moments: Sequence[Moment]) -> None:
+        """Take in moments without scores, from which nothing is learnt."""
+        if "state" in self.feature_space.spaces:
+            self._state(moments)
+        if self._features is not None:
+            self._features([self.actions.texts(moment) for moment in moments])
 
     def __call__(self, moments: Sequence[Moment]) -> Seen:
         """Return what the policy sees of ``B`` moments.

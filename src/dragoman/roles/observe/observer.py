@@ -80,7 +80,7 @@ class Observer:
         self._standardise = settings.standardise and not is_words(model)
         bound = CLIP if self._standardise else np.inf
         self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
-        self.learning = True
+        self.learning = self._standardise
         self.moments = Moments.empty(size)
 
     @property

@@ -150,7 +150,7 @@ class RawState:
             rest = {"numbers": flat} if self._numbers.size else {}
             spaces = {name: leaf.space for name, leaf in self._pictures.items()}
             self.feature_space = gym.spaces.Dict({**rest, **spaces})
-        self.learning = True
+        self.learning = False
 
     @property
     def size(self) -> int:

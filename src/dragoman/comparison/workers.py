@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Literal
 
 from dragoman.comparison.jobs import Job
+from dragoman.stopping import terminate
 
 STOP_SECONDS = 30.0
 """Time that a process has to save what it was doing before it is killed."""
@@ -139,7 +140,7 @@ def work(connection: Connection) -> None:
     Ctrl-C reaches every process of a terminal, so it is the owner's to pass on, as SIGTERM.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         while True:
             _do(connection.recv(), connection)
@@ -156,11 +157,6 @@ def _do(job: Job, connection: Connection) -> None:
         connection.send(("failed", 0, traceback.format_exc()))
     else:
         connection.send(("done", 0, ""))
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-    raise KeyboardInterrupt
 
 
 def _death(code: int | None) -> str:

@@ -30,9 +30,11 @@ from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
 from dragoman.run.trackers import require_trackers
 from dragoman.settings import check_number
+from dragoman.stopping import stoppable, unbroken
 from dragoman.types import Describer, LanguageModel
 
 
+@stoppable()
 def train(
     experiment: Source,
     seed: int = 0,
@@ -46,7 +48,7 @@ def train(
 ) -> Run:
     """Train an agent and return its run folder.
 
-    Ctrl-C saves the weights before it goes on, so the folder stays loadable.
+    Ctrl-C and SIGTERM save the weights before they go on, so the folder stays loadable.
 
     Args:
         experiment: What to train: a file, ``recipe:NAME``, an environment, plain data or an object.
@@ -132,7 +134,8 @@ def _learn(
         try:
             training.learn(watchers, steps, writer)
         finally:
-            watchers.end(training)
+            with unbroken():
+                watchers.end(training)
 
 
 def _watchers(

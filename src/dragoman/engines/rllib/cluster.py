@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import ray
+
+from dragoman.stopping import terminate
 
 NOISE = ("has constructor arguments in the object store",)
 """What Ray says at each start of a runner that may come back, and that is as it should be."""
@@ -32,6 +35,7 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     # It will be the default; until then Ray warns that it is not.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    before = signal.getsignal(signal.SIGTERM)
     modules = os.pathsep.join(path for path in [str(Path.cwd()), *sys.path] if path)
     own: dict[str, Any] = {}
     if address in (None, LOCAL):
@@ -44,6 +48,9 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
         runtime_env={"env_vars": {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}},
         **own,
     )
+    if before is terminate:
+        # Ray takes it over, and would end this process before anything is saved.
+        signal.signal(signal.SIGTERM, terminate)
     return True
 
 

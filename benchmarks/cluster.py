@@ -118,7 +118,8 @@ def trained(experiment: Experiment, folder: Path, engine: RLlib | None = None) -
     clock = Clock()
     run = train(experiment, out=folder, engine=engine, watchers=[clock])
     calls = statistics.mean(clock.sizes[1:]) if len(clock.sizes) > 1 else 1.0
-    print(f"  {folder.name}: {clock.rate:.1f} steps/s, load {os.getloadavg()[0]:.1f}", flush=True)
+    said = f"{clock.rate:.1f} steps/s, {calls:.2f} calls a forward"
+    print(f"  {folder.name}: {said}, load {os.getloadavg()[0]:.1f}", flush=True)
     return Trained(clock.rate, calls, run)
 
 

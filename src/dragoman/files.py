@@ -126,6 +126,14 @@ def refuse_taken(folder: Path) -> None:
         )
 
 
+def free_name(folder: Path) -> Path:
+    """Return a folder, or where it holds something the first free of ``-2``, ``-3``, ..."""
+    result, number = folder, 2
+    while result.exists() and (not result.is_dir() or any(result.iterdir())):
+        result, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return result
+
+
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Give a folder to write into, which takes its name only when all is written.

@@ -19,14 +19,17 @@ ONE_OR_MORE = pydantic.BeforeValidator(
 )
 """Lets a list of one value be written without brackets."""
 
-COUNT = pydantic.BeforeValidator(lambda value: _count(value) if isinstance(value, str) else value)
+COUNT = pydantic.BeforeValidator(
+    lambda value: short_number(value) if isinstance(value, str) else value
+)
 """Lets a whole number be written short: ``10k``, ``1.5M``, ``1e5``."""
 
 RANGE = pydantic.BeforeValidator(lambda value: _range(value) if isinstance(value, str) else value)
 """Lets whole numbers be written as ``0-9``, both ends included."""
 
 
-def _count(text: str) -> Any:
+def short_number(text: str) -> Any:
+    """Return the number that a text such as ``10k`` or ``1e5`` stands for, or the text itself."""
     factor = {"k": 1e3, "M": 1e6}.get(text[-1:])
     try:
         return float(text if factor is None else text[:-1]) * (factor or 1)

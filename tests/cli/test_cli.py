@@ -8,9 +8,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from dragoman.cli import app, main
+from dragoman.cli.options import count
 from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
@@ -25,6 +28,8 @@ VERBS = (
     "compare",
     "export",
     "distill",
+    "push",
+    "pull",
     "ls",
     "init",
     "report",
@@ -158,9 +163,47 @@ def test_ls_tasks_says_what_each_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.exit_code == 0, shown.output
     rows = [line for line in shown.output.splitlines() if "dragoman/" in line]
     assert len(rows) == 5
-    assert all("boards (installed)" in row and "[" in row for row in rows)
+    name = rows[0].split()[0]
+    about = runner.invoke(app, ["ls", "tasks", name]).output
+    assert "boards (installed)" in about
+    assert "[" in about
     monkeypatch.setattr("dragoman.tasks.catalog.find_spec", lambda name: None)
-    assert "pip install 'dragoman[boards]'" in runner.invoke(app, ["ls", "tasks"]).output
+    assert "pip install 'dragoman[boards]'" in runner.invoke(app, ["ls", "tasks", name]).output
+
+
+@pytest.mark.parametrize("what", ["tasks", "recipes"])
+def test_lists_fit_eighty_columns(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr("dragoman.cli.ls.Console", lambda: console)
+    with console.capture() as shown:
+        assert runner.invoke(app, ["ls", what], catch_exceptions=False).exit_code == 0
+    lines = shown.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    # Nothing is squeezed: names take a line or two, sentences a few more.
+    rows = json.loads(runner.invoke(app, ["ls", what, "--json"]).output)
+    assert len(lines) <= {"tasks": 3, "recipes": 7}[what] * len(rows)
+
+
+def test_a_failed_start_leaves_no_folder_and_default_names_count_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
+    broken = "tests/broken_envs.py:RaisesInReset"
+    words = ["--set", f"env={Path(__file__).parents[2] / broken}", "--set", "max_episode_steps=9"]
+    assert runner.invoke(app, ["train", "experiment.yaml", *words]).exception is not None
+    assert not list(tmp_path.glob("runs/*"))
+    for name in ("CartPole-v1-ppo-0", "CartPole-v1-ppo-0-2"):
+        result = runner.invoke(app, ["train", "experiment.yaml"])
+        assert f"run folder: runs/{name}\n" in result.output
+        assert (tmp_path / "runs" / name / "weights.safetensors").is_file()
+
+
+def test_counts_may_be_written_short() -> None:
+    assert [count(text) for text in ("20", "10k", "1e5", "1.5M")] == [20, 10_000, 10**5, 1_500_000]
+    for text in ("0", "-1", "1.5", "many", "nan"):
+        with pytest.raises(typer.BadParameter, match="no whole number of at least 1"):
+            count(text)
 
 
 def test_version_and_short_help() -> None:
@@ -178,7 +221,7 @@ def test_recipes_are_listed() -> None:
 def test_init_prints_a_file_that_trains(tmp_path: Path) -> None:
     result = runner.invoke(app, ["init", "CartPole-v1"])
     file = tmp_path / "mine.yaml"
-    file.write_text(result.output)
+    file.write_text(result.stdout)
     assert read_experiment(file) == read_experiment("CartPole-v1")
 
 

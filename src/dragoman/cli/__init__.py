@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -16,6 +17,7 @@ from dragoman.cli import (
     env,
     evaluate,
     export,
+    hub,
     init,
     ls,
     replay,
@@ -49,18 +51,29 @@ def options(
         raise typer.Exit
 
 
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("export")(export.export)
-app.command("distill")(distill.distill)
-app.command("report")(report.report)
-app.command("replay")(replay.replay)
-app.command("watch")(watch.watch)
-app.command("describe")(describe.describe)
-app.command("env")(env.env)
-app.command("ls")(ls.ls)
-app.command("init")(init.init)
+RUN = "runs/CartPole-v1-ppo-0"
+for name, verb, example in (
+    ("train", train.train, "CartPole-v1 --set steps=10k"),
+    ("eval", evaluate.evaluate, f"{RUN} --episodes 100"),
+    ("compare", compare.compare, "CartPole-v1 --plan"),
+    ("export", export.export, f"{RUN} --out exported"),
+    ("distill", distill.distill, f"{RUN} --out student --steps 10k"),
+    ("report", report.report, "runs/frozenlake"),
+    ("replay", replay.replay, f"{RUN} --episodes 3"),
+    ("watch", watch.watch, RUN),
+    ("describe", describe.describe, "my_env.py:MyEnv --steps 3"),
+    ("push", hub.push, f"{RUN} you/cartpole"),
+    ("pull", hub.pull, "you/cartpole --out runs/theirs"),
+    ("env", env.env, "--json"),
+    ("ls", ls.ls, "runs --sort last_return"),
+    ("init", init.init, "my_env.py:MyEnv > my.yaml"),
+):
+    about, *more = (inspect.getdoc(verb) or "").split("\n\n")
+    # On the first line, so that the help still fits a screen.
+    short = " ".join(about.split())
+    about = f"{about} Example: dragoman {name} {example}"
+    text = "\n\n".join(" ".join(part.split()) for part in (about, *more))
+    app.command(name, help=text, short_help=short)(verb)
 app.add_typer(cache.app, name="cache")
 
 

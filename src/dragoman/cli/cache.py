@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from dragoman.cli.options import AsJson
 from dragoman.models.catalog import cache_folder
 from dragoman.models.store import Store
 
@@ -16,10 +19,13 @@ app = typer.Typer(help="See and clear what is kept between runs.", no_args_is_he
 
 
 @app.command("ls")
-def show() -> None:
+def show(as_json: AsJson = False) -> None:
     """Show what is kept and how large it is."""
     folder = cache_folder()
     size = Store(folder).size()
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), **asdict(size)}))
+        return
     table = Table(title=str(folder))
     table.add_column("what")
     table.add_column("entries", justify="right")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
+from dragoman.cli.options import AsJson
 from dragoman.describe import rollout
 from dragoman.describe.own import describer_for
 from dragoman.environments import environment_spec, make_environment
@@ -14,16 +16,22 @@ from dragoman.environments import environment_spec, make_environment
 def describe(
     name: Annotated[str, typer.Argument(metavar="ENV", help="Id, module:Class or file.py:Class.")],
     steps: Annotated[int, typer.Option(min=0, help="Random steps to take.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the episode and of the actions.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     precision: Annotated[int, typer.Option(min=1, help="Significant digits.")] = 3,
-    limits: Annotated[bool, typer.Option(help="Say the documented limits.")] = True,
+    limits: Annotated[bool, typer.Option(help="Say limits.")] = True,
     use: Annotated[
-        str | None, typer.Option(metavar="FILE:CLASS", help="A describer of your own.")
+        str | None, typer.Option(metavar="PATH", help="A describer of your own.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a model would read of an environment; loads no model."""
     env = make_environment(environment_spec(name), {})
     describer = describer_for(env, use, precision=precision, limits=limits)
-    for line in rollout(env, describer, steps=steps, seed=seed):
-        typer.echo(line)
+    lines = rollout(env, describer, steps=steps, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(list(lines)))
+    else:
+        for line in lines:
+            typer.echo(line)
+        typer.echo(f"next: dragoman train {name}", err=True)
     env.close()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from dragoman.cli.options import TrustCode
+from dragoman.cli.options import TrustCode, count
 from dragoman.report.live import printable
 from dragoman.run import Run
 
@@ -18,7 +18,9 @@ from dragoman.run import Run
 def distill(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     out: Annotated[Path, typer.Option(help="Folder to make.")],
-    steps: Annotated[int, typer.Option(help="States to label.")] = 20_000,
+    steps: Annotated[
+        int, typer.Option(parser=count, metavar="COUNT", help="States to label.")
+    ] = 20_000,
     rounds: Annotated[int, typer.Option(help="Students to train.")] = 5,
     episodes: Annotated[int, typer.Option(help="To evaluate on.")] = 20,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,

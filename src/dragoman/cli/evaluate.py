@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from dragoman.cli.options import AsJson, TrustCode
+from dragoman.cli.options import AsJson, TrustCode, count
 from dragoman.cli.train import parse_overrides
 from dragoman.report.live import printable
 from dragoman.run import Run
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    episodes: Annotated[int, typer.Option(min=1, help="Episodes to play.")] = 20,
+    episodes: Annotated[
+        int, typer.Option(parser=count, metavar="COUNT", help="Episodes to play.")
+    ] = 20,
     seed: Annotated[int, typer.Option(help="Names the set of episode seeds.")] = 0,
     env_settings: Annotated[
         list[str] | None,
@@ -103,6 +105,7 @@ def evaluate(
         typer.echo(json.dumps({name: rows[name].to_dict() for name in rows}))
         return
     _print(run, episodes, rows)
+    typer.echo(f"next: dragoman replay {folder}")
 
 
 def _print(run: Run, episodes: int, rows: Mapping[str, Evaluation]) -> None:

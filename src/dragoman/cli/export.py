@@ -26,3 +26,4 @@ def export(
 
     written = exporting.export(run, out, merged, trust_code=trust_code)
     typer.echo(f"{written.note}: {written.path}")
+    typer.echo(f"next: dragoman distill {folder} --out student, or dragoman push {folder} you/name")

@@ -18,3 +18,4 @@ def init(
     """Print an experiment file with every key and what it does: dragoman init ENV > my.yaml."""
     environment_spec(env)  # refuses what is none
     typer.echo(template(env), nl=False)
+    typer.echo("next: dragoman train FILE, or dragoman compare FILE --plan", err=True)

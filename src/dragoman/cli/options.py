@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dragoman.settings import short_number
+
 TrustCode = Annotated[
     bool,
     typer.Option(
@@ -15,9 +17,23 @@ TrustCode = Annotated[
 ]
 Track = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Tell wandb, mlflow, trackio or tensorboard; repeatable."),
+    typer.Option(metavar="NAME", help="Such as wandb or mlflow."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def count(value: str | int) -> int:
+    """Return a whole number of at least one that may be written short: ``10k``, ``1e5``.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    number = short_number(value) if isinstance(value, str) else value
+    if not isinstance(number, int | float) or not number >= 1 or number != int(number):
+        raise typer.BadParameter(f"{value!r} is no whole number of at least 1, as 20, 10k, 1e5 are")
+    return int(number)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def tracked(names: list[str] | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dragoman.yaml12 import load
 if TYPE_CHECKING:
     from dragoman.engines.engine import Engine
 
-EXPERIMENT = "YAML file, recipe:NAME, or an environment: id, module:Class, file.py:Class."
+EXPERIMENT = "YAML file, recipe:NAME or environment."
 
 
 class EngineName(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from dragoman.cli.options import AsJson
 from dragoman.report.live import view
 from dragoman.run import Run
 
@@ -17,6 +19,7 @@ from dragoman.run import Run
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     once: Annotated[bool, typer.Option(help="Print the present state and end.")] = False,
+    as_json: AsJson = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
 ) -> None:
     """Watch a running training until it ends.
@@ -24,6 +27,10 @@ def watch(
     Ctrl-C stops watching, not training.
     """
     run = Run(folder)
+    if as_json:
+        state = {"status": run.status, "steps": run.steps, "metrics": run.last_metrics()}
+        typer.echo(json.dumps(state))
+        return
     console = Console()
     if once:
         console.print(view(run))

@@ -310,6 +310,7 @@ class _Runner:
 
     def _fail(self, arm: str, seed: int, error: str) -> None:
         path = self.folder.run_folder(arm, seed) if arm else self.folder.path
+        make_folder(path)
         write_text(path / "error.txt", error)
         self.on_event(Event(arm, seed, "failed", text=_summary(error)))
 

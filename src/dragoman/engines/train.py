@@ -25,6 +25,7 @@ from dragoman.errors import ConfigError, ModelError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.experiment.source import Source, read_experiment
+from dragoman.files import free_name
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import Run, RunWriter, diverged
@@ -53,7 +54,8 @@ def train(
     Args:
         experiment: What to train: a file, ``recipe:NAME``, an environment, plain data or an object.
         seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
-        out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given.
+        out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given, with a
+            number behind it where that is taken. It is gone again where no first step was taken.
         model: Language model to use instead of loading the experiment's, or the name of one.
         describer: What puts observations and actions into words instead of the experiment's: its
             path, which the run then names, or an object, which ``evaluate`` has to be given too.
@@ -88,7 +90,7 @@ def train(
     acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
-    folder = Path(out) if out else Path("runs", name)
+    folder = Path(out) if out else free_name(Path("runs", name))
     copies, settings = experiment.num_envs, experiment.env_settings
     recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
     stack = RoleStack(recorder)
@@ -114,7 +116,11 @@ def train(
             bookkeeper = Bookkeeper(writer, stack, models)
             seeing = _watchers(experiment, bookkeeper, watchers, budget, tokens)
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
-            _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
+            try:
+                _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
+            except Exception:
+                writer.discarded = training.steps == 0
+                raise
     return Run(folder)
 
 

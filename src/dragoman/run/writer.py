@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,9 @@ class RunWriter:
         seed: Seed of the training.
         compute: Where and how the model computes: device, precision, threads.
 
+    Attributes:
+        discarded: Whether nothing is worth keeping: the folder is then removed on the way out.
+
     Raises:
         RunError: The folder holds something already.
     """
@@ -49,6 +53,7 @@ class RunWriter:
         record = {"format": FORMAT, "seed": seed, **compute, **describe_machine()}
         write_json(self.path / "env.json", record)
         self._set_status("running")
+        self.discarded = False
         self._files: dict[str, IO[str]] = {}
         self._track = experiment.track
         self._about = About(self.path, {**experiment.to_dict(), "seed": seed})
@@ -67,6 +72,9 @@ class RunWriter:
         for file in self._files.values():
             file.close()
         self._trackers.close(succeeded=kind is None)
+        if self.discarded:
+            shutil.rmtree(self.path)
+            return
         if kind is None:
             self._set_status("finished")
         else:

@@ -34,7 +34,7 @@ def evaluate(
         typer.Option(
             "--env",
             metavar="KEY=VALUE",
-            help="Other settings than the training's environment had: --env split=test",
+            help="Other settings: --env split=test",
         ),
     ] = None,
     max_steps: Annotated[
@@ -47,10 +47,9 @@ def evaluate(
     as_json: AsJson = False,
     trust_code: TrustCode = False,
 ) -> None:
-    """Play a trained agent on unseen seeds, greedy and sampled, next to the random policy.
+    """Play a trained agent on unseen seeds, next to the random policy.
 
-    Greedy takes the likeliest action, sampled draws from the policy. A policy may be perfect one
-    way and useless the other, so both are shown.
+    Greedy takes the likeliest action, sampled draws one: a policy may be good at one alone.
     """
     run = Run(folder)
     run.require_trust(trust_code)

@@ -8,7 +8,7 @@
     ├── ProgramError         a program that a language model wrote and that cannot be used
     ├── RewardError          a reward that fails, or gives what is no number
     ├── DivergenceError      a training whose weights or outputs are no finite numbers any more
-    ├── RunError             a run folder that is missing, half-written or foreign
+    ├── RunError             a run folder that is missing, half-written, foreign or not writable
     └── MissingExtraError    an optional dependency that is not installed
 
 Each one names the value that was given, the rule it broke and the cure.
@@ -75,7 +75,7 @@ class DivergenceError(DragomanError):
 
 
 class RunError(DragomanError):
-    """A run folder that is missing, half-written or foreign."""
+    """A run folder that is missing, half-written or foreign, or a file that cannot be written."""
 
 
 class MissingExtraError(DragomanError):

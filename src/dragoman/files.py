@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -17,16 +19,97 @@ TAIL_BYTES = 64 * 1024
 
 
 def write_bytes(file: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        RunError: It cannot be written, as on a full disk.
+    """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb", buffering=0) as new:
+            _write(new.fileno(), content)
+        os.replace(temporary, file)  # noqa: PTH105
+    except BaseException as error:
         # On a full disk a part of it would keep the disk full.
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise unwritable(file, error) from error
         raise
+
+
+def write_short(file: Path, text: str) -> None:
+    """Replace a file by text: all or nothing, and on a full disk within the block that it has.
+
+    Args:
+        file: It is there, and holds what may end in blanks, as JSON may.
+        text: Less than 4 KiB.
+
+    Raises:
+        RunError: It cannot be written at all, as on a read-only disk.
+    """
+    try:
+        write_text(file, text)
+    except RunError:
+        try:
+            with file.open("r+b", buffering=0) as old:
+                size = os.fstat(old.fileno()).st_size
+                _write(old.fileno(), text.encode("utf-8", "backslashreplace").ljust(size))
+        except OSError as error:
+            raise unwritable(file, error) from error
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write all of it: where a disk becomes full, less is written before the error comes."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def unwritable(file: Path, error: OSError) -> RunError:
+    """Return the error of a file or folder that cannot be written."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return RunError(
+        f"{file} cannot be written: {error.strerror or error}",
+        cure=f"{'make room' if is_full else 'make it writable'}, or name a folder elsewhere",
+    )
+
+
+class Rows:
+    """A file of JSON lines, to which rows are appended whole or not at all.
+
+    Args:
+        file: The file.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._path = file
+        try:
+            self._file = file.open("ab", buffering=0)
+        except OSError as error:
+            raise unwritable(file, error) from error
+
+    def append(self, row: str) -> None:
+        """Append one row.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            _write(self._file.fileno(), f"{row}\n".encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self._file.fileno(), size)
+            raise unwritable(self._path, error) from error
+
+    def close(self) -> None:
+        """Close the file; every row is in it already."""
+        self._file.close()
 
 
 def packed(folder: Path) -> dict[str, bytes]:
@@ -113,6 +196,31 @@ def make_folder(folder: Path) -> None:
         raise RunError(f"{folder} is not writable", cure="name another folder by --out")
 
 
+def require_room(folder: Path, least: int) -> None:
+    """Refuse a folder that cannot be made, or for which there is no room; nothing is made.
+
+    Args:
+        folder: The folder.
+        least: Bytes that will be written into it.
+
+    Raises:
+        RunError: So it is.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise RunError(f"{place} is no folder", cure="name another folder by --out")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise RunError(f"{place} is not writable", cure="name another folder by --out")
+    free = shutil.disk_usage(place).free
+    if free < least:
+        raise RunError(
+            f"{place} has {free / 2**20:,.1f} MiB free, and a run there needs {least / 2**20:,.1f}",
+            cure="make room, or name a folder on another disk by --out",
+        )
+
+
 def refuse_taken(folder: Path) -> None:
     """Refuse a folder that holds something already.
 
@@ -120,10 +228,42 @@ def refuse_taken(folder: Path) -> None:
         RunError: It is no folder, or not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(
-            f"{folder} exists and is not empty; nothing is ever overwritten",
-            cure="name another folder, or remove this one",
-        )
+        raise _taken(folder)
+
+
+def _taken(folder: Path) -> RunError:
+    return RunError(
+        f"{folder} exists and is not empty; nothing is ever overwritten",
+        cure="name another folder, or remove this one",
+    )
+
+
+def take_folder(folder: Path, first: str, text: str) -> None:
+    """Make a folder with its first file; of all that try at once, one gets it.
+
+    Args:
+        folder: The folder. It may be there, empty.
+        first: Name of the file.
+        text: What it holds.
+
+    Raises:
+        RunError: The folder is taken, or cannot be written.
+    """
+    refuse_taken(folder)
+    is_new = not folder.exists()
+    make_folder(folder)
+    try:
+        # Two may have seen it empty; but one of them makes the file.
+        with (folder / first).open("xb", buffering=0) as file:
+            _write(file.fileno(), text.encode("utf-8", "backslashreplace"))
+    except FileExistsError:
+        raise _taken(folder) from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            (folder / first).unlink(missing_ok=True)
+            if is_new:
+                folder.rmdir()
+        raise unwritable(folder, error) from error
 
 
 def free_name(folder: Path) -> Path:

@@ -64,18 +64,18 @@ def unbroken() -> Iterator[None]:
         if number == signal.SIGINT:
             signal.signal(number, handlers[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM) if _is_main_thread() else ():
-        handler = signal.getsignal(number)
+    for sign in (signal.SIGINT, signal.SIGTERM) if _is_main_thread() else ():
+        handler = signal.getsignal(sign)
         if callable(handler):
-            handlers[number] = handler
-            signal.signal(number, wait)
+            handlers[sign] = handler
+            signal.signal(sign, wait)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    for sign in sorted(came):
-        signal.raise_signal(sign)
+    for number in sorted(came):
+        signal.raise_signal(number)
 
 
 def _is_main_thread() -> bool:

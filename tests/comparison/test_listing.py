@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from tests.comparison.small_comparisons import make_comparison, write_comparison
 def folder(tmp_path: Path) -> Path:
     """Two runs, one of which is broken, and a comparison."""
     with RunWriter(tmp_path / "runs" / "cart", Experiment("CartPole-v1"), 3, {}) as writer:
-        writer.metric({"rollout/return_mean": 20.0})
-        writer.metric({"rollout/return_mean": 21.5})
+        writer.metric({"step": 250, "rollout/return_mean": 20.0})
+        writer.metric({"step": 500, "rollout/return_mean": 21.5})
         writer.save_weights({}, steps=500)
     (tmp_path / "runs" / "broken").mkdir()
     for name in ("config.yaml", "status.json"):
@@ -61,6 +62,13 @@ def test_rows_are_filtered_and_sorted(folder: Path) -> None:
         find_rows(folder / "nowhere")
 
 
+def test_a_run_whose_process_is_gone_is_not_running(folder: Path) -> None:
+    said = {"status": "running", "steps": 7, "heartbeat": "2026-01-02T12:04:05+00:00"}
+    (folder / "runs" / "cart" / "status.json").write_text(json.dumps(said))
+    rows = {row.name: row for row in find_rows(folder)}
+    assert rows[str(Path("runs", "cart"))].status.startswith("died, last heartbeat 01-0")
+
+
 def _replace(name: str, content: bytes) -> Callable[[Path], object]:
     return lambda run: (run / name).write_bytes(content)
 
@@ -77,6 +85,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "status that is unknown": _replace("status.json", b'{"status": "asleep", "steps": 1}'),
     "status without steps": _replace("status.json", b'{"status": "finished"}'),
     "steps of another kind": _replace("status.json", b'{"status": "finished", "steps": "a"}'),
+    "heartbeat of another kind": _replace(
+        "status.json", b'{"status": "running", "steps": 1, "heartbeat": "soon"}'
+    ),
     "deep status": _replace("status.json", b"[" * 100_000),
     "binary status": _replace("status.json", bytes(range(256))),
     "status that leads nowhere": lambda run: _link(run / "status.json"),

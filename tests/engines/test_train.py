@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,10 @@ import pytest
 
 from dragoman.agents.evaluate import CutWarning, evaluate, evaluate_random
 from dragoman.describe.environment import EnvDescriber
-from dragoman.engines.train import train
+from dragoman.engines.train import _taken, train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Describe, Experiment
+from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
@@ -252,6 +256,47 @@ def test_a_taken_folder_and_no_episodes_are_refused(tmp_path: Path) -> None:
         train(experiment, out=tmp_path / "run")
     with pytest.raises(ConfigError, match="episodes is 0"):
         evaluate(run, 0)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=2**20))
+    experiment = Experiment(env="CartPole-v1", model=ModelSpec("no such model"))
+    with pytest.raises(RunError, match=r"1.0 MiB free, and a run there needs 4.0"):
+        train(experiment, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_weights_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=5 * 2**20))
+    algorithm = Algorithm("ppo", SMALL, (512, 512))  # 1.1 million weights
+    experiment = Experiment("CartPole-v1", steps=16, num_envs=2, observe=None, algorithm=algorithm)
+    with pytest.raises(RunError, match=r"5.0 MiB free, and a run there needs 8\.\d"):
+        train(experiment, out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_trainings_started_together_each_gets_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.run.writer.describe_machine", dict)
+    together, names = threading.Barrier(4), []
+
+    def take() -> None:
+        for _ in range(8):
+            together.wait()
+            writer = _taken(tmp_path / "a", True, Experiment("CartPole-v1"), 0, {})
+            names.append(writer.path.name)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(names) == sorted(["a", *(f"a-{number}" for number in range(2, 33))])
 
 
 TRAIN = "import dragoman, sys; dragoman.train(sys.argv[1], out=sys.argv[3])"

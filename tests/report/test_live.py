@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 import io
-import time
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from dragoman.experiment import Experiment
-from dragoman.report.live import SILENT_SECONDS, learning_curve, view
+from dragoman.report.live import learning_curve, view
 from dragoman.roles.act.settings import Act
 from dragoman.run import Run, RunWriter
 
 EXPERIMENT = Experiment(env="CartPole-v1", steps=1000)
 
 
-def shown(run: Run, **settings: float) -> str:
+def shown(run: Run) -> str:
     console = Console(width=100, file=io.StringIO())
-    console.print(view(run, **settings))
+    console.print(view(run))
     return console.file.getvalue()
 
 
@@ -52,9 +52,17 @@ def test_a_running_run_shows_steps_returns_and_cost(tmp_path: Path) -> None:
         assert "train/loss" in text
         assert "0.125" in text
         assert "CartPole-v1: return of training episodes" in text
-        assert "killed" not in text
-        late = shown(Run(writer.path), now=time.time() + 2 * SILENT_SECONDS)
-        assert "it may have been killed" in late
-    ended = shown(Run(writer.path), now=time.time() + 2 * SILENT_SECONDS)
+        assert "gone" not in text
+    ended = shown(Run(writer.path))
     assert ended.count("finished") == 1
-    assert "killed" not in ended
+    assert "gone" not in ended
+
+
+def test_a_run_whose_process_was_killed_says_so(tmp_path: Path) -> None:
+    RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={})
+    file = tmp_path / "run" / "status.json"
+    said = json.loads(file.read_text()) | {"heartbeat": "2026-01-02T03:04:05+00:00"}
+    file.write_text(json.dumps(said))
+    text = shown(Run(tmp_path / "run"))
+    assert "died  CartPole-v1" in text
+    assert "its process is gone; last heartbeat 2026-01-0" in text

@@ -27,7 +27,7 @@ from dragoman.run import Run
 from dragoman.settings import flat
 
 Progress: TypeAlias = Literal[
-    "missing", "running", "unevaluated", "finished", "interrupted", "failed"
+    "missing", "running", "unevaluated", "finished", "interrupted", "failed", "died"
 ]
 
 FILE_NAME = "comparison.yaml"
@@ -79,10 +79,7 @@ class ComparisonFolder:
         return self.path / arm / str(seed)
 
     def status(self, arm: str, seed: int) -> Progress:
-        """Return how far a run has come; ``finished`` means trained and evaluated.
-
-        A run whose process was killed still says ``running``: nothing here knows better.
-        """
+        """Return how far a run has come; ``finished`` means trained and evaluated."""
         return self.look(arm, seed)[0]
 
     def look(self, arm: str, seed: int) -> tuple[Progress, Run | None]:

@@ -123,13 +123,16 @@ def _unreadable(name: str, error: Exception, date: datetime) -> Row:
 
 def _run(name: str, place: Path, date: datetime) -> Row:
     run = Run(place)
+    status: str = run.status
+    if status == "died":
+        status = f"died, last heartbeat {run.heartbeat:%m-%d %H:%M:%S}"
     value = run.last_metrics().get("rollout/return_mean")
     return Row(
         name,
         *_what(run.experiment),
         seeds=str(run.seed),
         steps=run.steps,
-        status=run.status,
+        status=status,
         last_return=None if value is None else float(value),
         date=date,
     )

@@ -24,8 +24,8 @@ from dragoman.environments import environment_spec, refuse_endless
 from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
-from dragoman.files import make_folder, write_text
-from dragoman.run import Run
+from dragoman.files import make_folder, require_room, write_text
+from dragoman.run import LEAST_BYTES, Run
 from dragoman.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class Event:
     text: str = ""
 
 
-@stoppable()
 def compare(
     comparison: Comparison | Source,
     out: str | Path,
@@ -108,11 +107,12 @@ def compare(
             environment_spec(experiment.env, max_episode_steps=experiment.max_episode_steps)
         )
     path = Path(out)
+    require_room(path, LEAST_BYTES)
     if not (path / FILE_NAME).is_file():
         _check(comparison, engine)
     make_folder(path)
     try:
-        with FileLock(path / ".lock", timeout=0):
+        with FileLock(path / ".lock", timeout=0), stoppable():
             here = settled(comparison)
             folder = keep(path, here)
             if folder.comparison.precision != here.precision:

@@ -13,8 +13,9 @@ from dragoman.engines.budget import total_cost
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Rollout, Stop, Training, Watcher
 from dragoman.engines.weights import is_finite, tensors_of
+from dragoman.files import require_room
 from dragoman.roles.role import Models
-from dragoman.run import RunWriter, diverged
+from dragoman.run import LEAST_BYTES, RunWriter, diverged
 
 RETURN_WINDOW = 100
 CHECKPOINT_SECONDS = 30.0
@@ -41,6 +42,13 @@ class Bookkeeper(Watcher):
         self._checked_at = 0
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
+
+    def begin(self, training: Training) -> Stop:
+        """Refuse a disk without room for the weights and the next ones beside them."""
+        tensors = tensors_of(training.weights(), self.stack.state())
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        require_room(self.writer.path, 2 * size + LEAST_BYTES)
+        return None
 
     def episode(self, training: Training, episode: Mapping[str, Any]) -> Stop:
         """Write the episode."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import compute_of, moments_of, reader_of, spec_of
@@ -21,21 +22,20 @@ from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.environments.vector import EpisodeRecorder, make_vector
-from dragoman.errors import ConfigError, ModelError
+from dragoman.errors import ConfigError, ModelError, RunError
 from dragoman.experiment import POLICY_GRADIENT, Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.experiment.source import Source, read_experiment
-from dragoman.files import free_name
+from dragoman.files import free_name, refuse_taken, require_room
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models, remembering
-from dragoman.run import Run, RunWriter, diverged
+from dragoman.run import LEAST_BYTES, Run, RunWriter, diverged
 from dragoman.run.trackers import require_trackers
 from dragoman.settings import check_number
 from dragoman.stopping import stoppable, unbroken
 from dragoman.types import Describer, LanguageModel
 
 
-@stoppable()
 def train(
     experiment: Source,
     seed: int = 0,
@@ -65,7 +65,7 @@ def train(
 
     Raises:
         ConfigError: The experiment cannot work.
-        RunError: The run folder is taken.
+        RunError: The run folder is taken or cannot be written, or its disk is too full.
     """
     experiment, engine = read_experiment(experiment), engine_named(engine)
     check_number("seed", seed)
@@ -90,11 +90,15 @@ def train(
     acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
-    folder = Path(out) if out else free_name(Path("runs", name))
+    wanted = Path(out) if out else Path("runs", name)
+    if out:
+        refuse_taken(wanted)
+    require_room(wanted, LEAST_BYTES)
     copies, settings = experiment.num_envs, experiment.env_settings
     recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
     stack = RoleStack(recorder)
     with ExitStack() as closing:
+        closing.enter_context(stoppable())
         closing.callback(stack.close)
         moments = moments_of(experiment, recorder, describer)
         check_spaces(experiment, recorder, moments, engine)
@@ -111,7 +115,8 @@ def train(
             record["calibration"] = asdict(calibration)
         training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
         closing.callback(training.close)
-        with RunWriter(folder, experiment, seed, {**compute_of(model), **record}) as writer:
+        compute = {**compute_of(model), **record}
+        with _taken(wanted, not out, experiment, seed, compute) as writer:
             stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
             bookkeeper = Bookkeeper(writer, stack, models)
             seeing = _watchers(experiment, bookkeeper, watchers, budget, tokens)
@@ -121,7 +126,20 @@ def train(
             except Exception:
                 writer.discarded = training.steps == 0
                 raise
-    return Run(folder)
+    return Run(writer.path)
+
+
+def _taken(
+    wanted: Path, counts: bool, experiment: Experiment, seed: int, compute: Mapping[str, Any]
+) -> RunWriter:
+    """Take a run folder; where names count up, the first that no other training has taken."""
+    while True:
+        folder = free_name(wanted) if counts else wanted
+        try:
+            return RunWriter(folder, experiment, seed, compute)
+        except RunError:
+            if not counts or free_name(wanted) == folder:
+                raise
 
 
 def _check_given(describer: Describer, engine: Engine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import plotext
@@ -16,14 +15,12 @@ from dragoman.run import Run
 
 WIDTH = 76
 BINS = 60
-SILENT_SECONDS = 120.0
-"""A running training that has written nothing for so long may have been killed."""
-
 STATUS_STYLES = {
     "running": "bold cyan",
     "finished": "bold green",
     "interrupted": "bold yellow",
     "failed": "bold red",
+    "died": "bold red",
 }
 COSTS = {
     "model/tokens": "tokens",
@@ -39,18 +36,13 @@ def printable(text: str) -> Text:
     return Text("".join(item if item.isprintable() or item == "\n" else "\ufffd" for item in text))
 
 
-def view(run: Run, *, now: float | None = None) -> RenderableType:
-    """Return what there is to see of a training at this moment.
-
-    Args:
-        run: The run, running or ended.
-        now: Seconds since the epoch; the clock's unless given.
-    """
+def view(run: Run) -> RenderableType:
+    """Return what there is to see of a training at this moment, running or ended."""
     episodes, last = run.episodes(), run.last_metrics()
     steps = max(run.steps, *(int(row["step"]) for row in episodes[-1:]), int(last.get("step", 0)))
     curve = learning_curve(run, height=14)
     parts: list[RenderableType] = [
-        _headline(run, now if now is not None else time.time()),
+        _headline(run),
         _progress(steps, run.experiment.steps),
         Text.from_ansi(curve) if curve else Text("no episode has ended yet", style="dim"),
     ]
@@ -82,7 +74,7 @@ def learning_curve(run: Run, *, height: int = 18) -> str | None:
     return text
 
 
-def _headline(run: Run, now: float) -> Text:
+def _headline(run: Run) -> Text:
     experiment, status = run.experiment, run.status
     model = experiment.model.name if experiment.may_use_model else "no model"
     line = Text.assemble(
@@ -91,9 +83,8 @@ def _headline(run: Run, now: float) -> Text:
     )
     if run.environment.get("masks") == "ignored":
         line.append("\nignores which actions are valid: its algorithm cannot", "yellow")
-    silent = now - max(file.stat().st_mtime for file in run.path.iterdir())
-    if status == "running" and silent > SILENT_SECONDS:
-        line.append(f"\nnothing written for {silent:,.0f} s: it may have been killed", "yellow")
+    if status == "died":
+        line.append(f"\nits process is gone; last heartbeat {run.heartbeat:%Y-%m-%d %H:%M:%S}")
     return line
 
 

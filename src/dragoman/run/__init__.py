@@ -3,8 +3,8 @@
 config.yaml           the experiment
 env.json              format, seed, engine, versions, device, git state; under masks what became
                       of action masks
-status.json           running | finished | interrupted | failed and for which reason, and the
-                      steps taken
+status.json           running | finished | interrupted | failed and for which reason, the steps
+                      taken, and the process, its host and its last sign of life
 metrics.jsonl         one row an update; wall-clock columns are named time/...
 episodes.jsonl        one row a finished episode, in the environment's own rewards
 critiques.jsonl       what a judge in text said of each text, where one judges
@@ -17,6 +17,6 @@ from __future__ import annotations
 
 from dragoman.run.machine import describe_machine
 from dragoman.run.reader import FORMAT, Run, Tensors
-from dragoman.run.writer import RunWriter, diverged
+from dragoman.run.writer import LEAST_BYTES, RunWriter, diverged
 
-__all__ = ["FORMAT", "Run", "RunWriter", "Tensors", "describe_machine", "diverged"]
+__all__ = ["FORMAT", "LEAST_BYTES", "Run", "RunWriter", "Tensors", "describe_machine", "diverged"]

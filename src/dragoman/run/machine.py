@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+SILENT_SECONDS = 120.0
+"""A process that has given no sign of life for so long is taken for dead."""
 
 VERSIONED = (
     "dragoman",
@@ -60,3 +64,30 @@ def _git_state() -> dict[str, Any] | None:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def sign_of_life() -> dict[str, Any]:
+    """Return which process this is, and when it said so."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "heartbeat": now}
+
+
+def may_live(pid: object, host: object, heartbeat: datetime) -> bool:
+    """Return whether the process that gave a sign of life may still run.
+
+    Args:
+        pid: Its number, which says something on its own host alone, and may be another's by now.
+        host: Name of its host.
+        heartbeat: When it gave the sign.
+    """
+    if (datetime.now(UTC) - heartbeat).total_seconds() > SILENT_SECONDS:
+        return False
+    if host != socket.gethostname() or not isinstance(pid, int) or os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -13,12 +14,14 @@ from safetensors import SafetensorError, safe_open
 from dragoman.errors import RunError
 from dragoman.experiment import Experiment
 from dragoman.files import damaged, read_json, read_last_row, read_rows
+from dragoman.run.machine import may_live
 from dragoman.run.trust import require_trust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Status: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
+Status: TypeAlias = Literal["running", "finished", "interrupted", "failed", "died"]
+"""``died`` is written nowhere: a process that was killed leaves ``running`` behind."""
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
 FORMAT = 2
@@ -100,7 +103,22 @@ class Run:
     def status(self) -> Status:
         """How far the training came."""
         status: Status = self._value("status.json", "status", get_args(Status))
-        return status
+        heartbeat = self.heartbeat if status == "running" else None
+        if heartbeat is None:  # so it is of versions that gave none
+            return status
+        about = read_json(self.path / "status.json", cure=CURE)
+        return status if may_live(about.get("pid"), about.get("host"), heartbeat) else "died"
+
+    @property
+    def heartbeat(self) -> datetime | None:
+        """When the training process last said that it lives; some seconds apart while it does."""
+        text = read_json(self.path / "status.json", cure=CURE).get("heartbeat")
+        if text is None:
+            return None
+        try:
+            return datetime.fromisoformat(text).astimezone()
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path / "status.json", f"'heartbeat' is {text!r}", CURE) from error
 
     @property
     def steps(self) -> int:

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from dragoman.errors import DivergenceError
+from dragoman.errors import DivergenceError, RunError
 from dragoman.experiment import Experiment
-from dragoman.files import make_folder, refuse_taken, write_bytes, write_json
-from dragoman.run.machine import describe_machine
+from dragoman.files import Rows, take_folder, write_bytes, write_json, write_short
+from dragoman.run.machine import describe_machine, sign_of_life
 from dragoman.run.reader import FORMAT, Status
 from dragoman.run.trackers import About, Trackers
 from dragoman.run.trust import remember
+from dragoman.stopping import unbroken
+
+BEAT_SECONDS = 10.0
+"""Between two signs of life."""
+LEAST_BYTES = 4 * 2**20
+"""Room for everything but weights: the rows of a short training, the trackers' files."""
+MOST_REASON = 1000
 
 
 class RunWriter:
     """Writes a run folder as the training goes; use it as a context manager.
 
-    On the way out the status becomes ``finished``, ``interrupted`` (Ctrl-C) or ``failed``.
+    Within, a thread gives a sign of life every few seconds. On the way out the status becomes
+    ``finished``, ``interrupted`` (Ctrl-C or SIGTERM) or ``failed``.
 
     Args:
         path: Folder to make. It must not hold a run yet.
@@ -37,29 +47,36 @@ class RunWriter:
         discarded: Whether nothing is worth keeping: the folder is then removed on the way out.
 
     Raises:
-        RunError: The folder holds something already.
+        RunError: The folder holds something already, or cannot be written. Of several that take
+            one folder at once, all but one get this.
     """
 
     def __init__(
         self, path: str | Path, experiment: Experiment, seed: int, compute: Mapping[str, Any]
     ) -> None:
         self.path = Path(path)
-        refuse_taken(self.path)
-        make_folder(self.path)
         self.steps = 0
         config = experiment.to_yaml().encode("utf-8")
-        write_bytes(self.path / "config.yaml", config)
-        remember(config, experiment)
         record = {"format": FORMAT, "seed": seed, **compute, **describe_machine()}
-        write_json(self.path / "env.json", record)
-        self._set_status("running")
+        take_folder(self.path, "status.json", self._status("running"))
+        try:
+            write_bytes(self.path / "config.yaml", config)
+            write_json(self.path / "env.json", record)
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        remember(config, experiment)
         self.discarded = False
-        self._files: dict[str, IO[str]] = {}
+        self._files: dict[str, Rows] = {}
+        self._telling = threading.Lock()
+        self._ended = threading.Event()
+        self._life = threading.Thread(target=self._live, name="heartbeat", daemon=True)
         self._track = experiment.track
         self._about = About(self.path, {**experiment.to_dict(), "seed": seed})
         self._trackers = Trackers((), self._about)
 
     def __enter__(self) -> RunWriter:
+        self._life.start()
         self._trackers = Trackers(self._track, self._about)
         return self
 
@@ -69,17 +86,22 @@ class RunWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file in self._files.values():
-            file.close()
-        self._trackers.close(succeeded=kind is None)
-        if self.discarded:
-            shutil.rmtree(self.path)
-            return
-        if kind is None:
-            self._set_status("finished")
-        else:
+        with unbroken():
+            self._ended.set()
+            self._life.join()
+            for rows in self._files.values():
+                rows.close()
+            self._trackers.close(succeeded=kind is None)
+            if self.discarded:
+                shutil.rmtree(self.path)
+                return
+            if kind is None:
+                self._tell("finished")
+                return
             status: Status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
-            self._set_status(status, f"{kind.__name__}: {error}".split("\n")[0])
+            # A read-only disk takes no word either; what has failed is raised already.
+            with contextlib.suppress(RunError):
+                self._tell(status, f"{kind.__name__}: {error}".split("\n")[0])
 
     def metric(self, row: Mapping[str, Any]) -> None:
         """Append one row to ``metrics.jsonl``, and then tell the trackers."""
@@ -105,20 +127,30 @@ class RunWriter:
         plain = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
         write_bytes(self.path / "weights.safetensors", save(plain))
         self.steps = steps
-        self._set_status("running")
+        self._tell("running")
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Append a row to ``name``, a JSON Lines file."""
         # JSON has no NaN and no infinity, and strict readers stop at them.
         row = {key: None if _is_not_finite(value) else value for key, value in row.items()}
         if name not in self._files:
-            self._files[name] = (self.path / name).open("a", encoding="utf-8")
-        self._files[name].write(json.dumps(row, default=float) + "\n")
-        self._files[name].flush()
+            self._files[name] = Rows(self.path / name)
+        self._files[name].append(json.dumps(row, default=float))
 
-    def _set_status(self, status: Status, reason: str | None = None) -> None:
-        why = {} if reason is None else {"reason": reason}
-        write_json(self.path / "status.json", {"status": status, "steps": self.steps, **why})
+    def _live(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            # Where the disk is full the training finds out by itself.
+            with contextlib.suppress(RunError):
+                self._tell("running")
+
+    def _tell(self, status: Status, reason: str | None = None) -> None:
+        with self._telling:
+            write_short(self.path / "status.json", self._status(status, reason))
+
+    def _status(self, status: Status, reason: str | None = None) -> str:
+        why = {} if reason is None else {"reason": reason[:MOST_REASON]}
+        said = {"status": status, "steps": self.steps, **why, **sign_of_life()}
+        return json.dumps(said, indent=2) + "\n"
 
 
 def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:

@@ -38,7 +38,8 @@ suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 
 default_role = "py:obj"  # single backticks in docstrings name an object where there is one
 autodoc_member_order = "alphabetical"
-autodoc_typehints = "signature"
+autodoc_typehints = "description"
 autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
 llms_txt_summary = "A language model anywhere in the RL loop of any Gymnasium environment."

@@ -79,14 +79,16 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     if file.stem in ("cluster", "rllib_script"):
         pytest.importorskip("ray", reason="needs the extra 'rllib'")
 
+    model = ScriptedModel(
+        count_characters,
+        hidden_size=3,
+        num_layers=30,
+        log_probs=lambda prompt, candidate: [-float(len(candidate))],
+        write=lambda prompt, seed: "a text",
+    )
+
     def load(name: str, **settings: object) -> ScriptedModel:
-        return ScriptedModel(
-            count_characters,
-            hidden_size=3,
-            num_layers=30,
-            log_probs=lambda prompt, candidate: [-float(len(candidate))],
-            write=lambda prompt, seed: "a text",
-        )
+        return model
 
     monkeypatch.setattr("dragoman.models.catalog.load_model", load)
     monkeypatch.setattr("dragoman.models.spec.load_model", load)

@@ -24,7 +24,7 @@ def test_yaml_in_and_out(tmp_path: Path) -> None:
     written = yaml.safe_load(file.read_text())
     assert list(written) == [
         "name", "base", "arms", "seeds", "evaluation", "budget", "threshold", "reference",
-        "precision",
+        "precision", "engine",
     ]  # fmt: skip
     assert list(written["arms"]["half"]) == ["kind", "role", "about", "prior", "overrides"]
 

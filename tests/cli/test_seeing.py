@@ -143,7 +143,7 @@ def test_what_a_folder_says_is_no_markup_and_no_escape_sequence(
     monkeypatch.chdir(tmp_path)  # so that no long path is cut
     env = "\x1b]8;;javascript:alert(1)\x1b\\CartPole[/bold]\x07"
     with RunWriter(Path("[red]run["), Experiment(env), 0, {}) as writer:
-        writer.metric({"[/x]": 1.0})
+        writer.metric({"step": 1, "[/x]": 1.0})
     for printed in (says("ls", "."), says("watch", "--once", "[red]run[")):
         assert "[red]run[" in printed
         assert "CartPole[/bold]" in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 
 from dragoman.describe.moment import moment_of
-from dragoman.engines.assembly import moments_of, observer_of, reader_of, spec_of
+from dragoman.engines.assembly import fingerprint_of, moments_of, observer_of, reader_of, spec_of
 from dragoman.engines.masks import obeying
 from dragoman.engines.policies.features import stack
 from dragoman.engines.policies.make import make_policy
@@ -24,6 +25,10 @@ from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import Describer, LanguageModel
+
+
+class ModelChangedWarning(UserWarning):
+    """The language model has other weights than in the training."""
 
 
 class Agent:
@@ -40,6 +45,9 @@ class Agent:
 
     Raises:
         ConfigError: The config names code that is not trusted.
+
+    Warns:
+        ModelChangedWarning: The language model has other weights than in the training.
 
     Attributes:
         model: The language model, where one was given or the policy asks it.
@@ -67,6 +75,7 @@ class Agent:
         # The reward is a matter of the training: playing needs no model for it.
         experiment = obeying(replace(run.experiment, reward=None), run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
+        _warn_of_change(run, model)
         self.model = model
         self.sampled = sampled
         self.spec: EnvSpec = spec_of(experiment, describer)
@@ -97,6 +106,17 @@ class Agent:
         """Return one action for each observation."""
         batch = self.read(observations, infos)
         return list(self.indices.actions(self.policy.act(batch, self.sampled)))
+
+
+def _warn_of_change(run: Run, model: LanguageModel | None) -> None:
+    known, now = run.environment.get("model_fingerprint"), fingerprint_of(model)
+    if model is not None and None not in (known, now) and known != now:
+        warnings.warn(
+            f"the weights of {model.name} are not those that {run.path} was trained with: their "
+            f"fingerprint was {known} and is {now}; it reads texts otherwise than in the training",
+            ModelChangedWarning,
+            stacklevel=4,
+        )
 
 
 def _check_describer(run: Run, describer: Describer | None) -> None:

@@ -50,11 +50,19 @@ def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSp
 def compute_of(model: LanguageModel | None) -> dict[str, Any]:
     """Return where and how a model computes, for the run's record."""
     inner = None if model is None else without_memory(model)
+    weights = fingerprint_of(model)
     return {
+        **({} if weights is None else {"model_fingerprint": weights}),
         "device": str(getattr(inner, "device", "cpu")),
         "dtype": str(getattr(inner, "dtype", torch.float32)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
     }
+
+
+def fingerprint_of(model: LanguageModel | None) -> str | None:
+    """Return the fingerprint of a model's weights; servers and models of a user's have none."""
+    inner = None if model is None else without_memory(model)
+    return inner.weights_fingerprint if isinstance(inner, TorchModel) else None
 
 
 def _description(experiment: Experiment, describer: Describer | None) -> dict[str, Any]:

@@ -36,6 +36,23 @@ def fingerprint(model: Any, tokens: Tokens) -> str:
     return digest.hexdigest()
 
 
+def weights_fingerprint(model: Any) -> str:
+    """Return a digest of a model's weights alone, as hexadecimal.
+
+    Numbers count as bfloat16 rounds them: so it is the same on machines that compute in bfloat16
+    and in float32, and a training that has touched the weights still shows.
+
+    Args:
+        model: A model of Transformers.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        own = tensor.detach().to(torch.bfloat16) if tensor.is_floating_point() else tensor.detach()
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(own.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def end_tokens(model: Any, tokens: Tokens) -> tuple[int, ...]:
     """Return the tokens that end a text: those of the model's settings, or the tokenizer's."""
     settings = getattr(model, "generation_config", None)

@@ -18,7 +18,7 @@ from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import check_pooling
 from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
-from dragoman.models.fingerprint import end_tokens, fingerprint
+from dragoman.models.fingerprint import end_tokens, fingerprint, weights_fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts
@@ -85,6 +85,11 @@ class TorchModel:
             if len(self._digests) > DIGESTS:
                 self._digests.popitem(last=False)
         return self._digests[mark]
+
+    @property
+    def weights_fingerprint(self) -> str:
+        """Digest of its weights alone, whatever they are computed in, and by whatever attention."""
+        return weights_fingerprint(self._model)
 
     def forget(self) -> None:
         """Forget everything that was computed with the weights and the tokenizer.

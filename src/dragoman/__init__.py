@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dragoman.models.score import score
     from dragoman.roles.act.settings import Act
     from dragoman.roles.act.tune import Tune
+    from dragoman.roles.explore.settings import Explore
     from dragoman.roles.observe.observer import Observer
     from dragoman.roles.observe.settings import Observe
     from dragoman.roles.observe.vector import ObserveEnv, ObserveVector, observe
@@ -47,6 +48,7 @@ _HOME = {
     "Distillation": "dragoman.agents.distill.dagger",
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
+    "Explore": "dragoman.roles.explore.settings",
     "Generation": "dragoman.generation",
     "Integer": "dragoman.generation",
     "Json": "dragoman.generation",
@@ -88,6 +90,7 @@ __all__ = [
     "Distillation",
     "DragomanError",
     "Experiment",
+    "Explore",
     "Generation",
     "Integer",
     "Json",

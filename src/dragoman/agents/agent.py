@@ -72,8 +72,9 @@ class Agent:
         run.require_trust(trust_code)
         weights = weights_of(run)
         _check_describer(run, describer)
-        # The reward is a matter of the training: playing needs no model for it.
-        experiment = obeying(replace(run.experiment, reward=None), run.environment)
+        # Reward and bonus are matters of the training: playing needs no model for them.
+        played = replace(run.experiment, reward=None, explore=None)
+        experiment = obeying(played, run.environment)
         model = model if model is not None else reader_of(experiment, run.seed)
         _warn_of_change(run, model)
         self.model = model

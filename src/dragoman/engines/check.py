@@ -94,7 +94,9 @@ def _readers(
         readers.append(lambda moment: raw([moment]))
     if act is not None:
         check_choice(act, actions)
-    if observe is not None or act is not None or experiment.reward is not None:
+    explore = experiment.explore
+    reads_texts = explore is not None and explore.reads_texts
+    if observe is not None or act is not None or experiment.reward is not None or reads_texts:
         moments.describer  # noqa: B018  refuses what cannot be described
         readers.append(lambda moment: moment.text)
     return readers

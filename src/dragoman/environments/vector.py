@@ -57,6 +57,22 @@ def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
     return mode
 
 
+def acted_and_begun(
+    was_ended: BoolArray, ended: BoolArray, mode: AutoresetMode
+) -> tuple[BoolArray, NDArray[np.int64]]:
+    """Return which sub-environments did something in a step ``(N,)``, and where episodes begin.
+
+    Args:
+        was_ended: Whose episodes ended in the step before, ``(N,)``.
+        ended: Whose episodes ended in this step, ``(N,)``.
+        mode: How they reset.
+    """
+    if mode == AutoresetMode.NEXT_STEP:
+        # The step after an end is the reset, in which nothing was done.
+        return ~was_ended, np.flatnonzero(was_ended)
+    return np.ones_like(ended), np.flatnonzero(ended & (mode == AutoresetMode.SAME_STEP))
+
+
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
     """Return one info a sub-environment from the dictionary of arrays that Gymnasium batches.
 

@@ -17,6 +17,7 @@ from dragoman.experiment.collapse import Collapse
 from dragoman.experiment.short import short
 from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
+from dragoman.roles.explore.settings import BY_METHOD, Explore
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
@@ -136,6 +137,7 @@ class Experiment:
             that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         reward: What is added to the environment's own reward in training.
+        explore: The bonus for new states in training; a method's name stands for its defaults.
         roles: Roles of a user's own by name: ``use``, an import path, and their settings.
         track: Services that are told every row of the metrics too: ``tensorboard``, ``wandb``,
             ``mlflow``, ``trackio``.
@@ -156,6 +158,7 @@ class Experiment:
     act: Annotated[Act | None, _SWITCH] = None
     collapse: Collapse = Collapse()
     reward: Annotated[Reward | None, _SWITCH] = None
+    explore: Annotated[Explore | None, BY_METHOD, _SWITCH] = None
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     track: Annotated[tuple[TrackerName, ...], ONE_OR_MORE] = ("tensorboard",)
 
@@ -220,6 +223,10 @@ class Experiment:
         if observe is not None:
             model = observe.model or self.model
             model.check_encoding("observe", observe.layer, observe.pooling)
+        explore = self.explore
+        if explore is not None and explore.reads_features:
+            model = explore.model or self.model
+            model.check_encoding("explore", explore.layer, explore.pooling)
         if act is not None and act.reads_texts:
             layer = None if observe is None else observe.layer
             (act.model or self.model).check_encoding("act", layer, act.pooling)
@@ -238,7 +245,9 @@ class Experiment:
     def models(self) -> list[ModelSpec]:
         """Every model that it names."""
         terms = {} if self.reward is None else self.reward.terms
-        named = [role.model for role in (self.observe, self.act, *terms.values()) if role]
+        named = [
+            role.model for role in (self.observe, self.act, self.explore, *terms.values()) if role
+        ]
         return [self.model, *(model for model in named if model is not None)]
 
     @property

@@ -92,12 +92,13 @@ class ModelSpec:
             layer: What the role asks for.
             pooling: What the role asks for.
         """
+        holder = "observe" if role == "act" else role
         if self.server is not None and (layer is not None or tuple(pooling) != ("last",)):
             raise ConfigError(
                 f"{role} asks for layer {layer} and pooling {list(pooling)}, but the server "
                 f"{self.server} gives one embedding a text, pooled as it likes",
-                cure=f"set {role}.pooling to [last] and observe.layer to null, or use a model that "
-                "is loaded here",
+                cure=f"set {role}.pooling to [last] and {holder}.layer to null, or use a model "
+                "that is loaded here",
             )
 
     def check_scoring(self) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 
 from dragoman.describe.moment import MOMENT
 from dragoman.describe.vector import now_and_reached
-from dragoman.environments.vector import Step, autoreset_mode
+from dragoman.environments.vector import Step, acted_and_begun, autoreset_mode
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.term import Steps
 from dragoman.roles.role import Notes, RoleVector
@@ -78,11 +78,7 @@ class RewardVector(RoleVector):
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         ended = terminations | truncations
         now, reached = now_and_reached(infos, ended, self._mode)
-        has_acted = np.ones(self.num_envs, dtype=np.bool_)
-        begun = np.flatnonzero(ended & (self._mode == AutoresetMode.SAME_STEP))
-        if self._mode == AutoresetMode.NEXT_STEP:
-            # The step after an end is the reset, in which nothing was done.
-            has_acted, begun = ~self._ended, np.flatnonzero(self._ended)
+        has_acted, begun = acted_and_begun(self._ended, ended, self._mode)
         acted = np.flatnonzero(has_acted)
         done = list(iterate(self.env.action_space, actions))
         steps = Steps(

@@ -1,0 +1,147 @@
+"""The explore role at work: states of ``N`` running episodes in, one bonus a step out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from dragoman.describe.exact import key_writer
+from dragoman.describe.moment import Moment
+from dragoman.maths.seeds import derive_seed
+from dragoman.maths.shaping import Schedule
+from dragoman.roles.explore.counts import Counts
+from dragoman.roles.explore.e3b import E3B
+from dragoman.roles.explore.features import Features
+from dragoman.roles.explore.scale import ReturnScale
+from dragoman.roles.explore.settings import Explore
+from dragoman.roles.explore.states import Method, States, named
+from dragoman.roles.role import Models
+
+SAMPLED_STEPS = 512
+"""Steps of random play whose texts the features are standardised by when the training begins."""
+DRAWN_FROM = 4096
+"""The placebo draws from so many of the last bonuses."""
+
+
+class Explorer:
+    """The bonus of ``N`` running episodes.
+
+    Args:
+        settings: The role.
+        models: The language models.
+        num_envs: ``N``.
+        space: The (unbatched) observation space.
+
+    Raises:
+        SpaceError: Exact observations are to be counted, and nothing separates those of the space.
+
+    Attributes:
+        method: Says how new a state is.
+        scale: Divides that, where it is normalised.
+    """
+
+    def __init__(
+        self, settings: Explore, models: Models, num_envs: int, space: gym.Space[Any]
+    ) -> None:
+        self.settings = settings
+        self.scale = ReturnScale(num_envs)
+        self._features: Features | None = None
+        if settings.reads_features:
+            model = models.of(settings.model)
+            assert model is not None
+            layer, pooling = settings.layer, settings.pooling
+            self._features = Features(model, layer, pooling, settings.size, models.seed)
+        self.method = self._made(num_envs)
+        self._key = key_writer(space) if settings.states == "exact" else None
+        self._names: set[int] = set()
+        self._step = 0
+        self._past: deque[float] = deque(maxlen=DRAWN_FROM)
+        self._random = np.random.default_rng(derive_seed("noise bonus", models.seed))
+
+    def _made(self, num_envs: int) -> Method:
+        if self._features is None:
+            return Counts()
+        return E3B(num_envs, self._features.size)
+
+    @property
+    def weight(self) -> float:
+        """Weight of the bonus at the moment."""
+        weight = self.settings.weight
+        return weight.at(self._step) if isinstance(weight, Schedule) else weight
+
+    def prepare(self, sample: Callable[[int], list[str]]) -> None:
+        """Learn from random play what features are like.
+
+        Args:
+            sample: Plays so many steps at random and returns the texts of the states.
+        """
+        if self._features is not None:
+            self._features.learn(sample(SAMPLED_STEPS))
+
+    def begin(self, envs: NDArray[np.int64], moments: Sequence[Moment]) -> None:
+        """Begin an episode in each of some environments."""
+        self.advance(np.zeros(0, np.int64), [], envs, moments)
+
+    def advance(
+        self,
+        envs: NDArray[np.int64],
+        reached: Sequence[Moment],
+        begun: NDArray[np.int64],
+        fresh: Sequence[Moment],
+    ) -> NDArray[np.float64]:
+        """Return the weighted bonus of each step ``(n,)``, and begin new episodes.
+
+        Args:
+            envs: Numbers of the environments that have done a step.
+            reached: The moments they have come to; of an ended episode its last one.
+            begun: Numbers of the environments in which an episode begins.
+            fresh: The moments in which they begin.
+        """
+        count = len(envs)
+        # Together, so that one forward of the model serves the whole step.
+        states = self._read([*reached, *fresh])
+        values = self.method.bonus(envs, states[:count])
+        self.method.begin(begun, states[count:])
+        if count and self.settings.normalise:
+            values = self.scale(envs, values)
+        if self.settings.placebo is not None:
+            values = self._drawn(values)
+        values = values * self.weight
+        self._step += count
+        return values
+
+    def metrics(self) -> dict[str, float]:
+        """Return the weight, the scale and how many states have been met."""
+        return {
+            "explore/weight": self.weight,
+            "explore/scale": self.scale.deviation if self.settings.normalise else 1.0,
+            "explore/states": len(self._names),
+        }
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what was learnt over all episodes, to be saved with the run."""
+        parts = {"scale": self.scale.state(), "method": self.method.state()}
+        if self._features is not None:
+            parts["features"] = self._features.state()
+        return {f"{part}.{key}": value for part, own in parts.items() for key, value in own.items()}
+
+    def _read(self, moments: Sequence[Moment]) -> States:
+        key = self._key
+        names = named([key(m.observation) if key is not None else m.state for m in moments])
+        self._names.update(names.tolist())
+        if self._features is None or not moments:
+            return States(names, np.zeros((len(moments), 0), np.float32))
+        return States(names, self._features([moment.state for moment in moments]))
+
+    def _drawn(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Keep these bonuses, and return as many of those that are kept."""
+        self._past.extend(values.tolist())
+        if not len(values):
+            return values
+        drawn = self._random.integers(len(self._past), size=len(values))
+        return np.array([self._past[i] for i in drawn], np.float64)

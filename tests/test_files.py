@@ -103,7 +103,8 @@ def test_a_short_file_has_room_on_a_full_disk(
         rows.append("0" * 9000)
     assert error.value.cure.startswith("make room")
     rows.close()
-    assert read_rows(tmp_path / "rows.jsonl", cure="") == [{"a": 1}]
+    # No half of a row stays, which the next one would follow.
+    assert (tmp_path / "rows.jsonl").read_text() == '{"a": 1}\n'
     assert len(list(tmp_path.iterdir())) == 2
 
 

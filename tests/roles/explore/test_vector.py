@@ -120,7 +120,7 @@ EXPERIMENT = {
 }
 
 
-@pytest.mark.parametrize("method", ["e3b", "counts"])
+@pytest.mark.parametrize("method", ["e3b", "noveld", "rnd", "neighbours", "counts"])
 def test_a_training_is_paid_and_its_record_is_not(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_training_is_paid_and_its_record_is_not(
     assert last["explore/scale"] > 0
     saved = run.weights()
     assert saved["explore.scale.count"] > 500
-    assert ("explore.features.mean" in saved) == (method == "e3b")
+    assert ("explore.features.mean" in saved) == (method != "counts")
     monkeypatch.setattr("dragoman.models.spec.load_model", no_model)
     assert set(evaluate(run, 3).returns) <= {0.0, 1.0}
     # Nothing was learnt from these episodes.

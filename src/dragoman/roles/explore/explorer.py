@@ -17,6 +17,8 @@ from dragoman.maths.shaping import Schedule
 from dragoman.roles.explore.counts import Counts
 from dragoman.roles.explore.e3b import E3B
 from dragoman.roles.explore.features import Features
+from dragoman.roles.explore.neighbours import Neighbours
+from dragoman.roles.explore.rnd import RND
 from dragoman.roles.explore.scale import ReturnScale
 from dragoman.roles.explore.settings import Explore
 from dragoman.roles.explore.states import Method, States, named
@@ -56,6 +58,7 @@ class Explorer:
             assert model is not None
             layer, pooling = settings.layer, settings.pooling
             self._features = Features(model, layer, pooling, settings.size, models.seed)
+        self._seed = models.seed
         self.method = self._made(num_envs)
         self._key = key_writer(space) if settings.states == "exact" else None
         self._names: set[int] = set()
@@ -66,7 +69,12 @@ class Explorer:
     def _made(self, num_envs: int) -> Method:
         if self._features is None:
             return Counts()
-        return E3B(num_envs, self._features.size)
+        size, method = self._features.size, self.settings.method
+        if method == "e3b":
+            return E3B(num_envs, size)
+        if method == "neighbours":
+            return Neighbours(num_envs, size)
+        return RND(num_envs, size, self._seed, difference=method == "noveld")
 
     @property
     def weight(self) -> float:

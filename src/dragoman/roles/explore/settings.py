@@ -19,7 +19,7 @@ from dragoman.types import Pooling
 if TYPE_CHECKING:
     from dragoman.roles.explore.vector import ExploreVector
 
-MethodName: TypeAlias = Literal["e3b", "counts"]
+MethodName: TypeAlias = Literal["e3b", "noveld", "rnd", "neighbours", "counts"]
 
 LARGEST_SIZE = 128
 """Most numbers of the features: a step of E3B takes the square of it."""
@@ -45,8 +45,10 @@ class Explore:
     """A bonus for new states, which is added to the reward in training, and nowhere else.
 
     Attributes:
-        method: How new a state is: ``e3b``, the elliptical bonus of the episode, by the model's
-            features; or ``counts``, by visits over the training, without a model.
+        method: How new a state is by the model's features: ``e3b`` in its episode, by an ellipsoid;
+            ``neighbours`` in its episode, by the nearest states; ``rnd`` in the training, by a
+            network that learns to predict another; ``noveld``, how much of that a step adds, once
+            an episode. Or ``counts``, by visits in the training, without a model.
         weight: What the bonus is multiplied by; ``{start, end, steps}`` moves over the training.
         normalise: Divide the bonus by the running standard deviation of its discounted sums, so
             that one weight serves all methods.

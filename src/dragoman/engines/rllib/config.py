@@ -95,7 +95,8 @@ def _by_gradients(config: Any, settings: APPOSettings, experiment: Experiment) -
 def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmConfig:
     assert isinstance(settings, PPOSettings)
     config: AlgorithmConfig = _by_gradients(PPOConfig(), settings, experiment).training(
-        minibatch_size=settings.batch_size,
+        # A rollout that is smaller than a minibatch is one, as with Stable-Baselines3.
+        minibatch_size=min(settings.batch_size, settings.n_steps * experiment.num_envs),
         num_epochs=settings.n_epochs,
         lambda_=settings.gae_lambda,
         vf_clip_param=math.inf,

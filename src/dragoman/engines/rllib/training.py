@@ -121,7 +121,8 @@ class RLlibTraining:
             result = self._algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
         own = "policy."
         return {
-            name.removeprefix(own): torch.as_tensor(array)
+            # A learner of another process sends arrays that nobody may write to.
+            name.removeprefix(own): torch.tensor(array)
             for name, array in result.items()
             if name.startswith(own)
         }

@@ -134,9 +134,8 @@ class RLlibTraining:
         watchers.begin(self)
         least, reported = self._steps_of_a_row(steps), 0
         while self.steps < steps and not watchers.stopped:
-            self._set_rate(max(watchers.progress(), self.steps / steps))
             before = self.steps
-            result = self._round()
+            result = self._round(max(watchers.progress(), self.steps / steps))
             if self._engine.env_runners:
                 self._drain(watchers, writer)
             watchdog.note(self.steps - before)
@@ -147,18 +146,27 @@ class RLlibTraining:
                 if writer is not None:
                     writer.metric({"step": self.steps, **self.row})
 
-    def _round(self) -> Mapping[str, Any]:
+    def _round(self, progress: float) -> Mapping[str, Any]:
         """Play and learn once."""
+        cause: Exception | None = None
+        result: Mapping[str, Any] = {}
         try:
-            result: Mapping[str, Any] = self._algorithm.train()
-        except RayActorError as error:
-            # Runners and replicas that are lost do not come here: they are started again.
+            self._set_rate(progress)
+            result = self._algorithm.train()
+        except Exception as error:  # without learners RLlib fails in ways of its own
+            cause = error
+        group = self._algorithm.learner_group
+        self._is_lost = group.is_remote and group._worker_manager.num_healthy_actors() < len(group)
+        # Runners and replicas that are lost do not come here: they are started again.
+        if self._is_lost or isinstance(cause, RayActorError):
             self._is_lost = True
             raise LearnerLostError(
                 f"a process that learns is gone after {self.steps:,} steps",
                 cure="see in Ray's logs whether its memory was short; what was learnt until then "
                 "is saved, and a training begins anew",
-            ) from error
+            ) from cause
+        if cause is not None:
+            raise cause
         return result
 
     def _steps_of_a_row(self, steps: int) -> int:

@@ -30,7 +30,7 @@ from dragoman.engines.rllib.settings import (
     settings_of,
 )
 from dragoman.engines.rllib.task import Own, Task, forget, keep, packed
-from dragoman.engines.rllib.watchdog import LearnerLostError, Watchdog
+from dragoman.engines.rllib.watchdog import LearnerLostError, NoStepsError, Watchdog
 from dragoman.engines.rollouts import warn_of_steps
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own as Columns
@@ -138,7 +138,13 @@ class RLlibTraining:
             result = self._round(max(watchers.progress(), self.steps / steps))
             if self._engine.env_runners:
                 self._drain(watchers, writer)
-            watchdog.note(self.steps - before)
+            try:
+                watchdog.note(self.steps - before)
+            except NoStepsError:
+                # A runner that hangs would not stop when it is asked to.
+                for runner in self._algorithm.env_runner_group._worker_manager.actors().values():
+                    ray.kill(runner)
+                raise
             is_last = self.steps >= steps or watchers.stopped
             if self.steps > before and (is_last or self.steps - reported >= least):
                 reported = self.steps

@@ -152,7 +152,7 @@ COMMANDS = [
     (["init", ""], "environment '' is not registered"),
     (
         ["train", "CartPole-v1", "--out", "/proc/x", "--set", "observe=null"],
-        "/proc/x cannot be made",
+        "/proc has 0.0 MiB free, and a run there needs 4.0",
     ),
     (
         ["train", "CartPole-v1", "--out", "syntax.py", "--set", "observe=null"],

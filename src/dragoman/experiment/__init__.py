@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from dragoman.errors import ConfigError, did_you_mean
+from dragoman.errors import ConfigError
 from dragoman.experiment.collapse import Collapse
+from dragoman.experiment.messages import cure_of, problem_of
 from dragoman.experiment.short import short
 from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
@@ -22,7 +23,7 @@ from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
 from dragoman.roles.reward.settings import Reward
 from dragoman.roles.role import roles_of
-from dragoman.settings import COUNT, ONE_OR_MORE, check_fields, choices_of
+from dragoman.settings import COUNT, ONE_OR_MORE, check_fields
 from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -276,8 +277,8 @@ class Experiment:
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise ConfigError(
-                _problem(first["loc"], first["type"], first["msg"], first["input"]),
-                cure=_cure(first["type"], first["input"]),
+                problem_of(cls, first["loc"], first["type"], first["msg"], first["input"]),
+                cure=cure_of(first["type"], first["input"]),
             ) from None
         return experiment
 
@@ -341,30 +342,6 @@ def _adapter(kind: type[Experiment]) -> pydantic.TypeAdapter[Any]:
     return _ADAPTERS[kind]
 
 
-def _problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> str:
-    """Say in one sentence what pydantic found wrong, with the nearest known key."""
-    key = ".".join(str(part) for part in location)
-    if kind == "unexpected_keyword_argument":
-        known = _known_keys(location[:-1])
-        return f"unknown key {key!r}{did_you_mean(str(location[-1]), known)}"
-    if kind == "missing":
-        return f"the key {key!r} is required"
-    if kind == "literal_error":
-        return f"{key} is {value!r}{did_you_mean(str(value), _choices(location))}: {message}"
-    return f"{key} is {value!r}: {message}"
-
-
-def _cure(kind: str, value: Any) -> str:
-    """Return what helps where a value of a file has the wrong type."""
-    if kind == "string_type" and isinstance(value, Mapping):
-        return "put the text in quotation marks, since it begins with '{'"
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        return f'put the text in quotation marks: "{str(value).lower()}"'
-    if kind == "tuple_type" and isinstance(value, str | int | float):
-        return f"write a list: [{value}]"
-    return "'dragoman init ENV' prints every key and what it does"
-
-
 def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:
     """Return settings as data of YAML's own types, infinities and NaN among them.
 
@@ -382,28 +359,6 @@ def plain(adapter: pydantic.TypeAdapter[Any], settings: Any) -> dict[str, Any]:
             cure="give numbers, texts, booleans, lists and mappings",
         ) from None
     return data
-
-
-def _type_at(location: Sequence[str | int]) -> Any:
-    """Return the declared type that a path of keys leads to."""
-    result: Any = Experiment
-    for part in location:
-        if is_dataclass(result):
-            # Beside keys, a location names the alternative of a union that was tried.
-            result = get_type_hints(result).get(str(part), result)
-        elif get_origin(result) is Mapping:
-            result = get_args(result)[1]
-        # Of `Observe | None` the alternative that has keys is the one that was meant.
-        result = next((option for option in get_args(result) if is_dataclass(option)), result)
-    return result
-
-
-def _known_keys(location: Sequence[str | int]) -> list[str]:
-    return [known.name for known in fields(_type_at(location))]
-
-
-def _choices(location: Sequence[str | int]) -> list[str]:
-    return choices_of(_type_at([part for part in location if isinstance(part, str)]))
 
 
 def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

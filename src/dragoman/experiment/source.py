@@ -22,7 +22,6 @@ RECIPE = "recipe:"
 STARTER: dict[str, Any] = {
     "steps": 12_288,
     "num_envs": 16,
-    "describe": {"limits": False},  # the same in every text: a third of the tokens, and no news
     # Few blocks read numbers as well as all do, at a tenth of the cost.
     "observe": {"layer": 3, "freeze_after": 1024},
     "algorithm": {

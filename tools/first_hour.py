@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--way", choices=("id", "file", "script"), action="append")
     options = parser.parse_args()
-    steps, seeds = (256, 2) if options.short else (16_384, 6)
+    steps, seeds = (256, 2) if options.short else (12_288, 6)
     missed = False
     with tempfile.TemporaryDirectory() as folder:
         python, minutes = installed(Path(folder))

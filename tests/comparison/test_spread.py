@@ -129,6 +129,7 @@ def ends(spread: Spread, *jobs: Play) -> dict[str, list[Report]]:
     return said
 
 
+@pytest.mark.slow
 def test_one_that_raises_or_dies_loses_no_other(tmp_path: Path) -> None:
     with Spread("auto") as spread:
         assert spread.idle == 2
@@ -150,6 +151,7 @@ def test_one_that_raises_or_dies_loses_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.slow
 def test_leaving_stops_what_is_being_done(tmp_path: Path, own_data_folder: Path) -> None:
     mark = own_data_folder / "stopped"
     begun = time.monotonic()
@@ -161,6 +163,7 @@ def test_leaving_stops_what_is_being_done(tmp_path: Path, own_data_folder: Path)
     assert not (tmp_path / "wait").exists()
 
 
+@pytest.mark.slow
 def test_every_arm_is_trained_by_the_engine_that_is_named(
     comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,7 +34,7 @@ def test_the_past_ends_with_its_episode_in_every_mode(mode: AutoresetMode) -> No
             row = rows[i]["final_info"] if over[i] and same else rows[i]
             assert len(row[MOMENT].past) == min(counts[i], 8)
             # Each step of an episode is told once, in order, from its first observation.
-            assert [text.split()[2] for text, _ in row[MOMENT].past] == [
+            assert [text.split()[0] for text, _ in row[MOMENT].past] == [
                 f"{n}" for n in range(counts[i])
             ][-8:]
             if over[i] and same:

@@ -248,8 +248,7 @@ def test_the_replay_shows_terms_and_critiques_without_asking_again(tmp_path: Pat
     assert recording.note == ""
     for step, after in pairwise(steps):
         assert set(step.terms) == {"environment", "critique"}
-        text = f"row {int(after.observation) // 12}, column {int(after.observation) % 12}"
-        score = round(10 * nearness(text))
+        score = round(10 * nearness(text_of(after)))
         assert step.critiques == (f"critique: {score} tenths of the way. ({score} of 10)",)
     assert "tenths of the way" in replay_page([recording])
 
@@ -296,7 +295,8 @@ def test_a_reward_that_hardly_differs_can_be_rescaled(tmp_path: Path) -> None:
 
 
 def text_of(step) -> str:
-    return f"row {int(step.observation) // 12}, column {int(step.observation) % 12}"
+    ((_, square),) = step.observation
+    return f"row {int(square) // 12}, column {int(square) % 12}"
 
 
 def test_what_is_the_same_everywhere_cannot_be_rescaled(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dragoman.experiment import Algorithm, Experiment
 from dragoman.generation import Generation
 from dragoman.models.cache import CachedModel
 from dragoman.models.store import Store
+from dragoman.roles.observe.settings import Observe
 from dragoman.run import Run
 from dragoman.testing import ScriptedModel
 
@@ -118,6 +119,7 @@ def test_a_training_says_in_which_step(tmp_path: Path) -> None:
         env="CartPole-v1",
         steps=64,
         num_envs=2,
+        observe=Observe(standardise=False),  # nothing is read before the training
         algorithm=Algorithm("ppo", {"n_steps": 8, "batch_size": 16}),
     )
     with pytest.raises(ModelError, match="feature 1 of the model 'scripted' is nan") as error:

@@ -222,6 +222,7 @@ def founding_sketch():
     return runpy.run_path(str(ROOT / "docs/gpt2_cartpole.py"))["main"]
 
 
+@pytest.mark.slow
 def test_the_founding_sketch_runs_on_a_gpt2(
     tiny_gpt2_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ LAKE = Experiment(
 )
 
 
+@pytest.mark.slow
 def test_a_policy_learns_from_the_text_alone_and_is_restored(tmp_path: Path) -> None:
     assert not LAKE.uses_model
     run = train(LAKE, out=tmp_path / "run")

@@ -83,7 +83,7 @@ def test_a_server_that_fails_is_named_with_reward_and_text(fault: str, tmp_path:
         with pytest.raises(RewardError, match=r"reward 'critique' raised ModelError: the server "
                            r"http://127.0.0.1.* for the text 'You stand on"):  # fmt: skip
             dragoman.train(experiment("critique", stub.url, on_error="stop"), out=tmp_path / "run")
-        assert Run(tmp_path / "run").status == "failed"
+        assert not (tmp_path / "run").exists()  # no step was taken
         stub.faults = [fault] * 1000
         run = dragoman.train(experiment("critique", stub.url), out=tmp_path / "skipped")
     assert run.last_metrics()["reward_skipped/critique"] > 2

@@ -137,12 +137,13 @@ class EpisodeRecorder(VectorWrapper):
     def step(self, actions: Any) -> Step:
         """Step all sub-environments and note which episodes ended."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
+        ended = terminations | truncations
         # Under NEXT_STEP the step after an end is the reset: it belongs to no episode.
-        acted = ~self._ended if self._mode == AutoresetMode.NEXT_STEP else np.ones_like(self._ended)
+        acted, _ = acted_and_begun(self._ended, ended, self._mode)
         self._clear(self._ended.copy())
         self._returns += np.where(acted, rewards, 0.0)
         self._lengths += acted
-        self._ended = terminations | truncations
+        self._ended = ended
         for i in np.flatnonzero(self._ended):
             self._finished.append(
                 Episode(

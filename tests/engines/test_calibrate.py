@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ def calibrated(experiment: Experiment, seed: int = 0):
     env = make_vector(spec_of(experiment), 1)
     moments = moments_of(experiment, env)
     observer = observer_of(experiment, env, Models(remembering(ScriptedModel(read_numbers)), 0))
-    copy = make_environment(spec_of(experiment), experiment.env_settings)
-    calibrate(observer, steps_before(experiment, observer), copy, moments, seed)
+    make = partial(make_environment, spec_of(experiment), experiment.env_settings)
+    calibrate(observer, steps_before(experiment, observer), make, moments, seed)
     env.close()
     return observer
 

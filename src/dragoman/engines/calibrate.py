@@ -8,6 +8,7 @@ and one policy would read features of different scales.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gymnasium as gym
@@ -51,7 +52,7 @@ def steps_before(experiment: Experiment, observer: AnyObserver | None) -> int:
 def calibrate(
     observer: AnyObserver,
     steps: int,
-    env: gym.Env[object, object],
+    make: Callable[[], gym.Env[object, object]],
     moments: MomentMaker,
     seed: int,
 ) -> Calibration:
@@ -60,7 +61,7 @@ def calibrate(
     Args:
         observer: What the policy sees with.
         steps: What `steps_before` says.
-        env: A copy of the environment, which is closed then.
+        make: Makes a copy of the environment, which is closed then.
         moments: Makes its moments.
         seed: Names the play.
     """
@@ -68,10 +69,8 @@ def calibrate(
     # Where there is more to see than there is to learn from.
     learn = getattr(observer, "learn", observer)
     if steps:
-        played = list(sample_moments(env, moments, seed, steps))
+        played = list(sample_moments(make(), moments, seed, steps))
         for start in range(0, len(played), BATCH):
             learn(played[start : start + BATCH])
-    else:
-        env.close()
     observer.learning = False
     return Calibration(steps, time.monotonic() - begun)

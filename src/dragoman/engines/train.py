@@ -70,11 +70,7 @@ def train(
     experiment, engine = read_experiment(experiment), engine_named(engine)
     check_number("seed", seed)
     require_trackers(experiment.track)
-    if not all(isinstance(watcher, Watcher) for watcher in watchers):
-        raise ConfigError(
-            f"watchers is {watchers!r}, and not all are dragoman.Watcher",
-            cure="give objects of subclasses of dragoman.Watcher",
-        )
+    _check_watchers(watchers)
     if isinstance(model, str):
         experiment, model = experiment.replaced({"model.name": model}), None
     if isinstance(describer, str):
@@ -107,12 +103,11 @@ def train(
         stack.add(acting, Context(models, moments, engine.gamma(experiment)))
         make = partial(make_environment, spec, settings)
         tokens = total_cost(models.asked).tokens
-        before = steps_before(acting, stack.observer)
         if stack.observer is not None:
+            before = steps_before(acting, stack.observer)
             for watcher in watchers if before else ():
                 watcher.stage(f"calibrating: {before:,} random steps")
-            calibration = calibrate(stack.observer, before, make(), moments, seed)
-            record["calibration"] = asdict(calibration)
+            record["calibration"] = asdict(calibrate(stack.observer, before, make, moments, seed))
         training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
         closing.callback(training.close)
         compute = {**compute_of(model), **record}
@@ -140,6 +135,14 @@ def _taken(
         except RunError:
             if not counts or free_name(wanted) == folder:
                 raise
+
+
+def _check_watchers(watchers: Sequence[Watcher]) -> None:
+    if not all(isinstance(watcher, Watcher) for watcher in watchers):
+        raise ConfigError(
+            f"watchers is {watchers!r}, and not all are dragoman.Watcher",
+            cure="give objects of subclasses of dragoman.Watcher",
+        )
 
 
 def _check_given(describer: Describer, engine: Engine) -> None:

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -65,7 +66,8 @@ def algorithm_config(
         stack.add(acting, Context(Models(model, seed), moments, engine.gamma(experiment)))
         if stack.observer is not None:
             steps = steps_before(acting, stack.observer)
-            calibrate(stack.observer, steps, make_environment(spec, settings), moments, seed)
+            make = partial(make_environment, spec, settings)
+            calibrate(stack.observer, steps, make, moments, seed)
             observed = stack.observer.state()
     task = Task(
         name=uuid.uuid4().hex,

@@ -110,8 +110,11 @@ class Agent:
 
 
 def _warn_of_change(run: Run, model: LanguageModel | None) -> None:
-    known, now = run.environment.get("model_fingerprint"), fingerprint_of(model)
-    if model is not None and None not in (known, now) and known != now:
+    known = run.environment.get("model_fingerprint")
+    if model is None or known is None:
+        return
+    now = fingerprint_of(model)
+    if now not in (None, known):
         warnings.warn(
             f"the weights of {model.name} are not those that {run.path} was trained with: their "
             f"fingerprint was {known} and is {now}; it reads texts otherwise than in the training",

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
 
 from dragoman.models.tokens import Tokens
 from dragoman.models.weights import adapter_states
+
+DIGESTS = 8
+"""Kept at a time: of a model whose adapters are turned on and off, for example."""
+
+
+class Digests:
+    """Digests that are taken once, as long as what they are of bears the same mark."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, str] = OrderedDict()
+
+    def of(self, mark: Hashable, take: Callable[[], str]) -> str:
+        """Return the digest of what bears a mark."""
+        if mark not in self._kept:
+            self._kept[mark] = take()
+            if len(self._kept) > DIGESTS:
+                self._kept.popitem(last=False)
+        return self._kept[mark]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
 
 
 def fingerprint(model: Any, tokens: Tokens) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import weakref
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -18,7 +17,12 @@ from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import check_pooling
 from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
-from dragoman.models.fingerprint import end_tokens, fingerprint, weights_fingerprint
+from dragoman.models.fingerprint import (
+    Digests,
+    end_tokens,
+    fingerprint,
+    weights_fingerprint,
+)
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts
@@ -31,9 +35,6 @@ from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
 from dragoman.models.weights import Weights
 from dragoman.types import Cost, FloatArray, Pooling
-
-DIGESTS = 8
-"""Fingerprints kept at a time: of a model whose adapters are turned on and off, for example."""
 
 
 class TorchModel:
@@ -62,7 +63,7 @@ class TorchModel:
         self._meter = Meter(*flop_rates(model, self._stack.blocks))
         self._prefixes = PrefixMemory(self._stack, self._meter)
         self._hidden_size = int(config.hidden_size)
-        self._digests: OrderedDict[object, str] = OrderedDict()
+        self._digests = Digests()
         self._trunks: weakref.WeakSet[Trunk] = weakref.WeakSet()
         self._weights = Weights(model.modules)
 
@@ -80,16 +81,12 @@ class TorchModel:
         # Of all weights: those of a head or a decoder decide scores and texts.
         ends = end_tokens(self._model, self._tokens)
         mark = (self._weights.mark(), self._tokens.marks(), ends)
-        if mark not in self._digests:
-            self._digests[mark] = fingerprint(self._model, self._tokens)
-            if len(self._digests) > DIGESTS:
-                self._digests.popitem(last=False)
-        return self._digests[mark]
+        return self._digests.of(mark, lambda: fingerprint(self._model, self._tokens))
 
     @property
     def weights_fingerprint(self) -> str:
         """Digest of its weights alone, whatever they are computed in, and by whatever attention."""
-        return weights_fingerprint(self._model)
+        return self._digests.of(self._weights.mark(), lambda: weights_fingerprint(self._model))
 
     def forget(self) -> None:
         """Forget everything that was computed with the weights and the tokenizer.

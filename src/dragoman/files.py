@@ -227,8 +227,12 @@ def refuse_taken(folder: Path) -> None:
     Raises:
         RunError: It is no folder, or not empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if _is_taken(folder):
         raise _taken(folder)
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def _taken(folder: Path) -> RunError:
@@ -269,7 +273,7 @@ def take_folder(folder: Path, first: str, text: str) -> None:
 def free_name(folder: Path) -> Path:
     """Return a folder, or where it holds something the first free of ``-2``, ``-3``, ..."""
     result, number = folder, 2
-    while result.exists() and (not result.is_dir() or any(result.iterdir())):
+    while _is_taken(result):
         result, number = folder.with_name(f"{folder.name}-{number}"), number + 1
     return result
 

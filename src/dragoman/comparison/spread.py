@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from dragoman.comparison.jobs import Job, TrainJob
 from dragoman.comparison.workers import Report
 from dragoman.errors import DragomanError, MissingExtraError
 from dragoman.experiment import Experiment
-from dragoman.files import packed, write_bytes
+from dragoman.files import packed, whole_folder, write_bytes
 from dragoman.run import Run
 from dragoman.run.trust import remember
 
@@ -88,11 +87,9 @@ def bring(files: Mapping[str, bytes], job: Job) -> None:
         for name in sorted(files, key=lambda name: name == "evaluation.json"):
             write_bytes(folder / name, files[name])
         return
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    for name, content in files.items():
-        write_bytes(part / name, content)
-    part.rename(folder)
+    with whole_folder(folder) as part:
+        for name, content in files.items():
+            write_bytes(part / name, content)
     if isinstance(job, TrainJob) and "config.yaml" in files:
         # As if it had been trained here: the note that lets this user play it.
         remember(files["config.yaml"], Experiment.from_dict(job.experiment))

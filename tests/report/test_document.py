@@ -187,8 +187,16 @@ def test_an_unfinished_comparison_says_what_is_so_far(tmp_path: Path) -> None:
     assert "Not finished: 25 of 27 runs have ended.</strong> The model helped: it scored" in html
     assert "helped so far</p>" in html
     done = {row[0]: row[1:] for row in rows(html, "progress")}
-    assert done["no-model"] == ["7", "–", "–", "2", "–", "–"]
+    assert done["no-model"] == ["7", "–", "–", "2", "–", "–", "–"]
     assert "**Not finished: 25 of 27 runs have ended.**" in page.markdown.read_text()
+    # A process that was killed leaves a run behind that says it is running.
+    run = folder / "no-model" / "7"
+    shutil.copytree(folder / "no-model" / "6", run)
+    about = {"status": "running", "steps": 8, "heartbeat": "2020-01-01T00:00:00+00:00"}
+    (run / "status.json").write_text(json.dumps(about))
+    died = {row[0]: row[1:] for row in rows(write_report(folder).html.read_text(), "progress")}
+    assert died["no-model"] == ["7", "–", "–", "1", "–", "1", "–"]
+    shutil.rmtree(run)
     # One that failed is not waited for.
     for seed in (7, 8):
         (folder / "no-model" / str(seed)).mkdir()

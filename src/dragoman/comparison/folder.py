@@ -27,7 +27,7 @@ from dragoman.run import Run
 from dragoman.settings import flat
 
 Progress: TypeAlias = Literal[
-    "missing", "running", "unevaluated", "finished", "interrupted", "failed", "died"
+    "finished", "running", "unevaluated", "missing", "interrupted", "died", "failed"
 ]
 
 FILE_NAME = "comparison.yaml"

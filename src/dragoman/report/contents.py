@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
+from dragoman.comparison.folder import Progress
 from dragoman.phrases import listed
 from dragoman.stats.bootstrap import Interval, number
 
@@ -24,7 +25,7 @@ SENTENCES = {
     NO_VERDICT: "there is no verdict yet on {arms}",
 }
 
-STATES = ("finished", "running", "unevaluated", "missing", "interrupted", "failed")
+STATES = get_args(Progress)
 ENDED = ("finished", "failed")
 
 COST_COLUMNS = {

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -64,38 +64,12 @@ def evaluate(
         refuse_unfilmable(run, video, settings)
     warnings.simplefilter("ignore", agents.CutWarning)  # which is printed below the table
     model = reader_of(run.experiment, run.seed)  # once for both ways to act
-    rows = {}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        for name, sampled in (("greedy", False), ("sampled", True)):
-            bar = progress.add_task(name, total=episodes)
-
-            def show(running: int, bar: TaskID = bar) -> None:
-                progress.update(bar, completed=episodes - running)
-
-            rows[name] = agents.evaluate(
-                run,
-                episodes,
-                seed=seed,
-                sampled=sampled,
-                env_settings=settings,
-                max_steps=max_steps,
-                model=model,
-                trust_code=trust_code,
-                on_step=show,
-            )
-    rows["random"] = agents.evaluate_random(
-        run.experiment, episodes, seed=seed, env_settings=settings, max_steps=max_steps
-    )
+    how: dict[str, Any] = {"seed": seed, "env_settings": settings, "max_steps": max_steps}
+    trained = {**how, "model": model, "trust_code": trust_code}
+    rows = _played(run, episodes, trained)
+    rows["random"] = agents.evaluate_random(run.experiment, episodes, **how)
     if video is not None:
-        made = film(
-            run,
-            video,
-            seed=seed,
-            env_settings=settings,
-            max_steps=max_steps,
-            model=model,
-            trust_code=trust_code,
-        )
+        made = film(run, video, **trained)
         # Aside, where programs read what is printed.
         typer.echo(
             f"video: {made.file} ({made.steps} steps, return {made.episode_return:.3g})", err=True
@@ -105,6 +79,22 @@ def evaluate(
         return
     _print(run, episodes, rows)
     typer.echo(f"next: dragoman replay {folder}")
+
+
+def _played(run: Run, episodes: int, how: Mapping[str, Any]) -> dict[str, Evaluation]:
+    """Play greedy and sampled with a bar each."""
+    from dragoman.agents.evaluate import evaluate as played
+
+    rows = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for name, sampled in (("greedy", False), ("sampled", True)):
+            bar = progress.add_task(name, total=episodes)
+
+            def show(running: int, bar: TaskID = bar) -> None:
+                progress.update(bar, completed=episodes - running)
+
+            rows[name] = played(run, episodes, sampled=sampled, on_step=show, **how)
+    return rows
 
 
 def _print(run: Run, episodes: int, rows: Mapping[str, Evaluation]) -> None:

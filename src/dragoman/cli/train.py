@@ -76,11 +76,12 @@ def engine_of(name: EngineName, **settings: Any) -> Engine:
     Raises:
         ConfigError: It has no such setting.
     """
-    from dragoman.engines.engine import default_engine
-    from dragoman.engines.rllib import RLlib
+    from dragoman.engines.engine import engine_named
 
     given = {key: value for key, value in settings.items() if value is not None}
     if name == EngineName.RLLIB:
+        from dragoman.engines.rllib import RLlib
+
         return RLlib(**given)
     if given:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in given)
@@ -88,7 +89,7 @@ def engine_of(name: EngineName, **settings: Any) -> Engine:
             f"the engine {name.value} trains in this process, so {options} has no meaning there",
             cure="add --engine rllib",
         )
-    return default_engine()
+    return engine_named(name.value)
 
 
 def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:

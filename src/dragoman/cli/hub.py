@@ -21,7 +21,7 @@ def push(
     """Send a run and its card to the Hugging Face hub; the token comes from HF_TOKEN."""
     run = Run(folder)
     # Only now, so that --help and a bad folder answer at once.
-    from dragoman.run.hub import push as send
+    from dragoman.comparison.hub import push as send
 
     typer.echo(f"sent: {send(run, name, code=code, private=private)}")
     typer.echo(f"next: dragoman pull {name}")
@@ -32,7 +32,7 @@ def pull(
     out: Annotated[Path | None, typer.Option(help="Folder to make; the name unless given.")] = None,
 ) -> None:
     """Take a run from the Hugging Face hub. Nothing of it is executed."""
-    from dragoman.run.hub import pull as take
+    from dragoman.comparison.hub import pull as take
 
     run = take(name, out or Path(name.rpartition("/")[2]))
     typer.echo(f"run folder: {run.path}")

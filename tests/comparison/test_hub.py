@@ -13,10 +13,10 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from dragoman.cli import app
+from dragoman.comparison.hub import card_of, pull, push
 from dragoman.errors import RunError
 from dragoman.experiment import Experiment
 from dragoman.run import Run, RunWriter
-from dragoman.run.hub import card_of, pull, push
 from tests.run.stub_hub import StubHub
 
 runner = CliRunner()

@@ -19,6 +19,7 @@ include_patterns = [
     "docs/*.md",
     "recipes/README.md",
     "recipes/*/README.md",
+    "benchmarks/results/model_runtime_avx2.md",
     "benchmarks/results/model_runtime_cpu.md",
     "benchmarks/results/store.md",
     "CHANGELOG.md",

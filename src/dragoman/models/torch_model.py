@@ -17,12 +17,7 @@ from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import check_pooling
 from dragoman.models.batches import equal_batches, pad_right, plan_batches
 from dragoman.models.causal import CausalScorer, Head
-from dragoman.models.fingerprint import (
-    Digests,
-    end_tokens,
-    fingerprint,
-    weights_fingerprint,
-)
+from dragoman.models.fingerprint import Digests, end_tokens, fingerprint, weights_fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
 from dragoman.models.meter import Meter, chain_contexts

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +18,12 @@ def cluster_of_three() -> Iterator[None]:
 
     # Ray gives way to every other process of a machine, and tests would wait for those.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    before = signal.getsignal(signal.SIGTERM)
     cluster.start(cpus=3)
+    assert signal.getsignal(signal.SIGTERM) is not before
     yield
     cluster.stop()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.fixture(scope="package")

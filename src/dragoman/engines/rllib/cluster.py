@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ NOISE = ("has constructor arguments in the object store",)
 
 LOCAL = "local"
 """The address that starts a cluster on this machine."""
+
+_replaced: list[tuple[Any, Any]] = []
+"""Of SIGTERM: the handler that was there before Ray's, and Ray's."""
 
 
 def start(address: str | None = None, *, cpus: int | None = None) -> bool:
@@ -51,9 +55,21 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
     if before is terminate:
         # Ray takes it over, and would end this process before anything is saved.
         signal.signal(signal.SIGTERM, terminate)
+    else:
+        _replaced[:] = [(before, signal.getsignal(signal.SIGTERM))]
     return True
 
 
 def stop() -> None:
-    """Leave the cluster; one that was started here ends."""
+    """Leave the cluster; one that was started here ends.
+
+    SIGTERM means what it meant before, where Ray's handler is still there.
+    """
     ray.shutdown()
+    # Only the main thread may set handlers, and one that was not set by Python cannot be set again.
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for before, handler in _replaced:
+        if before is not None and signal.getsignal(signal.SIGTERM) is handler:
+            signal.signal(signal.SIGTERM, before)
+    _replaced.clear()

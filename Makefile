@@ -11,7 +11,7 @@ demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman eval $(RUN)
 
 test: $(VENV)/.installed-dev browser  ## every test but the slow ones
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --durations=30
 
 test-slow: $(VENV)/.installed-dev  ## the slow tests
 	$(BIN)/pytest -m slow
@@ -63,5 +63,5 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt
 $(VENV)/.installed-dev: pyproject.toml constraints.txt
 	@echo 'setting up $(VENV), once: some minutes'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'  # Python compiles what is used
 	touch $@

@@ -23,6 +23,13 @@ def test_import_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_command_line_starts_without_what_it_may_not_need() -> None:
+    heavy = "{'torch', 'transformers', 'stable_baselines3', 'scipy', 'matplotlib'}"
+    code = f"import sys, dragoman.cli; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
 def test_every_error_shows_its_cure() -> None:
     error = errors.MissingExtraError("gguf", extra="gguf")
     assert isinstance(error, errors.DragomanError)

@@ -161,7 +161,7 @@ class TestDegenerate:
 
 
 def test_past_the_pole_the_quantile_goes_to_its_end() -> None:
-    shares = bootstrap._adjusted(np.array([0.025, 0.975]), 1.0, 0.5)
+    shares = bootstrap._adjusted(np.array([0.025, 0.975]), stats.norm.cdf(1.0), 0.5)
     assert shares[1] == 1.0
     assert 0 < shares[0] < 1
 

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from dragoman.errors import ConfigError
 
@@ -61,6 +60,8 @@ def interquartile_mean(scores: ArrayLike) -> Table:
     The lowest and the highest ``floor(RT/4)`` scores are cut off, whatever their task. It is
     less moved by outliers than the mean, and wastes fewer runs than the median.
     """
+    from scipy import stats  # takes a second to import
+
     table = as_table(scores)
     flat = table.reshape(*table.shape[:-2], -1)
     return np.asarray(stats.trim_mean(flat, 0.25, axis=-1), dtype=np.float64)

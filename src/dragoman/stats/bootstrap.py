@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 from dragoman.errors import ConfigError
 from dragoman.stats.aggregates import Table, as_table
@@ -114,14 +113,24 @@ def bootstrap_interval(
     shares = np.array([(1 - level) / 2, (1 + level) / 2])
     if method == "bca":
         below = (drawn < estimate - rounding).mean() + (drawn <= estimate + rounding).mean()
-        bias = ndtri(np.clip(below / 2, 0.5 / resamples, 1 - 0.5 / resamples))
-        shares = _adjusted(shares, bias, _acceleration(tables, statistic, paired))
+        below = np.clip(below / 2, 0.5 / resamples, 1 - 0.5 / resamples)
+        shares = _adjusted(shares, below, _acceleration(tables, statistic, paired))
     low, high = np.quantile(drawn, shares)
     return Interval(estimate, float(low), float(high), level)
 
 
-def _adjusted(shares: Table, bias: float, acceleration: float) -> Table:
-    """Return where BCa reads the quantiles instead (Efron 1987, equation 3.8)."""
+def _adjusted(shares: Table, below: float, acceleration: float) -> Table:
+    """Return where BCa reads the quantiles instead (Efron 1987, equation 3.8).
+
+    Args:
+        shares: The quantiles that the percentile method reads.
+        below: Share of drawn estimates below the estimate.
+        acceleration: Of the statistic.
+    """
+    # SciPy takes a second to import, which every command would wait for.
+    from scipy.special import ndtr, ndtri
+
+    bias = ndtri(below)
     shifted = bias + ndtri(shares)
     scale = 1 - acceleration * shifted
     # Past the pole of the formula the quantile has gone to the end it was heading for.

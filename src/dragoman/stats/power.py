@@ -28,7 +28,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from dragoman.errors import ConfigError
 from dragoman.stats.paired import FLIPS, holm_levels
@@ -159,13 +158,15 @@ def _needed_at(
     draw: _Draw, units: int, levels: NDArray[np.float64], generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return the effects needed at each level by ``k`` comparisons of each simulation."""
+    from scipy.special import stdtrit  # SciPy takes a second to import
+
     sets = SIMULATIONS * len(levels)
     x, y = draw(generator, (2, sets, units))
     noise = (x - y) / np.sqrt(2)
     if units <= EXACT:
         return _typical_values(noise, levels)
     mean, deviation = noise.mean(axis=1), noise.std(axis=1, ddof=1)
-    critical = stats.t.isf(levels, units - 1) / np.sqrt(units)
+    critical = -stdtrit(units - 1, levels) / np.sqrt(units)
     return np.asarray(deviation[:, None] * critical - mean[:, None])
 
 

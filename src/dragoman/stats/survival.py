@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 
 def median_time(times: Sequence[float], is_reached: Sequence[bool]) -> float:
@@ -26,6 +25,8 @@ def median_time(times: Sequence[float], is_reached: Sequence[bool]) -> float:
     Returns:
         Infinity if the estimate stays above one half.
     """
+    from scipy import stats  # takes a second to import
+
     at, reached = np.asarray(times, dtype=np.float64), np.asarray(is_reached, dtype=np.bool_)
     censored = stats.CensoredData(uncensored=at[reached], right=at[~reached])
     staircase = stats.ecdf(censored).sf

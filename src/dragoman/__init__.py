@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dragoman.models.catalog import load_model
     from dragoman.models.remote import RemoteModel
     from dragoman.models.score import score
+    from dragoman.progress import Progress
     from dragoman.roles.act.settings import Act
     from dragoman.roles.act.tune import Tune
     from dragoman.roles.explore.settings import Explore
@@ -57,6 +58,7 @@ _HOME = {
     "ObserveEnv": "dragoman.roles.observe.vector",
     "ObserveVector": "dragoman.roles.observe.vector",
     "Observer": "dragoman.roles.observe.observer",
+    "Progress": "dragoman.progress",
     "RemoteModel": "dragoman.models.remote",
     "Reward": "dragoman.roles.reward.settings",
     "Run": "dragoman.run",
@@ -99,6 +101,7 @@ __all__ = [
     "ObserveEnv",
     "ObserveVector",
     "Observer",
+    "Progress",
     "RemoteModel",
     "Reward",
     "Run",

@@ -14,6 +14,7 @@ import dragoman
 from dragoman.cli import app
 from dragoman.errors import DragomanError
 from dragoman.experiment import Collapse, Describe
+from dragoman.models.spec import ModelSpec
 from dragoman.testing import ScriptedModel
 
 ENVS = Path(__file__).parents[1] / "broken_envs.py"
@@ -175,6 +176,11 @@ USAGE = [
 ]
 
 
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test fail where a model is loaded before its mistake is found."""
+    monkeypatch.setattr(ModelSpec, "load", lambda *given: pytest.fail("a model is loaded"))
+
+
 def problem(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the message that a command ends with."""
     for name, text in FILES.items():
@@ -197,24 +203,27 @@ def training(source: str, *overrides: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "message"), ENVIRONMENTS)
 def test_an_environment_that_is_wrong(name, message, tmp_path, monkeypatch) -> None:
-    arguments = training(f"{ENVS}:{name}", "observe=null", "max_episode_steps=9")
+    no_model(monkeypatch)
+    arguments = training(f"{ENVS}:{name}", "max_episode_steps=9")
     assert message in problem(arguments, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("name", "message"), NAMES)
 def test_a_name_of_nothing(name, message, tmp_path, monkeypatch) -> None:
-    assert message in problem(training(name, "observe=null"), tmp_path, monkeypatch)
+    no_model(monkeypatch)
+    assert message in problem(training(name), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("override", "message"), SETTINGS)
 def test_a_setting_that_cannot_work(override, message, tmp_path, monkeypatch) -> None:
-    needs_model = override.startswith(("observe", "act", "model", "describe", "reward"))
-    arguments = training("CartPole-v1", *([] if needs_model else ["observe=null"]), override)
-    assert message in problem(arguments, tmp_path, monkeypatch)
+    if not override.startswith(("model.name=", "model.server=")):
+        no_model(monkeypatch)
+    assert message in problem(training("CartPole-v1", override), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("arguments", "message"), COMMANDS)
 def test_a_command_that_cannot_work(arguments, message, tmp_path, monkeypatch) -> None:
+    no_model(monkeypatch)
     assert message in problem(arguments, tmp_path, monkeypatch)
 
 
@@ -263,6 +272,7 @@ IN_PYTHON: list[tuple[Callable[[], object], str]] = [
 
 @pytest.mark.parametrize(("call", "message"), IN_PYTHON)
 def test_what_python_gives(call, message, tmp_path, monkeypatch) -> None:
+    no_model(monkeypatch)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DragomanError) as error:
         call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from dragoman.errors import ConfigError
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.phrases import counted
+from dragoman.progress import Progress, Show, Wanted, shown
 from dragoman.run import Run
 from dragoman.settings import check_number
 from dragoman.stats.aggregates import mean
@@ -189,6 +191,7 @@ def evaluate(
     model: LanguageModel | None = None,
     describer: Describer | None = None,
     trust_code: bool = False,
+    progress: Wanted = None,
     on_step: Callable[[int], None] = lambda running: None,
 ) -> Evaluation:
     """Play a trained agent on episodes that its training never saw.
@@ -206,6 +209,8 @@ def evaluate(
         describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
+        progress: Whether to show how many episodes have ended, or a function that is told, see
+            `dragoman.progress`. Unless given, it is shown in terminals and notebooks.
         on_step: Called after every step with the number of episodes still running.
 
     Raises:
@@ -215,18 +220,58 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     check_number("episodes", episodes, 1)
     check_number("seed", seed)
+    check_playable(run, env_settings, max_steps, describer=describer, trust_code=trust_code)
     agent = Agent(
         run, sampled=sampled, seed=seed, model=model, describer=describer, trust_code=trust_code
     )
-    return play(
-        agent.spec,
-        {**run.experiment.env_settings, **(env_settings or {})},
-        agent.act,
-        episodes=episodes,
-        seed=seed,
-        max_steps=max_steps,
-        on_step=on_step,
-    )
+    with shown(progress) as show:
+        return play(
+            agent.spec,
+            {**run.experiment.env_settings, **(env_settings or {})},
+            agent.act,
+            episodes=episodes,
+            seed=seed,
+            max_steps=max_steps,
+            on_step=_telling(show, episodes, on_step),
+        )
+
+
+def _telling(
+    show: Show | None, episodes: int, on_step: Callable[[int], None]
+) -> Callable[[int], None]:
+    """Return what is called after every step, and tells how many episodes have ended."""
+    if show is None:
+        return on_step
+    began = time.monotonic()
+
+    def tell(running: int) -> None:
+        on_step(running)
+        seconds = time.monotonic() - began
+        show(Progress("evaluating", episodes - running, episodes, seconds, running == 0))
+
+    return tell
+
+
+def check_playable(
+    run: Run,
+    env_settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+    *,
+    describer: Describer | None = None,
+    trust_code: bool = False,
+) -> None:
+    """Refuse to play a run where that cannot work, before a model is loaded for it.
+
+    The arguments are those of `evaluate`.
+
+    Raises:
+        ConfigError: The config names code that is not trusted, the environment refuses its
+            settings, or ``max_steps`` is below one.
+    """
+    run.require_trust(trust_code)
+    spec = spec_of(run.experiment, describer)
+    _most_steps(spec, max_steps)
+    make_environment(spec, {**run.experiment.env_settings, **(env_settings or {})}).close()
 
 
 def evaluate_random(

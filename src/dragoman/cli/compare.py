@@ -102,6 +102,7 @@ def compare(
                 engine=chosen,
                 ray=ray,
                 trust_code=trust_code,
+                progress=False,
                 on_event=display.show,
             )
         except KeyboardInterrupt as stop:

@@ -71,3 +71,4 @@ def distill(
     )
     Console().print(table)
     typer.echo(f"student: {result.path}")
+    typer.echo(f"next: in Python, dragoman.load_student({str(result.path)!r})")

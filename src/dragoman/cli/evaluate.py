@@ -52,14 +52,16 @@ def evaluate(
     Greedy takes the likeliest action, sampled draws one: a policy may be good at one alone.
     """
     run = Run(folder)
-    run.require_trust(trust_code)
     settings = parse_overrides(env_settings or [], option="--env")
     refuse_yes_no(settings, "--env")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman.agents import evaluate as agents
     from dragoman.agents.video import film, refuse_unfilmable
     from dragoman.engines.assembly import reader_of
+    from dragoman.engines.weights import weights_of
 
+    agents.check_playable(run, settings, max_steps, trust_code=trust_code)
+    weights_of(run)  # damaged ones are refused before a model is loaded
     if video is not None:
         refuse_unfilmable(run, video, settings)
     warnings.simplefilter("ignore", agents.CutWarning)  # which is printed below the table
@@ -93,7 +95,7 @@ def _played(run: Run, episodes: int, how: Mapping[str, Any]) -> dict[str, Evalua
             def show(running: int, bar: TaskID = bar) -> None:
                 progress.update(bar, completed=episodes - running)
 
-            rows[name] = played(run, episodes, sampled=sampled, on_step=show, **how)
+            rows[name] = played(run, episodes, sampled=sampled, on_step=show, progress=False, **how)
     return rows
 
 

@@ -58,6 +58,7 @@ def replay(
         returns = ", ".join(f"{episode.episode_return:.3g}" for episode in recording.episodes)
         typer.echo(f"{recording.name}: return {returns}")
     typer.echo(f"replay: {file}")
+    typer.echo(f"next: open it in a browser, or dragoman report {runs[0].path}")
 
 
 def _in_order(runs: list[Run]) -> tuple[list[Run], list[str]]:

@@ -28,12 +28,30 @@ def report(
     """Write the report of a comparison (HTML, Markdown, CSV and figures) or of a run (HTML)."""
     if (folder / "config.yaml").is_file():
         typer.echo(_of_run(Run(folder), out, episodes, trust_code))
+        # Aside, where programs read the names of files.
+        typer.echo(f"next: dragoman compare {folder} --plan", err=True)
         return
     # Only now, so that --help answers at once.
     from dragoman.report.document import write_report
 
     for file in write_report(folder, out):
         typer.echo(file)
+    typer.echo(f"next: {_to_see(folder)}", err=True)
+
+
+def _to_see(folder: Path) -> str:
+    """Return the command that shows what the judged arm and the baseline do, if both have run."""
+    from dragoman.comparison.folder import FILE_NAME, ComparisonFolder
+
+    comparison = ComparisonFolder(folder)
+    arms = comparison.arms()
+    kinds = ("arm", "baseline")
+    names = [next(name for name, arm in arms.items() if arm.kind == kind) for kind in kinds]
+    for seed in comparison.comparison.seeds:
+        if all(comparison.status(name, seed) == "finished" for name in names):
+            runs = " ".join(str(comparison.run_folder(name, seed)) for name in names)
+            return f"dragoman replay {runs}"
+    return f"dragoman compare {folder / FILE_NAME} --out {folder}"
 
 
 def _of_run(run: Run, out: Path | None, episodes: int, trust_code: bool) -> Path:
@@ -60,7 +78,13 @@ def _played(run: Run, episodes: int, trust_code: bool) -> dict[str, list[float]]
         model = reader_of(run.experiment, run.seed)  # once for both ways to act
         for name, sampled in (("greedy", False), ("sampled", True)):
             played = evaluate(
-                run, episodes, seed=SEED, sampled=sampled, model=model, trust_code=trust_code
+                run,
+                episodes,
+                seed=SEED,
+                sampled=sampled,
+                model=model,
+                trust_code=trust_code,
+                progress=False,
             )
             returns[name] = played.returns
     returns["random"] = evaluate_random(run.experiment, episodes, seed=SEED).returns

@@ -56,11 +56,9 @@ def train(
     )
     # Only now, so that --help and a bad file answer at once.
     from dragoman.engines import train as training
-    from dragoman.engines.progress import ProgressBar
 
     try:
-        watchers = [ProgressBar(experiment.steps)]
-        run = training.train(experiment, seed, out=out, engine=chosen, watchers=watchers)
+        run = training.train(experiment, seed, out=out, engine=chosen, progress=True)
     except KeyboardInterrupt as stop:
         typer.echo("stopped; what was learnt so far is saved", err=True)
         raise typer.Exit(exit_code(stop)) from None

@@ -34,6 +34,7 @@ def watch(
     console = Console()
     if once:
         console.print(view(run))
+        typer.echo(f"next: dragoman {'watch' if run.status == 'running' else 'eval'} {folder}")
         return
     try:
         with Live(view(run), console=console, auto_refresh=False) as live:
@@ -42,3 +43,4 @@ def watch(
                 live.update(view(run), refresh=True)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    typer.echo(f"next: dragoman eval {folder}")

@@ -96,6 +96,7 @@ class TrainJob:
                 budget=self.budget,
                 engine=self.engine,
                 watchers=[_StepReport(on_steps)],
+                progress=False,
             )
 
         def play(sampled: bool) -> Evaluation:
@@ -107,6 +108,7 @@ class TrainJob:
                 env_settings=self.evaluation.env_settings,
                 model=model,
                 trust_code=self.trust_code,
+                progress=False,
             )
 
         greedy = play(sampled=False)

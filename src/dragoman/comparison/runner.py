@@ -6,17 +6,19 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from dragoman.comparison.comparison import Comparison, Precision
+from dragoman.comparison.event import Event
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.folder import FILE_NAME, ComparisonFolder, keep
 from dragoman.comparison.jobs import Job, RandomJob, TrainJob
+from dragoman.comparison.progress import TellRuns
 from dragoman.comparison.results import write_results
 from dragoman.comparison.spread import Spread
 from dragoman.comparison.workers import Report, Workers
@@ -25,6 +27,7 @@ from dragoman.errors import ConfigError, DragomanError, RunError
 from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
 from dragoman.files import make_folder, require_room, write_text
+from dragoman.progress import Wanted, shown
 from dragoman.run import LEAST_BYTES, Run
 from dragoman.stopping import stoppable
 
@@ -36,26 +39,6 @@ __all__ = ["Event", "compare", "settled"]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Event:
-    """What happens to a run.
-
-    Attributes:
-        arm: Name of its arm; empty for the random policy.
-        seed: Its seed.
-        kind: ``removed`` says that an unfinished run was thrown away to begin again; ``kept``
-            that it was finished already.
-        steps: Environment steps taken so far.
-        text: What went wrong, or what was removed.
-    """
-
-    arm: str
-    seed: int
-    kind: Literal["kept", "removed", "started", "steps", "done", "failed"]
-    steps: int = 0
-    text: str = ""
-
-
 def compare(
     comparison: Comparison | Source,
     out: str | Path,
@@ -64,6 +47,7 @@ def compare(
     engine: Engine | None = None,
     ray: str | None = None,
     trust_code: bool = False,
+    progress: Wanted = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> dict[str, Any]:
     """Run what is missing of a comparison, and return its results.
@@ -83,6 +67,8 @@ def compare(
             Python, Dragoman and files; what runs write is brought here.
         trust_code: Evaluate trained runs of the folder, whatever code their configs name and
             whoever trained them.
+        progress: Whether to show how far the runs have come, or a function that is told, see
+            `dragoman.progress`. Unless given, it is shown in terminals and notebooks.
         on_event: Called with what happens to every run.
 
     Returns:
@@ -112,7 +98,7 @@ def compare(
         _check(comparison, engine)
     make_folder(path)
     try:
-        with FileLock(path / ".lock", timeout=0), stoppable():
+        with FileLock(path / ".lock", timeout=0), stoppable(), shown(progress) as show:
             here = settled(comparison)
             folder = keep(path, here)
             if folder.comparison.precision != here.precision:
@@ -124,7 +110,8 @@ def compare(
                     here.precision,
                 )
             workers, threads = _workers(jobs, ray, 1 if engine is None else engine.processes)
-            _Runner(folder, threads, on_event, trust_code, engine).run(workers)
+            told = [on_event, *([] if show is None else [TellRuns(show, folder.comparison)])]
+            _Runner(folder, threads, told, trust_code, engine).run(workers)
             return write_results(folder)
     except Timeout:
         raise RunError(
@@ -198,7 +185,7 @@ class _Runner:
         self,
         folder: ComparisonFolder,
         threads: int,
-        on_event: Callable[[Event], None],
+        told: Sequence[Callable[[Event], None]],
         trust_code: bool,
         engine: Engine | None,
     ) -> None:
@@ -206,9 +193,13 @@ class _Runner:
         self.folder = folder
         self.comparison = folder.comparison
         self.threads = threads
-        self.on_event = on_event
+        self.told = told
         self.trust_code = trust_code
         self.first = next(iter(self.comparison.arms))
+
+    def on_event(self, event: Event) -> None:
+        for tell in self.told:
+            tell(event)
 
     def run(self, using: Workers | Spread) -> None:
         waiting = self._missing()

@@ -88,7 +88,7 @@ def numbers_reader(
     """
     low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
     rows = [
-        (feature, least, most, least - _slack(least), most + _slack(most))
+        (feature, least, most, least - slack(least), most + slack(most))
         for feature, least, most in zip(features, low, high, strict=True)
     ]
 
@@ -111,8 +111,8 @@ def array_reader(space: gym.spaces.Box) -> Callable[[Any], NDArray[Any]]:
         SpaceError: (from the returned function) As in `feature_texts`; the message names the
             first number that is outside by its place.
     """
-    lowest = space.low - _slack(space.low.astype(np.float64))
-    highest = space.high + _slack(space.high.astype(np.float64))
+    lowest = space.low - slack(space.low.astype(np.float64))
+    highest = space.high + slack(space.high.astype(np.float64))
 
     def read(value: Any) -> NDArray[Any]:
         array = _shaped(space, value)
@@ -150,7 +150,8 @@ def _limits(feature: Feature, low: float, high: float, write: Callable[[float], 
     return f" (limits ±{most})" if least == f"-{most}" else f" (limits {least} to {most})"
 
 
-def _slack(bound: Any) -> Any:
+def slack(bound: Any) -> Any:
+    """Return by how much values may lie outside a bound, or an array of bounds."""
     return TOLERANCE * np.maximum(1.0, np.abs(bound))
 
 

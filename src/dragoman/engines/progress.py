@@ -1,64 +1,71 @@
-"""A progress bar for training, and lines where it goes into a file."""
+"""What of a training is told of its progress."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from dragoman.engines.watcher import Stop, Training, Watcher
+from dragoman.progress import Progress, Show
 from dragoman.types import Info
 
-LINE_SECONDS = 30.0
-"""Seconds between two lines, where no terminal shows the bar."""
+FIGURES = {"return": "rollout/return_mean", "tokens/s": "time/tokens_per_second"}
+"""What is said beside the speed, and the column of the metrics that it stands in."""
 
 
-class ProgressBar(Watcher):
-    """Shows steps a second, mean return and model tokens a second while training.
+class TellProgress(Watcher):
+    """Tells the stages before a training with their seconds, and then its steps.
 
     Args:
+        show: What is told.
         steps: Environment steps of the whole training.
     """
 
-    def __init__(self, steps: int) -> None:
-        self._bar = Progress(
-            TextColumn("train"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._line_at = 0.0
-        self._task = self._bar.add_task("train", start=False, total=steps, speed="")
+    def __init__(self, show: Show, steps: int) -> None:
+        self._show = show
+        self._steps = steps
+        self._stage: str | None = None
+        self._began = time.monotonic()
+        self._figures: dict[str, float] = {}
+        self._done = 0
 
     def stage(self, what: str) -> None:
-        """Say it in a line."""
-        self._bar.console.print(what, highlight=False)
+        """Tell that the last stage is over, and which comes now."""
+        self._end_stage()
+        self._stage = what
+        self._show(Progress(what))
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            self._show(Progress(self._stage, seconds=self._seconds, is_over=True))
+        self._stage = None
+        self._began = time.monotonic()
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def begin(self, training: Training) -> Stop:
-        """Show it."""
-        self._line_at = time.monotonic()
-        self._bar.start_task(self._task)
-        self._bar.start()
+        """Tell that the first step comes now."""
+        self._end_stage()
+        self._tell()
         return None
 
     def step(self, training: Training, infos: Sequence[Info]) -> Stop:
-        """Move it on."""
-        parts = [f"{self._bar.tasks[0].speed or 0:,.0f} steps/s"]
-        if "rollout/return_mean" in training.row:
-            parts.append(f"return {training.row['rollout/return_mean']:.1f}")
-        if "time/tokens_per_second" in training.row:
-            parts.append(f"{training.row['time/tokens_per_second']:,.0f} tokens/s")
-        self._bar.update(self._task, completed=training.steps, speed=" · ".join(parts))
-        if not self._bar.console.is_terminal and time.monotonic() - self._line_at > LINE_SECONDS:
-            self._line_at = time.monotonic()
-            whole = f"{training.steps:,} of {self._bar.tasks[0].total:,.0f} steps"
-            self._bar.console.print(" · ".join([whole, *parts]), highlight=False)
+        """Tell how far it has come."""
+        self._done = training.steps
+        speed = {"steps/s": self._done / max(self._seconds, 1e-9)}
+        columns = {name: key for name, key in FIGURES.items() if key in training.row}
+        # Columns stand in a row until it is written; what was said last still holds.
+        self._figures |= speed | {name: training.row[key] for name, key in columns.items()}
+        self._tell()
         return None
 
+    def _tell(self, is_over: bool = False) -> None:
+        self._show(
+            Progress("training", self._done, self._steps, self._seconds, is_over, self._figures)
+        )
+
     def end(self, training: Training) -> None:
-        """Leave it as it is."""
-        self._bar.stop()
+        """Tell that it is over."""
+        self._tell(is_over=True)

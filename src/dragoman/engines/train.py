@@ -18,7 +18,9 @@ from dragoman.engines.check import check_spaces
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.engine import Engine, Learner, engine_named, whole_steps
 from dragoman.engines.masks import masks_of, obeying, warn_of
+from dragoman.engines.progress import TellProgress
 from dragoman.engines.stack import RoleStack
+from dragoman.engines.trial import try_episode
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.environments.vector import EpisodeRecorder, make_vector
@@ -28,6 +30,9 @@ from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.files import free_name, refuse_taken, require_room
 from dragoman.maths.seeds import derive_seed
+from dragoman.models.cache import CachedModel
+from dragoman.models.hardware import check_device
+from dragoman.progress import Wanted, shown
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import LEAST_BYTES, Run, RunWriter, diverged
 from dragoman.run.trackers import require_trackers
@@ -46,6 +51,7 @@ def train(
     budget: Budget | None = None,
     engine: str | Engine | None = None,
     watchers: Sequence[Watcher] = (),
+    progress: Wanted = None,
 ) -> Run:
     """Train an agent and return its run folder.
 
@@ -62,6 +68,8 @@ def train(
         budget: Train until this is used up, instead of for the experiment's steps.
         engine: What trains, or its name: ``sb3`` unless given, or ``rllib``.
         watchers: What sees the training, and may stop it.
+        progress: Whether to show how far it has come, or a function that is told, see
+            `dragoman.progress`. Unless given, it is shown in terminals and notebooks.
 
     Raises:
         ConfigError: The experiment cannot work.
@@ -77,13 +85,10 @@ def train(
         experiment, describer = experiment.replaced({"describe.use": describer}), None
     spec = spec_of(experiment, describer)
     refuse_endless(spec)
-    masks = masks_of(experiment, spec)
-    warn_of(masks, experiment)
-    record = {"engine": engine.name, **engine.record, **({} if masks is None else {"masks": masks})}
+    record: dict[str, Any] = {"engine": engine.name, **engine.record}
     if describer is not None:
         _check_given(describer, engine)
         record["describer"] = getattr(describer, "__qualname__", type(describer).__qualname__)
-    acting = obeying(experiment, record)
     # A namespace would make a folder of its own.
     name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
     wanted = Path(out) if out else Path("runs", name)
@@ -95,23 +100,33 @@ def train(
     stack = RoleStack(recorder)
     with ExitStack() as closing:
         closing.enter_context(stoppable())
+        show = closing.enter_context(shown(progress))
         closing.callback(stack.close)
+        watchers = [*watchers, *([] if show is None else [TellProgress(show, experiment.steps)])]
         moments = moments_of(experiment, recorder, describer)
-        check_spaces(experiment, recorder, moments, engine)
-        model = remembering(model if model is not None else reader_of(experiment, seed))
+        make = partial(make_environment, spec, settings)
+        readers = check_spaces(experiment, recorder, moments, engine)
+        check_device(experiment.model.device if model is None and experiment.uses_model else "cpu")
+        _stage(watchers, "checking one random episode")
+        try_episode(make, moments, readers)
+        masks = masks_of(experiment, spec)
+        warn_of(masks, experiment)
+        record |= {} if masks is None else {"masks": masks}
+        acting = obeying(experiment, record)
+        model = _loaded(experiment, seed, model, watchers)
         models = Models(model, seed)
         stack.add(acting, Context(models, moments, engine.gamma(experiment)))
-        make = partial(make_environment, spec, settings)
         tokens = total_cost(models.asked).tokens
         if stack.observer is not None:
             before = steps_before(acting, stack.observer)
-            for watcher in watchers if before else ():
-                watcher.stage(f"calibrating: {before:,} random steps")
+            _stage(watchers if before else (), f"calibrating by {before:,} random steps")
             record["calibration"] = asdict(calibrate(stack.observer, before, make, moments, seed))
+        _stage(watchers, f"building the agent with {engine.name}")
         training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
         closing.callback(training.close)
         compute = {**compute_of(model), **record}
         with _taken(wanted, not out, experiment, seed, compute) as writer:
+            _stage(watchers if stack.roles else (), f"preparing {', '.join(stack.roles)}")
             stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
             bookkeeper = Bookkeeper(writer, stack, models)
             seeing = _watchers(experiment, bookkeeper, watchers, budget, tokens)
@@ -122,6 +137,20 @@ def train(
                 writer.discarded = training.steps == 0
                 raise
     return Run(writer.path)
+
+
+def _stage(watchers: Sequence[Watcher], what: str) -> None:
+    for watcher in watchers:
+        watcher.stage(what)
+
+
+def _loaded(
+    experiment: Experiment, seed: int, model: LanguageModel | None, watchers: Sequence[Watcher]
+) -> CachedModel | None:
+    """Return the language model that roles ask, if any does."""
+    if model is None and experiment.uses_model:
+        _stage(watchers, f"loading {experiment.model.name}")
+    return remembering(model if model is not None else reader_of(experiment, seed))
 
 
 def _taken(

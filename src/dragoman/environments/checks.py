@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import gymnasium as gym
@@ -44,7 +44,12 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     Args:
         env: One environment.
         index: Its place among those that are stepped together, for messages.
+
+    Attributes:
+        names: What messages call the numbers of a vector, where that is known.
     """
+
+    names: Sequence[str] = ()
 
     def __init__(self, env: gym.Env[Any, Any], index: int = 0) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, index=index)
@@ -102,7 +107,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
                 "return what observation_space says, or correct the space",
             )
         if not _is_finite(observation):
-            self._refuse(f"{_first_not_finite(observation, 'the observation')}", FINITE)
+            self._refuse(f"{_first_not_finite(observation, 'the observation', self.names)}", FINITE)
         if not isinstance(info, Mapping):
             self._refuse(f"info is {_short(info)}, which is no mapping", A_MAPPING)
         for key in info:
@@ -135,7 +140,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         name = type(self.unwrapped).__name__ if self.spec is None else self.spec.id
         raise SpaceError(
             f"environment {name!r}, sub-environment {self._index}, episode {self._episode}, "
-            f"step {self._step}: {problem}",
+            f"step {self._step}: {problem}{place_of(self, 'step' if self._step else 'reset')}",
             cure=cure,
         )
 
@@ -224,6 +229,30 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         raise SpaceError(f"environment {kind.__name__}{where}: {problem}", cure=cure)
 
 
+def place_of(env: gym.Env[Any, Any], method: str) -> str:
+    """Return ``, from step() in line 8 of my_env.py``, or nothing where there is no file.
+
+    Args:
+        env: An environment; of its wrappers, those of Gymnasium and ours are passed over.
+        method: What was called, ``reset`` or ``step``.
+    """
+    while isinstance(env, gym.Wrapper) and type(env).__module__.startswith(_NOT_THE_USERS):
+        env = env.env
+    kind = type(env)
+    # Of a wrapper that changes observations alone, the method that does it.
+    names = [method, "observation"] if isinstance(env, gym.Wrapper) else [method]
+    name = next((name for name in names if name in vars(kind)), method)
+    try:
+        function = inspect.unwrap(getattr(kind, name))
+        line, file = inspect.getsourcelines(function)[1], inspect.getsourcefile(function)
+    except (OSError, TypeError):  # a class made in an interactive session
+        return ""
+    return f", from {name}() in line {line} of {file}"
+
+
+_NOT_THE_USERS = ("gymnasium.", "dragoman.")
+
+
 def beneath(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """Return an environment with `Interface` beneath all of its wrappers.
 
@@ -264,7 +293,7 @@ def _is_finite(value: Any) -> bool:
     return _first_not_finite(value, "") is None
 
 
-def _first_not_finite(value: Any, path: str) -> str | None:
+def _first_not_finite(value: Any, path: str, names: Sequence[str] = ()) -> str | None:
     """Say where in a value the first number stands that is not finite, and what it is."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
         bad: np.ndarray = ~(np.abs(value) <= LARGEST)
@@ -272,6 +301,7 @@ def _first_not_finite(value: Any, path: str) -> str | None:
             return None
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         where = f"{path}[{', '.join(map(str, place))}]" if place else path
+        where += f" ({names[place[0]]})" if len(place) == 1 and place[0] < len(names) else ""
         return f"{where} is {value[place]}"
     if isinstance(value, float | np.floating):
         return None if abs(float(value)) <= LARGEST else f"{path} is {value}"

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pydantic
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -44,7 +45,7 @@ _ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
 
 
 def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
-    """Refuse what the algorithm's constructor would refuse, without making its networks.
+    """Refuse what the algorithm's constructor would refuse, with networks that read one number.
 
     Raises:
         ConfigError: There is no such setting, or it fits neither the spaces nor the steps.
@@ -63,10 +64,10 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     env.single_observation_space = gym.spaces.Box(0, 1, (1,), np.float32)
     env.single_action_space = actions
     env.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # It warns again when the training is built.
         warnings.simplefilter("ignore")
-        made(experiment, ALGORITHMS[name], "MlpPolicy", VecAdapter(env), _init_setup_model=False)
+        made(experiment, ALGORITHMS[name], "MlpPolicy", VecAdapter(env))
 
 
 def made(

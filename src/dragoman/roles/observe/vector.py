@@ -22,6 +22,7 @@ from dragoman.errors import ConfigError
 from dragoman.models.cache import CachedModel
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.observer import AnyObserver, Observer
+from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
 from dragoman.settings import from_plain
 from dragoman.types import Describer, FloatArray, LanguageModel
@@ -145,9 +146,20 @@ def observe(
         settings: What of the model becomes the observation; also as an experiment's file has it.
         describer: Turns observations into text, or the path of what does; read from the
             environment's own documentation unless given.
+
+    Raises:
+        ConfigError: There is no such environment or describer, a setting does not fit, or raw
+            observations hold nothing that can be read. No model has been loaded then.
+        SpaceError: The observations hold nothing that can be described.
     """
     env = as_environment(env)
     settings = from_plain(Observe, settings, "observe")
+    space, actions = _spaces(env)
+    make = MomentMaker(partial(describer_for, env, describer), actions)
+    # What cannot be described or read is refused before a model is loaded.
+    make.describer  # noqa: B018
+    if settings.raw:
+        RawState(space)
     if settings.model is not None or isinstance(model, str):
         model = (settings.model or ModelSpec(str(model))).load()
     if not isinstance(model, LanguageModel):
@@ -157,10 +169,16 @@ def observe(
         )
     if not isinstance(model, CachedModel):
         model = CachedModel(model)
-    describe = partial(describer_for, env, describer)
+    observer = Observer(model, settings, space)
     if isinstance(env, VectorEnv):
-        observer = Observer(model, settings, env.single_observation_space)
-        make = MomentMaker(describe, env.single_action_space)
         return ObserveVector(MomentVector(env, make), observer)
-    observer = Observer(model, settings, env.observation_space)
-    return ObserveEnv(env, observer, MomentMaker(describe, env.action_space))
+    return ObserveEnv(env, observer, make)
+
+
+def _spaces(
+    env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any],
+) -> tuple[gym.Space[Any], gym.Space[Any]]:
+    """Return the (unbatched) spaces of observations and actions."""
+    if isinstance(env, VectorEnv):
+        return env.single_observation_space, env.single_action_space
+    return env.observation_space, env.action_space

@@ -59,12 +59,7 @@ class Rewarder:
         env: Any = None,
         made: Mapping[str, RewardFunction] = MappingProxyType({}),
     ) -> None:
-        if settings.gamma is not None and settings.gamma != gamma:
-            raise ConfigError(
-                f"reward.gamma is {settings.gamma}, but the learner discounts by {gamma}: shaping "
-                "by another discount changes the optimal policy",
-                cure="leave reward.gamma out, or set algorithm.settings.gamma to the same number",
-            )
+        settings.check_gamma(gamma)
         self.settings = settings
         self.models = models
         self.env = env

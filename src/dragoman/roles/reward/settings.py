@@ -16,6 +16,7 @@ from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control
 from dragoman.roles.reward.call import Caller, OnError
 from dragoman.roles.reward.catalog import KNOWN, asks_model, make_reward
+from dragoman.roles.reward.protocols import Fits
 from dragoman.roles.role import Context
 from dragoman.settings import check_fields
 from dragoman.yaml12 import refuse_yes_no
@@ -162,6 +163,34 @@ class Reward:
     def may_use_model(self) -> bool:
         """Whether one of the terms may ask the model, without importing it."""
         return self.placebo is None and any(term.may_use_model for term in self.terms.values())
+
+    def check(self, gamma: float, env: Any) -> None:
+        """Refuse terms that cannot work, before a model is loaded for them.
+
+        Args:
+            gamma: The learner's own discount.
+            env: A vector environment, for rewards that are fitted to one.
+
+        Raises:
+            ConfigError: A term's reward is not there or its settings do not fit, or the role names
+                another discount.
+        """
+        self.check_gamma(gamma)
+        for name, term in self.terms.items() if self.placebo is None else ():
+            function = term.caller(name).function
+            if isinstance(function, Fits):
+                fitted: Any = function.fitted(env)
+                if hasattr(fitted, "close"):
+                    fitted.close()
+
+    def check_gamma(self, gamma: float) -> None:
+        """Refuse another discount than the learner's."""
+        if self.gamma is not None and self.gamma != gamma:
+            raise ConfigError(
+                f"reward.gamma is {self.gamma}, but the learner discounts by {gamma}: shaping "
+                "by another discount changes the optimal policy",
+                cure="leave reward.gamma out, or set algorithm.settings.gamma to the same number",
+            )
 
     def wrap(self, env: VectorEnv[Any, Any, Any], context: Context) -> RewardVector:
         """Return the vector environment whose rewards hold the terms."""

@@ -375,5 +375,5 @@ def test_a_step_is_described_once_whatever_roles_are_on(
     )
     asked = ScriptedModel(bag_of_words, log_probs=says_the_colour)
     run = train(experiment, out=tmp_path / "run", model=asked)
-    # The last state of each episode, and the first of the next.
-    assert len(described) == run.steps + len(run.episodes()) + experiment.num_envs
+    # The last state of each episode, and the first of the next; before that the four of a trial.
+    assert len(described) == 4 + run.steps + len(run.episodes()) + experiment.num_envs

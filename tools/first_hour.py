@@ -23,39 +23,41 @@ TARGETS = {"first text": 1.0, "first trained agent": 3.0, "first verdict": 15.0}
 SCRIPT = """
 import sys, dragoman
 from dragoman.experiment.source import read_experiment
-step, out, steps, seeds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+step, out, *short = sys.argv[1:]
+overrides = {"steps": int(short[0])} if short else {}
+seeds = int(short[1]) if short else None
 if __name__ == "__main__":
     if step == "describe":
         import gymnasium
         env = gymnasium.make("CartPole-v1")
         print(dragoman.describe_env(env).observation(*env.reset(seed=0)))
     elif step == "train":
-        experiment = read_experiment("CartPole-v1", {"steps": steps})
+        experiment = read_experiment("CartPole-v1", overrides)
         print(dragoman.evaluate(dragoman.train(experiment, out=out)).mean)
     else:
-        comparison = dragoman.read_comparison(
-            "CartPole-v1", overrides={"steps": steps}, seeds=seeds
-        )
+        comparison = dragoman.read_comparison("CartPole-v1", overrides=overrides, seeds=seeds)
         print(dragoman.compare(comparison, out=out)["verdicts"])
 """
 
 
-def commands(way: str, python: Path, steps: int, seeds: int) -> list[list[str]]:
+def commands(way: str, python: Path, short: dict[str, int]) -> list[list[str]]:
     """Return what is typed for a text, a trained agent and a verdict."""
     if way == "script":
         Path("own_script.py").write_text(SCRIPT)
-        rest = [str(steps), str(seeds)]
+        rest = [str(number) for number in short.values()]
         names = ("describe", "train", "compare")
         return [[str(python), "own_script.py", name, f"runs/{name}", *rest] for name in names]
     env = "CartPole-v1"
     if way == "file":
         Path("warehouse.py").write_text((ROOT / "docs/snippets/cold_store.py").read_text())
         env = "warehouse.py:ColdStore"
-    program, settings = [str(python), "-m", "dragoman"], ["--set", f"steps={steps}"]
+    program = [str(python), "-m", "dragoman"]
+    settings = ["--set", f"steps={short['steps']}"] if short else []
+    seeds = ["--seeds", str(short["seeds"])] if short else []
     return [
         [*program, "describe", env],
         [*program, "train", env, *settings, "--out", "runs/train"],
-        [*program, "compare", env, *settings, "--seeds", str(seeds), "--out", "runs/compare"],
+        [*program, "compare", env, *settings, *seeds, "--out", "runs/compare"],
     ]
 
 
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--way", choices=("id", "file", "script"), action="append")
     options = parser.parse_args()
-    steps, seeds = (256, 2) if options.short else (12_288, 6)
+    short = {"steps": 256, "seeds": 2} if options.short else {}
     missed = False
     with tempfile.TemporaryDirectory() as folder:
         python, minutes = installed(Path(folder))
@@ -88,7 +90,7 @@ def main() -> None:
             place = Path(folder) / way
             place.mkdir()
             os.chdir(place)
-            for until, command in zip(TARGETS, commands(way, python, steps, seeds), strict=True):
+            for until, command in zip(TARGETS, commands(way, python, short), strict=True):
                 began = time.perf_counter()
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
                 minutes = (time.perf_counter() - began) / 60

@@ -28,6 +28,7 @@ def test_export_says_what_it_wrote(run_folder: Path, tmp_path: Path) -> None:
     result = runner.invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "wrote the heads only: this run did not train its language model" in result.output
+    assert f"next: dragoman distill {run_folder}" in result.output
     assert (tmp_path / "out/heads.safetensors").is_file()
     assert "nothing to merge" in str(runner.invoke(app, [*command[:-1], "x", "--merged"]).exception)
 
@@ -38,6 +39,7 @@ def test_distill_shows_teacher_and_student(run_folder: Path, tmp_path: Path) -> 
     result = runner.invoke(app, [*command, "--episodes", "3", "--seed", "7", "--no-onnx"])
     assert result.exit_code == 0, result.output
     assert "return over 3 unseen episodes" in result.output
+    assert f"next: in Python, dragoman.load_student({str(out)!r})" in result.output
     told = json.loads((out / "distilled.json").read_text())
     for name in ("teacher", "student"):
         row = next(line for line in result.output.splitlines() if line.strip("│ ").startswith(name))

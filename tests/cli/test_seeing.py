@@ -49,12 +49,18 @@ def test_report_names_its_files(tmp_path: Path) -> None:
     for name in ("report.html", "report.md", "report.csv", *figures):
         assert (folder / name).stat().st_size > 0
         assert name in printed
+    assert f"next: dragoman replay {folder}/smollm2/0 {folder}/no-model/0" in printed
+    (folder / "no-model/0/evaluation.json").unlink()
+    (folder / "no-model/1/evaluation.json").unlink()
+    again = says("report", str(folder)).replace("\n", "")
+    assert f"next: dragoman compare {folder}/comparison.yaml --out {folder}" in again
 
 
 def test_report_of_a_run_evaluates_it(runs: Path, tmp_path: Path) -> None:
     folder = runs / "a" / "0"
     printed = says("report", str(folder), "--episodes", "3").replace("\n", "")
     assert "report.html" in printed
+    assert f"next: dragoman compare {folder} --plan" in printed
     html = (folder / "report.html").read_text()
     assert re.search(r"It earns [\d.]+ on average over 3 unseen episodes; actions drawn at", html)
     for row in ("greedy", "sampled", "random"):
@@ -95,6 +101,7 @@ def test_replay_of_one_run_lies_in_its_folder(runs: Path) -> None:
     page = (runs / "a" / "0" / "replay-0.html").read_text()
     assert '"name":"0"' in page
     assert "0: return " in printed
+    assert f"or dragoman report {runs / 'a' / '0'}" in printed
 
 
 def test_replay_of_several_runs_lies_above_them(runs: Path, tmp_path: Path) -> None:
@@ -112,6 +119,7 @@ def test_watch_once_shows_a_run(runs: Path) -> None:
     printed = says("watch", "--once", str(runs / "a" / "0"))
     assert "finished" in printed
     assert "64 of 64 steps (100%)" in printed
+    assert f"next: dragoman eval {runs / 'a' / '0'}" in printed
 
 
 def test_watch_ends_when_the_training_ends(tmp_path: Path) -> None:
@@ -130,6 +138,7 @@ def test_watch_ends_when_the_training_ends(tmp_path: Path) -> None:
     training.join()
     assert "finished" in printed
     assert "48 of 64 steps" in printed
+    assert f"next: dragoman eval {tmp_path / 'run'}" in printed
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from dragoman.comparison.comparison import Reference
 from dragoman.comparison.file import read_comparison
 from dragoman.errors import ConfigError
+from dragoman.experiment.source import COMPARED_STEPS, STARTER, read_experiment
 from tests.comparison.small_comparisons import make_comparison, write_file
 
 ROOT = Path(__file__).parents[2]
@@ -144,3 +145,14 @@ def test_the_best_known_return_is_looked_up_in_the_catalogue(tmp_path: Path) -> 
     assert reference(tidy.replace("split: test", "num_objects: 1")) == Reference()
     given = "reference: {best_known: 7, source: me}\n"
     assert reference(tidy + given) == Reference(7, "me")
+
+
+def test_an_environment_alone_is_compared_in_minutes_and_otherwise_as_it_says() -> None:
+    alone = read_comparison("CartPole-v1")
+    assert (alone.seeds, alone.base["steps"]) == (tuple(range(6)), COMPARED_STEPS)
+    assert (alone.evaluation.episodes, alone.evaluation.sampled) == (10, False)
+    longer = read_comparison("CartPole-v1", overrides={"steps": 9000}, seeds=2)
+    assert (longer.seeds, longer.base["steps"]) == ((0, 1), 9000)
+    written = read_comparison(read_experiment("CartPole-v1"))
+    assert (len(written.seeds), written.base["steps"]) == (10, STARTER["steps"])
+    assert (written.evaluation.episodes, written.evaluation.sampled) == (50, True)

@@ -22,6 +22,7 @@ from rich.table import Table
 from dragoman.cli.options import Track, TrustCode, tracked
 from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.comparison import Comparison
+from dragoman.comparison.estimate import Estimate
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
@@ -159,6 +160,7 @@ class _Display:
             console=Console(stderr=True),
         )
         self.count = len(comparison.seeds)
+        self.estimate = Estimate(comparison)
         self.steps: dict[str, dict[int, float]] = {name: {} for name in comparison.arms}
         self.whole = {name: comparison.experiment(name).steps for name in comparison.arms}
         self.failed = dict.fromkeys(comparison.arms, 0)
@@ -181,6 +183,9 @@ class _Display:
         if event.kind == "failed":
             name = f"{event.arm}, seed {event.seed}" if event.arm else "the random policy"
             self._say(f"failed: {name}: {event.text}", style="red")
+        minutes = self.estimate.note(event)
+        if minutes is not None:
+            self._say(minutes)
         if not event.arm:
             return
         arm = event.arm

@@ -20,7 +20,16 @@ from dragoman.comparison.comparison import (
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment, with_overrides
 from dragoman.experiment.budget import Measure
-from dragoman.experiment.source import RECIPE, Source, name_of, read_source, recipe_file
+from dragoman.experiment.source import (
+    COMPARED,
+    COMPARED_STEPS,
+    RECIPE,
+    STARTER,
+    Source,
+    name_of,
+    read_source,
+    recipe_file,
+)
 from dragoman.roles.control import Control
 from dragoman.roles.role import roles_of
 from dragoman.settings import RANGE
@@ -74,7 +83,8 @@ def read_comparison(
     Args:
         source: A comparison's file or ``recipe:NAME``, or the ``comparison.yaml`` of a folder. An
             experiment, or what else `dragoman.experiment.source.read_experiment` takes, is compared
-            with all its controls.
+            with all its controls; an environment alone with fewer steps and episodes, so that it
+            takes minutes.
         overrides: Values that replace the base experiment's, by dotted key.
         seeds: Number of seeds, instead of the file's.
         budget: What is equal in all arms, instead of the file's.
@@ -85,7 +95,13 @@ def read_comparison(
     source = getattr(source, "experiment", source)  # of a run
     data = source.to_dict() if isinstance(source, Experiment) else read_source(source)
     if "base" not in data and "env" in data:
-        data = {"base": data}
+        # What an environment alone is trained with has four arms here, and many seeds.
+        is_starter = data == {"env": data["env"], **STARTER}
+        data = (
+            {"base": {**data, "steps": COMPARED_STEPS}, **COMPARED}
+            if is_starter
+            else {"base": data}
+        )
     given = {"seeds": seeds, "budget": budget}
     data |= {key: value for key, value in given.items() if value is not None}
     if "precision" in data:

@@ -110,7 +110,8 @@ def compare(
                     here.precision,
                 )
             workers, threads = _workers(jobs, ray, 1 if engine is None else engine.processes)
-            told = [on_event, *([] if show is None else [TellRuns(show, folder.comparison)])]
+            told: list[Callable[[Event], None]] = [on_event]
+            told += [] if show is None else [TellRuns(show, folder.comparison)]
             _Runner(folder, threads, told, trust_code, engine).run(workers)
             return write_results(folder)
     except Timeout:

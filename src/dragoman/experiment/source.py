@@ -22,8 +22,10 @@ RECIPE = "recipe:"
 STARTER: dict[str, Any] = {
     "steps": 12_288,
     "num_envs": 16,
+    # Limits are in every text the same, and a third digit is one token more a number.
+    "describe": {"precision": 2, "limits": False},
     # Few blocks read numbers as well as all do, at a tenth of the cost.
-    "observe": {"layer": 3, "freeze_after": 1024},
+    "observe": {"layer": 3, "freeze_after": 256},
     "algorithm": {
         "name": "ppo",
         "settings": {
@@ -37,6 +39,11 @@ STARTER: dict[str, Any] = {
     },
 }
 """What an environment alone is trained with: minutes on two cores, where its texts are short."""
+
+COMPARED: dict[str, Any] = {"seeds": 6, "evaluation": {"episodes": 10, "sampled": False}}
+"""What an environment alone is compared with: the fewest seeds that can give a verdict."""
+COMPARED_STEPS = 4_096
+"""Steps of each run then: whoever wants to know more names an experiment, or ``steps``."""
 
 
 def read_experiment(source: Source, overrides: Mapping[str, Any] | None = None) -> Experiment:

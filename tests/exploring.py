@@ -94,6 +94,80 @@ class KeyDoor(gym.Env[Any, Any]):
         return np.array([*self.at, self.has_key])
 
 
+class UnpaidChain(Chain):
+    """Pays so little that a visit of the end is counted, and nothing can be learnt from it."""
+
+    def step(self, action: int) -> Any:
+        observation, reward, *rest = super().step(action)
+        return observation, 1e-12 * reward, *rest
+
+
+class UnpaidKeyDoor(KeyDoor):
+    """The same of the grid."""
+
+    def step(self, action: int) -> Any:
+        observation, reward, *rest = super().step(action)
+        return observation, 1e-12 * reward, *rest
+
+
+def best_action(text: str) -> int:
+    """Return what the best play does in a state of either task."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if len(numbers) == 1:
+        return 1
+    row, column, has_key = numbers
+    right, down, left, up = range(4)
+    if not has_key:
+        return left if column else down
+    if column < KeyDoor.door[1]:
+        return down if row < 1 else up if row > 1 else right
+    return right if column < 2 * KeyDoor.side else down
+
+
+def knowing(prompt: str, text: str) -> list[float]:
+    """Return log-probs by which a scripted model knows the best action, and what lies far."""
+    if prompt.endswith("situation to go on from:"):
+        numbers = [int(number) for number in re.findall(r"\d+", text)]
+        return [float(numbers[0] if len(numbers) == 1 else numbers[1] + 10 * numbers[2])]
+    state = prompt.split("\n")[0]
+    if not re.search(r"\d", state):
+        return [-1.0]
+    return [0.0 if text == f" action {best_action(state)}" else -2.0]
+
+
+def prior_model(log_probs: Any = knowing) -> CachedModel:
+    """Return a scripted model that scores."""
+    return CachedModel(ScriptedModel(one_hot, hidden_size=128, log_probs=log_probs))
+
+
+def noisy_prior_model() -> CachedModel:
+    """Return a model whose scores say nothing, and something else each time."""
+    random = np.random.default_rng(0)
+    noise = ScriptedModel(
+        one_hot, hidden_size=128, log_probs=lambda prompt, text: [random.normal()]
+    )
+    return CachedModel(noise, budget_bytes=0)
+
+
+def goal_features(text: str) -> np.ndarray:
+    """Return one-hot features of each name with its number, added up."""
+    result = np.zeros(128)
+    for name, number in re.findall(r"(room|row|column|key) (\d+)", text):
+        result[("room", "row", "column", "key").index(name) * 32 + int(number)] = 1.0
+    return result
+
+
+def goal_model() -> CachedModel:
+    """Return a scripted model that proposes what lies on the way to the goal."""
+    rooms = [f"room {number}" for number in range(1, Chain.length)]
+    grid = ["key 1", "column 4", "column 5", "column 6"]
+
+    def write(prompt: str, seed: int) -> str:
+        return "\n".join(grid if "action 3" in prompt else rooms)
+
+    return CachedModel(ScriptedModel(goal_features, hidden_size=128, write=write))
+
+
 def one_hot(text: str) -> np.ndarray:
     """Return features by which a scripted model tells the states apart, as one that reads does."""
     numbers = [int(number) for number in re.findall(r"\d+", text)]
@@ -183,3 +257,13 @@ class Learner:
             step = RATE * advantage / max(self.square, 1e-9) ** 0.5
             self.logits[state] -= step * chances / chances.sum()
             self.logits[state][action] += step
+
+
+def ChainTold() -> Told:
+    """Return the describer of the chain."""
+    return Chain.told
+
+
+def KeyDoorTold() -> Told:
+    """Return the describer of the grid."""
+    return KeyDoor.told

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dragoman.agents.distill.student import load_student
     from dragoman.agents.evaluate import evaluate, evaluate_random
     from dragoman.agents.export import export
+    from dragoman.agents.seek import seek
     from dragoman.comparison.comparison import Comparison
     from dragoman.comparison.file import read_comparison
     from dragoman.comparison.runner import compare
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dragoman.progress import Progress
     from dragoman.roles.act.settings import Act
     from dragoman.roles.act.tune import Tune
+    from dragoman.roles.explore.guide import Guide
     from dragoman.roles.explore.settings import Explore
     from dragoman.roles.observe.observer import Observer
     from dragoman.roles.observe.settings import Observe
@@ -50,6 +52,7 @@ _HOME = {
     "DragomanError": "dragoman.errors",
     "Experiment": "dragoman.experiment",
     "Explore": "dragoman.roles.explore.settings",
+    "Guide": "dragoman.roles.explore.guide",
     "Generation": "dragoman.generation",
     "Integer": "dragoman.generation",
     "Json": "dragoman.generation",
@@ -78,6 +81,7 @@ _HOME = {
     "observe": "dragoman.roles.observe.vector",
     "read_comparison": "dragoman.comparison.file",
     "score": "dragoman.models.score",
+    "seek": "dragoman.agents.seek",
     "train": "dragoman.engines.train",
 }
 
@@ -94,6 +98,7 @@ __all__ = [
     "Experiment",
     "Explore",
     "Generation",
+    "Guide",
     "Integer",
     "Json",
     "ModelError",
@@ -121,6 +126,7 @@ __all__ = [
     "observe",
     "read_comparison",
     "score",
+    "seek",
     "train",
 ]
 

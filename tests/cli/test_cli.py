@@ -26,6 +26,7 @@ VERBS = (
     "train",
     "eval",
     "compare",
+    "seek",
     "export",
     "distill",
     "push",

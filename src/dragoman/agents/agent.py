@@ -72,9 +72,9 @@ class Agent:
         run.require_trust(trust_code)
         weights = weights_of(run)
         _check_describer(run, describer)
-        # Reward and bonus are matters of the training: playing needs no model for them.
-        played = replace(run.experiment, reward=None, explore=None)
-        experiment = obeying(played, run.environment)
+        played = obeying(run.experiment, run.environment)
+        # These are matters of the training: playing needs no model for them.
+        experiment = replace(played, reward=None, explore=None, guide=None)
         model = model if model is not None else reader_of(experiment, run.seed)
         _warn_of_change(run, model)
         self.model = model

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import numpy as np
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.evaluate import episode_seeds
@@ -25,20 +20,13 @@ from dragoman.agents.recording import (
     reward_terms,
 )
 from dragoman.agents.stage import Stage, rendered
+from dragoman.agents.terms import Terms
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
-from dragoman.engines.assembly import moments_of, reader_of, spec_of
-from dragoman.engines.engine import default_engine
-from dragoman.engines.weights import below
-from dragoman.environments.vector import make_vector
-from dragoman.errors import ConfigError, DragomanError
+from dragoman.engines.assembly import moments_of, reader_of
+from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
-from dragoman.roles.reward.term import Steps
-from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.types import Describer, LanguageModel
-
-T = TypeVar("T")
 
 
 def record(
@@ -83,15 +71,12 @@ def record(
     agent = Agent(
         run, sampled=sampled, seed=seed, model=model, describer=describer, trust_code=trust_code
     )
-    # The reward may ask a model where the policy does not.
-    if run.experiment.reward is not None and agent.model is None:
-        model = reader_of(run.experiment, run.seed)
-    else:
-        model = agent.model
+    # Rewards and bonuses may ask a model where the policy does not.
+    model = reader_of(run.experiment, run.seed) if agent.model is None else agent.model
     with rendered(agent.spec, run.experiment) as stage:
         moments = moments_of(run.experiment, stage.env, describer)
         played, taken = [], 0
-        terms = _Terms(_rewarder_of(run, model))
+        terms = Terms.of(run, model)
         with closing(terms):
             for number in episode_seeds(episodes, seed):
                 played.append(_play(agent, stage, moments, terms, number, most_steps))
@@ -108,67 +93,8 @@ def record(
         )
 
 
-@dataclass
-class _Terms:
-    """The reward role, if any; one that fails is left alone from then on."""
-
-    rewarder: Rewarder | None
-    note: str = ""
-
-    def begin(self, moment: Moment) -> None:
-        self._tried(lambda rewarder: rewarder.begin(np.zeros(1, np.int64), [moment]))
-
-    def step(
-        self, moment: Moment, action: Any, *, is_terminal: bool
-    ) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Return the terms of a step, and what was said of the state it led to."""
-
-        def advanced(rewarder: Rewarder) -> tuple[dict[str, float], tuple[str, ...]]:
-            steps = Steps(np.zeros(1, np.int64), [moment], [action], np.array([is_terminal]))
-            result = rewarder.advance(steps, np.zeros(0, np.int64), [])
-            terms = {name: float(values[0]) for name, values in result.items()}
-            return terms, rewarder.critiques(moment.state)
-
-        return self._tried(advanced) or ({}, ())
-
-    def close(self) -> None:
-        """Give back what the terms run in."""
-        if self.rewarder is not None:
-            self.rewarder.close()
-        self.rewarder = None
-
-    def _tried(self, work: Callable[[Rewarder], T]) -> T | None:
-        if self.rewarder is None:
-            return None
-        try:
-            return work(self.rewarder)
-        # Such as a server that is off: the replay is worth reading without these numbers.
-        except DragomanError as error:
-            self.close()
-            self.note = f"No terms of the reward from here on: {error.problem}"
-            return None
-
-
-def _rewarder_of(run: Run, model: LanguageModel | None) -> Rewarder | None:
-    """Return the run's reward role with what it had learnt and said in the training."""
-    reward = run.experiment.reward
-    if reward is None:
-        return None
-    env = make_vector(spec_of(run.experiment), 1, run.experiment.env_settings)
-    gamma = default_engine().gamma(run.experiment)
-    with warnings.catch_warnings():
-        # The training has warned the user.
-        warnings.simplefilter("ignore", BonusWarning)
-        models = Models(model, run.seed)
-        rewarder = Rewarder(reward, models, num_envs=1, gamma=gamma, env=env)
-    env.close()
-    rewarder.load_state(below("reward.", run.weights()))
-    rewarder.recall(run.critiques())
-    return rewarder
-
-
 def _play(
-    agent: Agent, stage: Stage, moments: MomentMaker, terms: _Terms, seed: int, most_steps: int
+    agent: Agent, stage: Stage, moments: MomentMaker, terms: Terms, seed: int, most_steps: int
 ) -> RecordedEpisode:
     moment = moment_of(*stage.env.reset(seed=seed), moments)
     terms.begin(moment)

@@ -22,6 +22,7 @@ from dragoman.cli import (
     ls,
     replay,
     report,
+    seek,
     train,
     watch,
 )
@@ -56,6 +57,7 @@ for name, verb, example in (
     ("train", train.train, "CartPole-v1 --set steps=10k"),
     ("eval", evaluate.evaluate, f"{RUN} --episodes 100"),
     ("compare", compare.compare, "CartPole-v1 --plan"),
+    ("seek", seek.seek, "FrozenLake-v1 --out ways"),
     ("export", export.export, f"{RUN} --out exported"),
     ("distill", distill.distill, f"{RUN} --out student --steps 10k"),
     ("report", report.report, "runs/frozenlake"),

@@ -63,6 +63,9 @@ def check_spaces(
         own.role  # noqa: B018  refuses what is no role
     explore = experiment.explore
     reads_texts = explore is not None and explore.reads_texts
+    if experiment.guide is not None:
+        experiment.guide.check_actions(actions)
+        reads_texts = True
     if observe is not None or act is not None or reward is not None or reads_texts:
         moments.describer  # noqa: B018  refuses what cannot be described
         readers.append(lambda moment: moment.text)

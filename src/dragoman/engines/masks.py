@@ -60,12 +60,15 @@ def warn_of(masks: Masks | None, experiment: Experiment) -> None:
 
 
 def obeying(experiment: Experiment, record: Mapping[str, Any]) -> Experiment:
-    """Return the experiment with the head that its training took, where it obeyed masks.
+    """Return the experiment with the head that its training took.
+
+    It takes one where it obeys masks, or a prior guides its policy.
 
     Args:
         experiment: What is, or was, trained.
         record: What its ``env.json`` says.
     """
-    if experiment.act is None and record.get("masks") == "obeyed":
+    guides_policy = experiment.guide is not None and experiment.guide.in_policy
+    if experiment.act is None and (guides_policy or record.get("masks") == "obeyed"):
         return replace(experiment, act=Act())
     return experiment

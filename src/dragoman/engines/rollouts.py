@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dragoman.engines.engine import whole_steps
-from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.experiment import Experiment
+from dragoman.experiment.checks import POLICY_GRADIENT
 
 UPDATES = 20
 """Least updates of a training whose settings leave the length of a rollout to us."""

@@ -25,8 +25,9 @@ from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError, ModelError, RunError
-from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.experiment import Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
+from dragoman.experiment.checks import POLICY_GRADIENT
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.files import free_name, refuse_taken, require_room
 from dragoman.maths.seeds import derive_seed

@@ -13,11 +13,13 @@ import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dragoman.errors import ConfigError
+from dragoman.experiment.checks import POLICY_GRADIENT, check_roles
 from dragoman.experiment.collapse import Collapse
 from dragoman.experiment.messages import cure_of, problem_of
 from dragoman.experiment.short import short
 from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.settings import Act
+from dragoman.roles.explore.guide import BY_USE, Guide
 from dragoman.roles.explore.settings import BY_METHOD, Explore
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.own import OwnRole
@@ -43,9 +45,6 @@ _SWITCH = pydantic.BeforeValidator(_switched)
 _BY_NAME = pydantic.BeforeValidator(
     lambda value: {"name": value} if isinstance(value, str) else value
 )
-
-POLICY_GRADIENT = ("ppo", "a2c", "appo")
-"""Algorithms that take a policy of the act role."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,22 @@ class Algorithm:
             ``{"learning_rate": 3e-4, "n_steps": 64}``. A learning rate that falls over the
             training is written ``{"start": 5e-4, "end": 0.0}``.
         network: Units of the hidden layers of policy and value network.
+        demonstrations: Folder of `dragoman.seek`, whose steps stand in the memory of ``dqn`` from
+            the beginning.
     """
 
     name: AlgorithmName = "ppo"
     settings: Mapping[str, Any] = field(default_factory=dict)
     network: Annotated[tuple[int, ...], ONE_OR_MORE] = (64, 64)
+    demonstrations: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "algorithm")
+        if self.demonstrations is not None and self.name != "dqn":
+            raise ConfigError(
+                f"algorithm.demonstrations is set, but {self.name} has no memory to put them into",
+                cure="use dqn, or leave algorithm.demonstrations out",
+            )
         for key in ("gamma", "gae_lambda"):
             value = self.settings.get(key)
             if isinstance(value, int | float) and not 0 <= value <= 1:
@@ -139,6 +146,7 @@ class Experiment:
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         reward: What is added to the environment's own reward in training.
         explore: The bonus for new states in training; a method's name stands for its defaults.
+        guide: How the model's distribution over action texts guides the learner in training.
         roles: Roles of a user's own by name: ``use``, an import path, and their settings.
         track: Services that are told every row of the metrics too: ``tensorboard``, ``wandb``,
             ``mlflow``, ``trackio``.
@@ -160,6 +168,7 @@ class Experiment:
     collapse: Collapse = Collapse()
     reward: Annotated[Reward | None, _SWITCH] = None
     explore: Annotated[Explore | None, BY_METHOD, _SWITCH] = None
+    guide: Annotated[Guide | None, BY_USE, _SWITCH] = None
     roles: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     track: Annotated[tuple[TrackerName, ...], ONE_OR_MORE] = ("tensorboard",)
 
@@ -193,44 +202,7 @@ class Experiment:
                     f"{name!r} cannot name a role", cure="use letters, digits and '_'"
                 )
         self.own_roles  # noqa: B018  refuses an entry that names no role
-        self._check_act()
-        self._check_models()
-
-    def _check_act(self) -> None:
-        if self.act is None:
-            return
-        if self.algorithm.name not in POLICY_GRADIENT:
-            raise ConfigError(
-                f"act is set, but {self.algorithm.name!r} trains no policy over given actions",
-                cure=f"use {' or '.join(POLICY_GRADIENT)}, or leave 'act' out",
-            )
-        tune, observe = self.act.tune, self.observe or Observe()
-        reads_otherwise = observe.layer is not None or observe.raw or not observe.uses_model
-        if tune is not None and tune.value == "shared" and reads_otherwise:
-            raise ConfigError(
-                "act.tune reads the last layer of the model that is trained, and nothing else, but "
-                "observe asks for another layer, raw values or another model",
-                cure="leave these settings of observe out, or set act.tune.value to 'frozen', so "
-                "that the critic reads what observe says",
-            )
-
-    def _check_models(self) -> None:
-        """Refuse what a role asks of a model that cannot give it, such as one behind a server."""
-        act, observe = self.act, self.observe
-        if act is not None and act.tune is not None:
-            self.model.check_training()
-        if act is not None and act.asks_scores:
-            self.model.check_scoring()
-        if observe is not None:
-            model = observe.model or self.model
-            model.check_encoding("observe", observe.layer, observe.pooling)
-        explore = self.explore
-        if explore is not None and explore.reads_features:
-            model = explore.model or self.model
-            model.check_encoding("explore", explore.layer, explore.pooling)
-        if act is not None and act.reads_texts:
-            layer = None if observe is None else observe.layer
-            (act.model or self.model).check_encoding("act", layer, act.pooling)
+        check_roles(self)
 
     @functools.cached_property
     def own_roles(self) -> dict[str, OwnRole]:
@@ -246,9 +218,9 @@ class Experiment:
     def models(self) -> list[ModelSpec]:
         """Every model that it names."""
         terms = {} if self.reward is None else self.reward.terms
-        named = [
-            role.model for role in (self.observe, self.act, self.explore, *terms.values()) if role
-        ]
+        roles = (self.observe, self.act, self.explore, self.guide, *terms.values())
+        named = [role.model for role in roles if role]
+        named += [] if self.explore is None else [self.explore.goals.proposer]
         return [self.model, *(model for model in named if model is not None)]
 
     @property

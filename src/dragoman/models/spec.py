@@ -101,14 +101,19 @@ class ModelSpec:
                 "that is loaded here",
             )
 
-    def check_scoring(self) -> None:
-        """Refuse a model that is known not to score texts."""
+    def check_scoring(self, role: str = "act") -> None:
+        """Refuse a model that is known not to score texts.
+
+        Args:
+            role: Which role asks for scores, for the message.
+        """
         if self.knows_nothing or (self.server is not None and self.prompt_log_probs is None):
             raise ConfigError(
-                f"act asks how likely the model {self.name!r} finds texts, but it is not known to "
-                "give log-probs of them",
+                f"{role} asks how likely the model {self.name!r} finds texts, but it is not known "
+                "to give log-probs of them",
                 cure="set model.prompt_log_probs where the server has them, "
-                "choose policy 'head' or 'match', or use a model that is loaded here",
+                + ("choose policy 'head' or 'match'" if role == "act" else f"leave {role} out")
+                + ", or use a model that is loaded here",
             )
 
     def check_training(self) -> None:

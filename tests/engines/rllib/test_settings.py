@@ -131,3 +131,19 @@ def test_actions_that_an_algorithm_cannot_choose_are_refused() -> None:
 def test_an_engine_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         RLlib(**settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"guide": "kl", "model": "gpt2"}, "guide is set, but the engine rllib has no place"),
+        (
+            {"algorithm": {"name": "dqn", "demonstrations": "ways"}},
+            "demonstrations is set, but the engine rllib has no place",
+        ),
+    ],
+)
+def test_what_only_the_other_engine_can_is_refused(changes: dict[str, Any], said: str) -> None:
+    pytest.importorskip("ray", reason="needs the extra 'rllib'")
+    with pytest.raises(ConfigError, match=said):
+        check(experiment().replaced(changes), RLlib())

@@ -105,6 +105,27 @@ def test_a_row_has_the_columns_of_stable_baselines3(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("method", ["counts", "e3b"])
+def test_a_bonus_for_new_states_is_paid_and_no_return(method: str, tmp_path: Path) -> None:
+    experiment = Experiment.from_dict(
+        {
+            "env": "FrozenLake-v1",
+            "observe": None,
+            "steps": 256,
+            "num_envs": 4,
+            "algorithm": {"name": "ppo", "settings": SMALL},
+            "explore": {"method": method, "weight": 9},
+        }
+    )
+    run = train(experiment, out=tmp_path / "run", model=reader(), engine=RLlib())
+    episodes = run.episodes()
+    assert {row["return"] for row in episodes} <= {0.0, 1.0}
+    assert np.mean([row["explore/bonus"] for row in episodes]) > 1
+    assert 4 < run.last_metrics()["explore/states"] <= 16
+    assert run.weights()["explore.scale.count"] > 100
+    assert set(evaluate(run, 2).returns) <= {0.0, 1.0}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "settings", "act"),

@@ -12,6 +12,7 @@ from dragoman.describe.moment import MomentMaker
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.train import train
 from dragoman.environments.vector import EpisodeRecorder
+from dragoman.errors import RunError
 from dragoman.experiment import Experiment
 from dragoman.maths.shaping import Schedule
 from dragoman.roles.explore.e3b import RIDGE
@@ -155,3 +156,45 @@ def test_texts_of_a_describer_of_ones_own_have_exact_counts_too() -> None:
     env.step(np.zeros(len(FIRST), int))
     # Observations hold the number of steps and no episode: all copies are in one state.
     assert len(env.explorer.method.visits) == 2
+
+
+def chain_explorer(method: str, seed: int = 0) -> Any:
+    env = MomentVector(
+        SyncVectorEnv([Chain] * 2, autoreset_mode=AutoresetMode.SAME_STEP),
+        MomentMaker(lambda: Chain.told, Chain.action_space),
+    )
+    return Explore(method).wrap(env, Context(Models(reading_model(), seed), env.make, 0.9))
+
+
+def played(env: Any, steps: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    env.reset(seed=0)
+    actions = random.integers(2, size=(steps, 2))
+    return np.array([env.step(action)[4][BONUS] for action in actions])
+
+
+@pytest.mark.parametrize("method", ["e3b", "noveld", "rnd", "neighbours", "counts"])
+def test_what_was_learnt_comes_back_and_stays_where_nothing_is_to_be_learnt(method: str) -> None:
+    env = chain_explorer(method)
+    # Standardised, scaled and known by what is met before.
+    env.prepare(lambda count: [f"room {i % Chain.length}" for i in range(count)], None)
+    played(env, 200)
+    saved = {key: value.copy() for key, value in env.state().items()}
+    restored, fresh = chain_explorer(method), chain_explorer(method)
+    restored.load_state(saved)
+    assert restored.metrics() == env.metrics()
+    env.explorer.learning = restored.explorer.learning = False
+    bonuses = played(env, 40)
+    np.testing.assert_array_equal(played(restored, 40), bonuses)
+    assert bonuses.max() > 0
+    assert np.abs(played(fresh, 40) - bonuses).max() > 1e-3
+    for key, value in restored.state().items():
+        if key != "steps":
+            np.testing.assert_array_equal(value, saved[key])
+
+
+def test_a_run_that_lacks_what_was_learnt_is_refused() -> None:
+    env = chain_explorer("rnd")
+    saved = {key: value for key, value in env.state().items() if "predictor" not in key}
+    with pytest.raises(RunError, match=r"predictor.0.weight' was not saved"):
+        env.load_state(saved)

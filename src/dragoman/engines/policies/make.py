@@ -15,7 +15,8 @@ from dragoman.engines.policies.features import PICTURE_FEATURES, Features
 from dragoman.engines.policies.noise import Noise
 from dragoman.engines.policies.policy import Policy, layers
 from dragoman.engines.policies.values import ActionValues, GreedyPolicy
-from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.experiment import Experiment
+from dragoman.experiment.checks import POLICY_GRADIENT
 from dragoman.models.cache import without_memory
 from dragoman.models.torch_model import TorchModel
 from dragoman.roles.act import policy as act

@@ -92,6 +92,17 @@ class RLlib:
                 "of which there is one",
                 cure="use ppo, or leave act.tune out",
             )
+        if experiment.guide is not None:
+            raise ConfigError(
+                "guide is set, but the engine rllib has no place for a prior over actions",
+                cure="train with the engine sb3, or leave guide out; act with policy 'hybrid' "
+                "puts the model's scores into the policy on both",
+            )
+        if experiment.algorithm.demonstrations is not None:
+            raise ConfigError(
+                "algorithm.demonstrations is set, but the engine rllib has no place for them",
+                cure="train with the engine sb3, or leave them out",
+            )
         settings_of(experiment)
         check_actions(experiment.algorithm.name, actions, ACTION_SPACES)
         if self.env_runners and experiment.num_envs % self.env_runners:

@@ -63,4 +63,19 @@ class SB3:
         from dragoman.engines.sb3.algorithms import build
         from dragoman.engines.sb3.training import SB3Training
 
-        return SB3Training(build(experiment, env, seed, model), self.callbacks)
+        algorithm: Any = build(experiment, env, seed, model)
+        training = SB3Training(algorithm, self.callbacks)
+        if experiment.guide is not None and stack is not None:
+            from dragoman.engines.sb3.initial_values import begin_with_prior
+            from dragoman.roles.explore.guide import GuideVector
+
+            role = stack.roles["guide"]
+            assert isinstance(role, GuideVector)
+            role.steps = lambda: training.steps
+            if not experiment.guide.in_policy:
+                begin_with_prior(algorithm, experiment, stack)
+        if experiment.algorithm.demonstrations is not None and stack is not None:
+            from dragoman.engines.sb3.demonstrations import remember
+
+            remember(algorithm, experiment, stack)
+        return training

@@ -21,13 +21,15 @@ from dragoman.engines.policies.make import (
     network_settings,
 )
 from dragoman.engines.rollouts import fitted, warn_of_steps
+from dragoman.engines.sb3.guided import GUIDED, Guided, WeightedBuffer
 from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.policy import ActPolicy
 from dragoman.engines.sb3.settings import ACTION_SPACES, ALGORITHMS, made, settings_of
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
-from dragoman.experiment import POLICY_GRADIENT, Experiment
+from dragoman.experiment import Experiment
+from dragoman.experiment.checks import POLICY_GRADIENT
 
 
 def build(
@@ -54,7 +56,12 @@ def build(
         refuse_rollout(observations, settings["n_steps"], env.num_envs)
     warn_of_steps(experiment, settings)
     tune = None if experiment.act is None else experiment.act.tune
+    guide = experiment.guide
     kind: type[BaseAlgorithm] = ALGORITHMS[name] if tune is None else TUNED[name]
+    buffer: dict[str, Any] = {}
+    if guide is not None and guide.in_policy:
+        kind = GUIDED[name]
+        buffer = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}
     algorithm = made(
         experiment,
         kind,
@@ -63,7 +70,10 @@ def build(
         seed=seed,
         device=settings.get("device", device_of(experiment, model)),
         policy_kwargs=_policy_settings(experiment, model),
+        **buffer,
     )
+    if isinstance(algorithm, Guided) and guide is not None:
+        algorithm.guide = guide
     if isinstance(algorithm, Tuning) and tune is not None:
         algorithm.tune = tune
     if experiment.act is None:
@@ -82,7 +92,7 @@ def _policy_settings(experiment: Experiment, model: Any) -> dict[str, Any]:
     if experiment.act is not None:
         own = experiment.algorithm.settings.get("policy_kwargs", {})
         make = functools.partial(make_action_policy, experiment, model=model)
-        return {**own, "act": experiment.act, "make": make}
+        return {**own, "act": experiment.act, "guide": experiment.guide, "make": make}
     settings = network_settings(experiment)
     settings.pop("use_sde", None)  # which the algorithm gives
     return settings

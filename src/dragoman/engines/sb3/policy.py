@@ -11,11 +11,19 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from dragoman.engines.optimizer import Masters, groups_of
+from dragoman.roles.act.masked import MaskedCategorical
+from dragoman.roles.act.penalty import divergence as divergence_of
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.settings import Act
+from dragoman.roles.explore.action_prior import PRIOR
+from dragoman.roles.explore.guide import Guide
+from dragoman.roles.explore.mixture import mixed, weighed
 
 Observed: TypeAlias = dict[str, Tensor]
+
+WEIGHT = "importance"
+"""Key under which a rollout keeps the weight of each step that a prior took part in."""
 
 
 class ActPolicy(ActorCriticPolicy):
@@ -27,11 +35,17 @@ class ActPolicy(ActorCriticPolicy):
         lr_schedule: Learning rate by the share of the training that is left.
         make: Makes the policy for these two spaces.
         act: The act role.
+        guide: The guide role, if any.
         settings: Keyword arguments of `ActorCriticPolicy`.
+
+    Attributes:
+        guide_weight: The guide's weight at the moment.
     """
 
     policy: ActionPolicy
     last_penalty: float | None = None
+    last_divergence: float | None = None
+    guide_weight: float = 0.0
 
     def __init__(
         self,
@@ -41,10 +55,12 @@ class ActPolicy(ActorCriticPolicy):
         *,
         make: Callable[[gym.Space[Any], gym.Space[Any]], ActionPolicy],
         act: Act,
+        guide: Guide | None = None,
         **settings: Any,
     ) -> None:
         self._make = make
         self._act = act
+        self._guide = guide
         super().__init__(observation_space, action_space, lr_schedule, **settings)
 
     def _build(self, lr_schedule: Callable[[float], float]) -> None:
@@ -62,7 +78,10 @@ class ActPolicy(ActorCriticPolicy):
         """Return actions, values ``(B,)`` and log-probs ``(B,)``."""
         inputs, values = self.policy(obs)
         distribution = self._as_theirs(inputs)
-        actions = distribution.get_actions(deterministic=deterministic)
+        if self._guide is not None and self._guide.use == "mixture" and not deterministic:
+            actions = self._mixed(inputs, obs).sample()  # type: ignore[no-untyped-call]
+        else:
+            actions = distribution.get_actions(deterministic=deterministic)
         log_probs = distribution.log_prob(actions)
         return actions.reshape(-1, *(self.action_space.shape or ())), values, log_probs
 
@@ -75,7 +94,15 @@ class ActPolicy(ActorCriticPolicy):
             divergence = self.policy.divergence(inputs, obs, self._act.temperature).mean()
             self.last_penalty = float(divergence.detach())
             values = with_penalty(values, tune.reference_kl * divergence)
-        return values, distribution.log_prob(actions), distribution.entropy()
+        log_probs = distribution.log_prob(actions)
+        if self._guide is not None:
+            apart = divergence_of(self._categorical(inputs), _prior(obs)).mean()
+            self.last_divergence = float(apart.detach())
+            if self._guide.use == "kl":
+                values = with_penalty(values, self.guide_weight * apart)
+            elif WEIGHT in obs:
+                log_probs = weighed(log_probs, obs[WEIGHT].squeeze(-1))
+        return values, log_probs, distribution.entropy()
 
     def get_distribution(self, obs: Any) -> Distribution:
         """Return the distribution of actions."""
@@ -85,9 +112,25 @@ class ActPolicy(ActorCriticPolicy):
         """Return values ``(B, 1)``."""
         return self.policy.values(obs).unsqueeze(-1)
 
+    def _mixed(self, inputs: Tensor, obs: Any) -> MaskedCategorical:
+        """Return the policy mixed with the prior, from which a mixture plays."""
+        ours, prior = self._categorical(inputs), _prior(obs)
+        return MaskedCategorical(
+            mixed(ours.logits, prior.logits, self.guide_weight), ours.is_admissible
+        )
+
+    def _categorical(self, inputs: Tensor) -> MaskedCategorical:
+        result = self.policy.distribution(inputs)
+        assert isinstance(result, MaskedCategorical)
+        return result
+
     def _as_theirs(self, inputs: Tensor) -> Distribution:
         # Theirs are thin covers: they take the mode and sum over the dimensions of an action.
         cover: Any = self.action_dist
         cover.distribution = self.policy.distribution(inputs)
         result: Distribution = cover
         return result
+
+
+def _prior(obs: Any) -> MaskedCategorical:
+    return MaskedCategorical(obs[PRIOR], obs["mask"] > 0)

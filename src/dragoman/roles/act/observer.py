@@ -9,14 +9,14 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.moment import Moment
-from dragoman.models.score import score
 from dragoman.roles.act.action_set import ActionSet
 from dragoman.roles.act.features import ModelFeatures
+from dragoman.roles.act.scores import scores_of
 from dragoman.roles.act.settings import Act
-from dragoman.roles.act.tokens import OptionTokens, answer_of, question_of
+from dragoman.roles.act.tokens import OptionTokens
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import FloatArray, LanguageModel
+from dragoman.types import LanguageModel
 
 Seen: TypeAlias = dict[str, np.ndarray]
 
@@ -124,7 +124,8 @@ class OptionsObserver:
         if self._features is not None:
             seen["actions"] = self._features(options)
         if "scores" in self.feature_space.spaces:
-            seen["scores"] = self._scores(moments, options)
+            count = self.actions.count
+            seen["scores"] = scores_of(self.settings, self.model, count, moments, options)
         if self._tokens is not None:
             seen |= self._tokens(moments, options)
         return seen
@@ -168,23 +169,3 @@ class OptionsObserver:
         ):
             spaces["scores"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
         return gym.spaces.Dict(spaces)
-
-    def _scores(
-        self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
-    ) -> FloatArray:
-        """Return scores of action texts, float32 ``(B, K)``; zero where not valid."""
-        result = np.zeros((len(options), self.actions.count), np.float32)
-        asked = [i for i, own in enumerate(options) if own]
-        if self.settings.scores == "uniform" or not asked:
-            return result
-        model: Any = self.model
-        scores = score(
-            model,
-            [question_of(self.settings, moments[i].text, model) for i in asked],
-            [[answer_of(self.settings, text) for text in options[i].values()] for i in asked],
-            normalisation=self.settings.normalisation,
-            domain=self.settings.domain,
-        )
-        for i, own in zip(asked, scores, strict=True):
-            result[i, list(options[i])] = own
-        return result

@@ -13,6 +13,7 @@ of Sherman and Morrison, in D² operations a step:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,10 @@ class E3B:
 
     Attributes:
         inverse: C⁻¹ of each running episode, float64 ``(N, D, D)``; its upper triangles are right.
+        learning: Of no use here: all that is learnt belongs to an episode.
     """
+
+    learning = True
 
     def __init__(self, num_envs: int, size: int) -> None:
         self.inverse = np.tile(np.eye(size) / RIDGE, (num_envs, 1, 1))
@@ -58,3 +62,6 @@ class E3B:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return nothing: an episode's memory ends with it."""
         return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore nothing."""

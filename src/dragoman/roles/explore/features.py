@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from dragoman.maths.moments import Moments
 from dragoman.maths.seeds import derive_seed
+from dragoman.roles.observe.observer import restored
 from dragoman.types import FloatArray, LanguageModel, Pooling
 
 CLIP = 5.0
 """Standardised hidden states are clipped to plus or minus this many standard deviations."""
+REMEMBERED = 4096
+"""Texts whose hidden states are at hand: to look into the model's memory costs much more."""
 
 
 class Features:
@@ -33,7 +36,10 @@ class Features:
     Attributes:
         size: Numbers of a vector, ``D``.
         moments: The running moments of the hidden states.
+        learning: Whether these take in more.
     """
+
+    learning = True
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class Features:
         width = len(self._pooling) * model.hidden_size
         self.size = min(size, width)
         self.moments = Moments.empty(width)
+        self._met: dict[str, FloatArray] = {}
         generator = np.random.default_rng(derive_seed("explore projection", seed))
         projection = np.eye(width)
         if self.size < width:
@@ -61,13 +68,40 @@ class Features:
     def __call__(self, texts: Sequence[str]) -> FloatArray:
         """Return the features of ``n`` texts, which are learnt from first, float32 ``(n, D)``."""
         encoded = self._encoded(texts)
-        self.moments = self.moments.merge(encoded)
+        if self.learning:
+            self.moments = self.moments.merge(encoded)
         result: FloatArray = self.moments.standardise(encoded, clip=CLIP) @ self._projection
         return result
 
     def _encoded(self, texts: Sequence[str]) -> FloatArray:
-        return self._model.encode(texts, layer=self._layer, pooling=self._pooling)
+        """Return hidden states; of texts that were met lately without asking the model's memory."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._met]
+        if new:
+            if len(self._met) + len(new) > REMEMBERED:
+                self._met.clear()
+                new = list(dict.fromkeys(texts))
+            rows = self._model.encode(new, layer=self._layer, pooling=self._pooling)
+            self._met.update(zip(new, rows, strict=True))
+        width = self.moments.mean.shape[0]
+        return (
+            np.stack([self._met[text] for text in texts])
+            if texts
+            else np.zeros((0, width), np.float32)
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the moments, to be saved."""
         return self.moments.arrays()
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned.
+
+        Raises:
+            SpaceError: The saved statistics belong to features of another size.
+        """
+        self.moments = restored(
+            self.moments,
+            state,
+            what="the saved statistics of the explore role",
+            decide="model, layer and pooling",
+        )

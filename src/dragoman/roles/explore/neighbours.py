@@ -10,6 +10,7 @@ nearest states of the episode, each divided by the mean of all such distances so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,10 @@ class Neighbours:
     Attributes:
         total: Sum of the squared distances to nearest neighbours so far.
         count: Number of them.
+        learning: Whether these take in more.
     """
+
+    learning = True
 
     def __init__(self, num_envs: int, size: int) -> None:
         self._memory = np.zeros((num_envs, REMEMBERED, size), np.float32)
@@ -56,7 +60,7 @@ class Neighbours:
     def bonus(self, envs: NDArray[np.int64], states: States) -> NDArray[np.float64]:
         """Return the bonus by the episode before these states, and remember them."""
         nearest = [self._nearest(i, phi) for i, phi in zip(envs, states.features, strict=True)]
-        for squared in nearest:
+        for squared in nearest if self.learning else ():
             self.total += float(squared.sum())
             self.count += len(squared)
         self._remember(envs, states.features)
@@ -77,6 +81,10 @@ class Neighbours:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the mean of the distances is made of."""
         return {"total": np.array(self.total), "count": np.array(self.count)}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned."""
+        self.total, self.count = float(state["total"]), int(state["count"])
 
 
 def bonus_of(distances: NDArray[np.float64]) -> float:

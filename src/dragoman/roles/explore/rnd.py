@@ -13,6 +13,7 @@ the first visit in an episode:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ HIDDEN = 128
 OUTPUTS = 64
 RATE = 3e-3
 """Learning rate of the predictor."""
-ROWS = 32
+ROWS = 128
 """It learns when this many states have been visited since."""
 SHARE = 0.5
 """What NovelD takes away of the novelty of the state that was left."""
@@ -42,7 +43,12 @@ class RND:
         size: Width ``D`` of the features.
         seed: Draws both networks.
         difference: Pay as NovelD does.
+
+    Attributes:
+        learning: Whether the predictor is trained.
     """
+
+    learning = True
 
     def __init__(self, num_envs: int, size: int, seed: int, *, difference: bool) -> None:
         self.difference = difference
@@ -51,7 +57,7 @@ class RND:
             torch.manual_seed(derive_seed("random network", seed))
             self.target, self.predictor = network(size), network(size)
         self.target.requires_grad_(False)
-        self._optimizer = torch.optim.Adam(self.predictor.parameters(), lr=RATE)
+        self._optimizer = torch.optim.Adam(self.predictor.parameters(), lr=RATE, fused=True)
         self._left = np.zeros((num_envs, size), np.float32)
         self._visited: list[set[int]] = [set() for _ in range(num_envs)]
         self._rows: list[FloatArray] = []
@@ -74,12 +80,13 @@ class RND:
         for i, name in visits:
             self._visited[i].add(name)
         self._left[envs] = states.features
-        self._learn(states.features)
+        if self.learning:
+            self._learn(states.features)
         return result
 
     def novelty(self, features: FloatArray) -> NDArray[np.float64]:
         """Return the distance of the two networks' outputs ``(n,)``."""
-        with torch.no_grad():
+        with torch.inference_mode():
             inputs = self._inputs(features)
             error: torch.Tensor = self.predictor(inputs) - self.target(inputs)
         result: NDArray[np.float64] = np.linalg.norm(error.double().numpy(), axis=1)
@@ -103,9 +110,19 @@ class RND:
         """Return the weights of both networks."""
         return {
             f"{name}.{key}": tensor.numpy()
-            for name, net in (("target", self.target), ("predictor", self.predictor))
+            for name, net in self._networks.items()
             for key, tensor in net.state_dict().items()
         }
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned."""
+        for name, net in self._networks.items():
+            own = {key: torch.as_tensor(state[f"{name}.{key}"]) for key in net.state_dict()}
+            net.load_state_dict(own)
+
+    @property
+    def _networks(self) -> dict[str, nn.Sequential]:
+        return {"target": self.target, "predictor": self.predictor}
 
 
 def network(size: int) -> nn.Sequential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,10 @@ class ReturnScale:
     Attributes:
         sums: The discounted sum of each copy, ``(N,)``.
         moments: Of all sums so far.
+        learning: Whether these take in more.
     """
+
+    learning = True
 
     def __init__(self, num_envs: int) -> None:
         self.sums = np.zeros(num_envs)
@@ -45,8 +49,9 @@ class ReturnScale:
 
         They are 0 as long as the sums do not differ.
         """
-        self.sums[envs] = DISCOUNT * self.sums[envs] + bonus
-        self.moments = self.moments.merge(self.sums[envs][:, None])
+        if self.learning:
+            self.sums[envs] = DISCOUNT * self.sums[envs] + bonus
+            self.moments = self.moments.merge(self.sums[envs][:, None])
         if self.deviation < LEAST:
             return np.zeros(len(bonus))
         return np.minimum(bonus / self.deviation, LARGEST)
@@ -54,3 +59,7 @@ class ReturnScale:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the moments, to be saved."""
         return self.moments.arrays()
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned; the sums of running episodes begin again at 0."""
+        self.moments = Moments.of_arrays(state)

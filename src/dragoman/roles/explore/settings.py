@@ -12,6 +12,7 @@ from dragoman.errors import ConfigError
 from dragoman.maths.shaping import Schedule
 from dragoman.models.spec import NamedModel
 from dragoman.roles.control import Control, random_weights
+from dragoman.roles.explore.goal_settings import Goals
 from dragoman.roles.role import Context
 from dragoman.settings import ONE_OR_MORE, check_fields
 from dragoman.types import Pooling
@@ -19,7 +20,7 @@ from dragoman.types import Pooling
 if TYPE_CHECKING:
     from dragoman.roles.explore.vector import ExploreVector
 
-MethodName: TypeAlias = Literal["e3b", "noveld", "rnd", "neighbours", "counts"]
+MethodName: TypeAlias = Literal["e3b", "noveld", "rnd", "neighbours", "counts", "goals"]
 
 LARGEST_SIZE = 128
 """Most numbers of the features: a step of E3B takes the square of it."""
@@ -48,7 +49,8 @@ class Explore:
         method: How new a state is by the model's features: ``e3b`` in its episode, by an ellipsoid;
             ``neighbours`` in its episode, by the nearest states; ``rnd`` in the training, by a
             network that learns to predict another; ``noveld``, how much of that a step adds, once
-            an episode. Or ``counts``, by visits in the training, without a model.
+            an episode. Or ``counts``, by visits in the training, without a model; or ``goals``,
+            which a model proposes, once an episode.
         weight: What the bonus is multiplied by; ``{start, end, steps}`` moves over the training.
         normalise: Divide the bonus by the running standard deviation of its discounted sums, so
             that one weight serves all methods.
@@ -60,6 +62,7 @@ class Explore:
         size: Most numbers of the features; a random projection makes wider ones smaller.
         placebo: ``noise`` hands out the bonus of another step: a control of this role.
         model: The model that reads the states, instead of the experiment's.
+        goals: What the method ``goals`` pays for.
     """
 
     method: MethodName = "e3b"
@@ -71,6 +74,7 @@ class Explore:
     size: int = LARGEST_SIZE
     placebo: Literal["noise"] | None = None
     model: NamedModel | None = None
+    goals: Goals = Goals()
 
     def __post_init__(self) -> None:
         check_fields(self, "explore")
@@ -94,17 +98,19 @@ class Explore:
     @property
     def reads_features(self) -> bool:
         """Whether the method asks a model for features."""
-        return self.method != "counts"
+        by_pattern = self.method == "goals" and self.goals.match == "pattern"
+        return self.method != "counts" and not by_pattern
 
     @property
     def reads_texts(self) -> bool:
         """Whether states must be put into words."""
-        return self.reads_features or self.states == "texts"
+        return self.reads_features or self.states == "texts" or self.method == "goals"
 
     @property
     def uses_model(self) -> bool:
-        """Whether the experiment's language model reads the states."""
-        return self.model is None and self.reads_features
+        """Whether the experiment's language model reads the states, or proposes goals."""
+        proposes = self.method == "goals" and not self.goals.given and self.goals.proposer is None
+        return proposes or (self.model is None and self.reads_features)
 
     @property
     def prior(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dragoman.describe.moment import Moment
 from dragoman.types import FloatArray
 
 
@@ -20,17 +21,24 @@ class States:
     Attributes:
         names: One number each, equal for equal states; int64 ``(n,)``.
         features: One vector each, float32 ``(n, D)``; ``D`` is 0 where a method reads none.
+        moments: What they are made of.
+        actions: What has led to them; none where episodes begin.
     """
 
     names: NDArray[np.int64]
     features: FloatArray
-
-    def __getitem__(self, rows: slice) -> States:
-        return States(self.names[rows], self.features[rows])
+    moments: Sequence[Moment] = ()
+    actions: Sequence[Any] = ()
 
 
 class Method(Protocol):
-    """How new a state is."""
+    """How new a state is.
+
+    Attributes:
+        learning: Whether what is kept over all episodes takes in more.
+    """
+
+    learning: bool
 
     def begin(self, envs: NDArray[np.int64], states: States) -> None:
         """Begin an episode in each of some environments: their first states count as visited."""
@@ -45,6 +53,10 @@ class Method(Protocol):
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what is saved with the run of what it has learnt over all episodes."""
+        ...
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned."""
         ...
 
 

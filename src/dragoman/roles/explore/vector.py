@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
+from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 
 from dragoman.describe.moment import Moment
@@ -42,6 +43,10 @@ class ExploreVector(ShapingVector):
         """Return what the role has learnt."""
         return self.explorer.state()
 
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what `state` returned."""
+        self.explorer.load_state(state)
+
     def begin(self, envs: NDArray[np.int64], moments: Sequence[Moment]) -> None:
         """Begin an episode in each of some environments."""
         self.explorer.begin(envs, moments)
@@ -49,7 +54,11 @@ class ExploreVector(ShapingVector):
     def advance(self, played: Played) -> tuple[NDArray[np.float64], Parts]:
         """Return the rewards with the bonus ``(N,)``, and the bonus alone."""
         bonus = np.zeros(self.num_envs)
+        actions: list[Any] = []
+        if self.explorer.reads_actions:
+            done = list(iterate(self.env.action_space, played.actions))
+            actions = [done[i] for i in played.envs]
         bonus[played.envs] = self.explorer.advance(
-            played.envs, played.reached, played.begun, played.fresh
+            played.envs, played.reached, played.begun, played.fresh, actions
         )
         return played.rewards + bonus, {BONUS: bonus}

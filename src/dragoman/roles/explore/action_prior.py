@@ -1,0 +1,120 @@
+"""The prior of the guide role at work: moments in, log-probs of all actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from dragoman.describe.moment import Moment
+from dragoman.roles.act.action_set import ActionSet
+from dragoman.roles.act.scores import scores_of
+from dragoman.roles.act.settings import Act
+from dragoman.roles.observe.observer import AnyObserver
+from dragoman.types import FloatArray, LanguageModel
+
+PRIOR = "prior"
+"""Key of an observation under which the log-probs stand."""
+
+REMEMBERED = 50_000
+"""Most states whose log-probs are remembered: the model's own memory takes longer to ask."""
+
+
+class ActionPrior:
+    """A language model's distribution over the valid actions.
+
+    Args:
+        scoring: How texts are scored.
+        space: The (unbatched) action space.
+        model: The language model; nothing where the prior is uniform.
+        seed: Draws what shuffled texts are.
+
+    Attributes:
+        actions: The action set.
+    """
+
+    def __init__(
+        self, scoring: Act, space: gym.Space[Any], model: LanguageModel | None, seed: int
+    ) -> None:
+        self.scoring = scoring
+        self.model = model
+        self.actions = ActionSet(scoring, space, seed)
+        self._known: dict[tuple[str, tuple[tuple[int, str], ...]], FloatArray] = {}
+
+    def __call__(self, moments: Sequence[Moment]) -> FloatArray:
+        """Return log p of all actions, float32 ``(B, K)``; zero where not valid."""
+        options = [self.actions.texts(moment) for moment in moments]
+        keys = [
+            (moment.text, tuple(own.items())) for moment, own in zip(moments, options, strict=True)
+        ]
+        new = {key: i for i, key in enumerate(keys) if key not in self._known}
+        if len(self._known) + len(new) > REMEMBERED:
+            self._known.clear()
+            new = {key: i for i, key in enumerate(keys)}
+        rows = list(new.values())
+        scored = self._scored([moments[i] for i in rows], [options[i] for i in rows])
+        self._known.update(zip(new, scored, strict=True))
+        return np.stack([self._known[key] for key in keys])
+
+    def _scored(
+        self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
+    ) -> FloatArray:
+        count = self.actions.count
+        scores = scores_of(self.scoring, self.model, count, moments, options)
+        logits = scores.astype(np.float64) / self.scoring.temperature
+        result = np.zeros((len(moments), count), np.float32)
+        for row, own, into in zip(logits, options, result, strict=True):
+            if own:
+                valid = list(own)
+                highest = row[valid].max()
+                into[valid] = row[valid] - highest - np.log(np.exp(row[valid] - highest).sum())
+        return result
+
+
+class GuidedObserver:
+    """What another observer makes of moments, and the prior beside it.
+
+    Args:
+        below: The act role's observer.
+        prior: The prior.
+    """
+
+    def __init__(self, below: AnyObserver, prior: ActionPrior) -> None:
+        self.below = below
+        self.prior = prior
+        assert isinstance(below.feature_space, gym.spaces.Dict)
+        log_probs = gym.spaces.Box(-np.inf, 0, (prior.actions.count,), np.float32)
+        self.feature_space = gym.spaces.Dict({**below.feature_space.spaces, PRIOR: log_probs})
+
+    @property
+    def models(self) -> tuple[LanguageModel, ...]:
+        """The language models that read observations and actions."""
+        own = () if self.prior.model is None else (self.prior.model,)
+        return (*self.below.models, *own)
+
+    @property
+    def learning(self) -> bool:
+        """Whether statistics take in what is met."""
+        return self.below.learning
+
+    @learning.setter
+    def learning(self, on: bool) -> None:
+        self.below.learning = on
+
+    def learn(self, moments: Sequence[Moment]) -> None:
+        """Take in moments without the prior, from which nothing is learnt."""
+        getattr(self.below, "learn", self.below)(moments)
+
+    def __call__(self, moments: Sequence[Moment]) -> dict[str, np.ndarray]:
+        """Return what the policy sees of ``B`` moments."""
+        return {**self.below(moments), PRIOR: self.prior(moments)}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what must be saved to see the same again."""
+        return self.below.state()
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restore what `state` returned."""
+        self.below.load_state(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 
 import dragoman
 from dragoman.cli import app
+from dragoman.cli.train import parse_overrides
 from dragoman.errors import DragomanError
 from dragoman.experiment import Collapse, Describe
+from dragoman.experiment.source import read_experiment
 from dragoman.models.spec import ModelSpec
 from dragoman.testing import ScriptedModel
 
@@ -21,6 +24,8 @@ ENVS = Path(__file__).parents[1] / "broken_envs.py"
 FILES = {
     "syntax.py": "def f(:\n",
     "missing.py": "import nopackage\n",
+    "rewards.py": "def far(texts, limit=1):\n    return [0.0 for _ in texts]\n\n\n"
+    "def moved(texts, actions):\n    return [0.0 for _ in texts]\n",
     "broken.yaml": "x: [\n",
     "list.yaml": "- a\n",
     "empty.yaml": "",
@@ -86,6 +91,7 @@ SETTINGS = [
     ("algorithm.settings.gamma=2", "gamma is 2, but must lie between 0 and 1"),
     ("algorithm.settings.gae_lambda=-1", "gae_lambda is -1, but must lie between 0 and 1"),
     ("algorithm.settings.nonsense=1", "nonsense"),
+    ("algorithm.settings.policy_kwargs={activation_fn: relu}", "ppo refuses the settings"),
     ("algorithm.settings=3", "algorithm.settings is 3"),
     ("algorithm.network=[0]", "algorithm.network is 0"),
     ("algorithm.network=[-3]", "algorithm.network is -3"),
@@ -119,9 +125,17 @@ SETTINGS = [
     ("reward.use=nonsense", "there is no reward 'nonsense'"),
     ("reward.use=goal-similarity", "needs the setting 'goal'"),
     ("reward=3", "reward is 3"),
+    ("reward={use: goal-similarity, goal: x, gamma: 0.5}", "reward.gamma is 0.5, but the learner"),
+    ("reward={use: mine.py:f}", "there is no file mine.py"),
+    ("reward={use: 'rewards.py:none'}", "there is no 'none' in 'rewards.py'"),
+    ("reward={use: 'rewards.py:far', limt: 3}", "has no setting 'limt' (did you mean 'limit'?)"),
+    ("reward={use: 'rewards.py:moved'}", "so it is no function of the state"),
+    ("reward={use: written, program: none.py}", "the program none.py cannot be read"),
     ("roles.x=3", "roles.x is 3"),
     ("roles.x.use=a", "which names no role"),
     ("roles.1x.use=a:b", "'1x' cannot name a role"),
+    ("roles.x.use=rewards.py:far", "which is no dataclass"),
+    ("describe.use=rewards.py:far", "has no method observation and no method action"),
     ("track=wandbb", "did you mean 'wandb'"),
     ("track=3", "is 3"),
     ("describe.use=mine", "which names no describer"),
@@ -140,6 +154,10 @@ COMMANDS = [
     (["compare", "unknown.yaml"], "unknown key 'stepz'"),
     (["compare", "CartPole-v1", "--set", "observe=null"], "no arm uses a role"),
     (["compare", "recipe:x"], "there is no recipe 'x'"),
+    (["compare", "CartPole-v1", "--set", "algorithm=sac"], "arm 'model': sac cannot act in"),
+    (["compare", "CartPole-v1", "--set", "steps=3"], "arm 'model': steps is 3, but 16 copies"),
+    (["compare", f"{ENVS}:NanReward"], "arm 'model': environment 'NanReward-v0'"),
+    (["compare", f"{ENVS}:GraphObs"], "arm 'model': environment 'GraphObs-v0'"),
     (["report", "none"], "it is no folder of a comparison"),
     (["report", "."], "it is no folder of a comparison"),
     (["replay", "none"], "there is no run folder none"),
@@ -192,7 +210,7 @@ def problem(arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert isinstance(error, DragomanError), repr(error)
     assert len(error.cure) > 5
     left = {file.name for file in folder.iterdir() if file.suffix not in (".py", ".yaml")}
-    assert left <= {"__pycache__", "runs"}
+    assert left <= {"__pycache__", "runs", "damaged"}
     return error.problem
 
 
@@ -265,6 +283,10 @@ IN_PYTHON: list[tuple[Callable[[], object], str]] = [
     (lambda: dragoman.observe("CartPole-v1", 7), "7 is no language model"),
     (lambda: dragoman.observe("CartPole-v1", MODEL, {"layr": 2}), "did you mean 'layer'"),
     (lambda: dragoman.observe("CartPole-v1", MODEL, 3), "observe is 3"),
+    (lambda: dragoman.observe("CartPole-v1", settings={"layr": 2}), "did you mean 'layer'"),
+    (lambda: dragoman.observe("CartPole-v1", describer="no.py:D"), "there is no file no.py"),
+    (lambda: dragoman.observe("CartPole-v1", describer=3), "has no method observation"),
+    (lambda: dragoman.train("CartPole-v1", progress=3), "progress is 3"),
     (lambda: dragoman.describe_env(3), "3 is no environment"),
     (lambda: dragoman.load_model(3), "3 names no model"),
 ]
@@ -279,3 +301,38 @@ def test_what_python_gives(call, message, tmp_path, monkeypatch) -> None:
     assert message in error.value.problem
     assert len(error.value.cure) > 5
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that has read texts, and so needs its model to be played."""
+    experiment = read_experiment("CartPole-v1", parse_overrides([*SMALL, "observe.layer=2"]))
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return dragoman.train(experiment, out=out, model=MODEL).path
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--env", "nonsense=3"], "refuses the settings {'nonsense': 3}"),
+        (["--env", "nonsense"], "--env 'nonsense' has no '='"),
+        (["--video", "film.avi"], "no kind of film"),
+    ],
+)
+def test_a_run_that_cannot_be_played_so(options, message, run, tmp_path, monkeypatch) -> None:
+    no_model(monkeypatch)
+    assert message in problem(["eval", str(run), *options], tmp_path, monkeypatch)
+
+
+def test_a_run_is_refused_before_its_model_is_loaded(run, tmp_path, monkeypatch) -> None:
+    no_model(monkeypatch)
+    with pytest.raises(DragomanError, match="max_steps is 0"):
+        dragoman.evaluate(run, max_steps=0)
+    with pytest.raises(DragomanError, match="refuses the settings"):
+        dragoman.evaluate(run, env_settings={"nonsense": 3})
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "weights.safetensors").write_bytes(b"none")
+    with pytest.raises(DragomanError, match="damaged"):
+        dragoman.evaluate(damaged)
+    assert "damaged" in problem(["eval", str(damaged)], tmp_path, monkeypatch)

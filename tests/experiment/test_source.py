@@ -7,7 +7,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from dragoman.errors import ConfigError
-from dragoman.experiment import Experiment
+from dragoman.experiment import Describe, Experiment
 from dragoman.experiment.source import (
     STARTER,
     first_comment,
@@ -80,3 +80,10 @@ def test_a_run_and_a_class_name_an_experiment(tmp_path: Path) -> None:
     assert read_experiment(mine).env == f"{tmp_path}/mine.py:Mine"
     assert read_experiment(gymnasium.spec("CartPole-v1")).env == "CartPole-v1"
     assert read_experiment(CartPoleEnv).env.endswith("cartpole:CartPoleEnv")
+
+
+def test_a_describer_of_one_s_own_replaces_how_the_starter_writes_numbers() -> None:
+    own = read_experiment("CartPole-v1", {"describe.use": "my.py:Mine"})
+    assert own.describe == Describe(use="my.py:Mine")
+    with pytest.raises(ConfigError, match=r"describe\.precision is 2, but the describer"):
+        read_experiment("CartPole-v1", {"describe.use": "my.py:Mine", "describe.precision": 2})

@@ -345,6 +345,10 @@ def with_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
     replaced: dict[str, Any] = copy.deepcopy(dict(data))
     for key, value in overrides.items():
         _set_dotted(replaced, key, copy.deepcopy(value))
+    if overrides.get("describe.use") is not None:
+        # How the texts that it replaces write numbers says nothing of its own.
+        for key in {"precision", "limits"} - {key.removeprefix("describe.") for key in overrides}:
+            replaced["describe"].pop(key, None)
     return replaced
 
 

@@ -25,7 +25,8 @@ FILES = {
     "syntax.py": "def f(:\n",
     "missing.py": "import nopackage\n",
     "rewards.py": "def far(texts, limit=1):\n    return [0.0 for _ in texts]\n\n\n"
-    "def moved(texts, actions):\n    return [0.0 for _ in texts]\n",
+    "def moved(texts, actions):\n    return [0.0 for _ in texts]\n\n\n"
+    "class Mute:\n    pass\n",
     "broken.yaml": "x: [\n",
     "list.yaml": "- a\n",
     "empty.yaml": "",
@@ -135,7 +136,8 @@ SETTINGS = [
     ("roles.x.use=a", "which names no role"),
     ("roles.1x.use=a:b", "'1x' cannot name a role"),
     ("roles.x.use=rewards.py:far", "which is no dataclass"),
-    ("describe.use=rewards.py:far", "has no method observation and no method action"),
+    ("describe.use=rewards.py:far", "cannot be made: TypeError: "),
+    ("describe.use=rewards.py:Mute", "has no method observation and no method action"),
     ("track=wandbb", "did you mean 'wandb'"),
     ("track=3", "is 3"),
     ("describe.use=mine", "which names no describer"),

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from dragoman.describe.environment import describe_env
-from dragoman.errors import ConfigError
+from dragoman.errors import ConfigError, DragomanError, raised_in
 from dragoman.imports import import_name
 from dragoman.types import Describer
 
@@ -45,7 +45,17 @@ def _made(found: Any, name: Any, env: Any) -> Describer:
                 f"the describer {name} needs {', '.join(item.name for item in needed)}",
                 cure="let it take nothing, or the environment alone",
             )
-        result = make(env) if needed else make()
+        try:
+            result = make(env) if needed else make()
+        except DragomanError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise ConfigError(
+                f"the describer {name} cannot be made: {type(error).__name__}: {error}, in "
+                f"{raised_in(error)}",
+                cure="name a class, or a function that takes nothing or the environment and "
+                "returns a describer",
+            ) from error
     missing = [method for method in METHODS if not callable(getattr(result, method, None))]
     if missing:
         raise ConfigError(

@@ -29,10 +29,11 @@ STARTER: dict[str, Any] = {
     "algorithm": {
         "name": "ppo",
         "settings": {
-            "n_steps": 64,
-            "batch_size": 256,
+            # Short rollouts and many updates: with a model in the loop steps are what is dear.
+            "n_steps": 32,
+            "batch_size": 128,
             "n_epochs": 10,
-            "learning_rate": {"start": 5e-4, "end": 0.0},
+            "learning_rate": {"start": 1e-3, "end": 0.0},
             "gamma": 0.98,
             "gae_lambda": 0.9,
         },

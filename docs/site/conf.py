@@ -1,9 +1,6 @@
 """The documentation site: `make site` builds it from the pages as they lie in the repository."""
 
 import importlib.metadata
-import json
-
-from myst_parser.sphinx_ import MystParser
 
 project = "Dragoman"
 release = importlib.metadata.version("dragoman")
@@ -20,7 +17,6 @@ extensions = [
 root_doc = "docs/index"
 include_patterns = [
     "docs/*.md",
-    "docs/notebooks/*.ipynb",
     "recipes/README.md",
     "recipes/*/README.md",
     "benchmarks/results/model_runtime_avx2.md",
@@ -48,20 +44,3 @@ autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
 llms_txt_summary = "A language model anywhere in the RL loop of any Gymnasium environment."
-
-
-class Notebook(MystParser):
-    """Reads a notebook as the Markdown that it would be, without executing it."""
-
-    supported = ("notebook",)
-
-    def parse(self, inputstring, document):
-        cells = json.loads(inputstring)["cells"]
-        fences = {"markdown": "{}\n", "code": "```python\n{}\n```\n"}
-        parts = [fences[cell["cell_type"]].format("".join(cell["source"])) for cell in cells]
-        super().parse("\n".join(parts), document)
-
-
-def setup(app):
-    app.add_source_suffix(".ipynb", "notebook")
-    app.add_source_parser(Notebook)

@@ -1,12 +1,12 @@
 """What more runners bring: where the environment takes the time, or one model answers for all.
 
-    python benchmarks/cluster.py [--rounds 4] [--out FOLDER]
+    python benchmarks/cluster.py [--rounds 8] [--out FOLDER]
     python benchmarks/cluster.py --simulate      # on paper: more runners than there are cores
 
 All trainings are real, on a cluster of this machine, one after the other. Time is simulated by
 sleep, so that two cores are enough for four runners: a step of the environment takes 50 ms, and
 in the rows with a replica a forward of its model takes 30 ms, however many texts it reads. Each
-number is of the rounds after the first.
+number is of the rounds after the second: Ray and RLlib do some things once, in the first two.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dragoman.engines.watcher import Watcher
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.observe.settings import Observe
-from dragoman.run import Run
+from dragoman.run import Run, describe_machine
 
 ROOT = Path(__file__).parents[1]
 STEP, FORWARD = 0.05, 0.03
@@ -100,8 +100,8 @@ class Clock(Watcher):
 
     @property
     def rate(self) -> float:
-        """Steps a second after the first round."""
-        (begun, first), (ended, last) = self.rounds[0], self.rounds[-1]
+        """Steps a second after the second round."""
+        (begun, first), (ended, last) = self.rounds[1], self.rounds[-1]
         return (last - first) / (ended - begun)
 
 
@@ -210,7 +210,7 @@ def _hits(run: Run) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results")
     parser.add_argument("--simulate", action="store_true")
     options = parser.parse_args(arguments)
@@ -220,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rate, calls = simulated(runners)
             print(f"| {runners} | {rate / runners:.1f} | {calls:.1f} |")
         return
+    load = os.getloadavg()[0]
     sys.path.insert(0, str(ROOT))
     from tests.models import tiny
 
@@ -238,8 +239,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
-    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end."
-    (options.out / "cluster.md").write_text(f"# More runners\n\n{machine}\n\n{text}\n")
+    here = describe_machine()
+    said = (
+        f"{os.cpu_count()} cores of {here['processor']}, {here['platform']}, ray "
+        f"{ray.__version__}, load {load:.1f} at the start. {options.rounds} rounds of {STEPS} "
+        "steps a runner, one training each."
+    )
+    (options.out / "cluster.md").write_text(f"# More runners\n\n{said}\n\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -377,3 +377,14 @@ def test_a_step_is_described_once_whatever_roles_are_on(
     run = train(experiment, out=tmp_path / "run", model=asked)
     # The last state of each episode, and the first of the next; before that the four of a trial.
     assert len(described) == 4 + run.steps + len(run.episodes()) + experiment.num_envs
+
+
+def test_a_training_without_a_model_imports_no_transformers(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom dragoman import train\n"
+        "train({'env': 'CartPole-v1', 'observe': None, 'steps': 64, 'num_envs': 2},"
+        f" out={str(tmp_path / 'run')!r})\n"
+        "assert 'transformers' not in sys.modules\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr

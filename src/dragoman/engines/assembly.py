@@ -15,8 +15,7 @@ from dragoman.describe.own import describer_for
 from dragoman.engines.policies.features import reads
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
-from dragoman.models.cache import without_memory
-from dragoman.models.torch_model import TorchModel
+from dragoman.models.cache import torch_model_of, without_memory
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.role import Models, roles_of
@@ -61,8 +60,8 @@ def compute_of(model: LanguageModel | None) -> dict[str, Any]:
 
 def fingerprint_of(model: LanguageModel | None) -> str | None:
     """Return the fingerprint of a model's weights; servers and models of a user's have none."""
-    inner = None if model is None else without_memory(model)
-    return inner.weights_fingerprint if isinstance(inner, TorchModel) else None
+    inner = torch_model_of(model)
+    return None if inner is None else inner.weights_fingerprint
 
 
 def _description(experiment: Experiment, describer: Describer | None) -> dict[str, Any]:
@@ -129,7 +128,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     if not experiment.uses_model:
         return None
     model = experiment.model.load(seed)
-    inner = without_memory(model)
-    if experiment.model.threads is None and isinstance(inner, TorchModel):
+    inner = torch_model_of(model)
+    if experiment.model.threads is None and inner is not None:
         inner.choose_threads()
     return model

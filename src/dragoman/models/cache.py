@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from dragoman.types import (
     LanguageModel,
     Pooling,
 )
+
+if TYPE_CHECKING:
+    from dragoman.models.torch_model import TorchModel
 
 _Key: TypeAlias = tuple[object, ...]
 T = TypeVar("T")
@@ -249,3 +253,13 @@ def _digest(key: _Key) -> bytes:
 def without_memory(model: LanguageModel) -> LanguageModel:
     """Return the model itself, where it stands behind a memory."""
     return model.model if isinstance(model, CachedModel) else model
+
+
+def torch_model_of(model: LanguageModel | None) -> TorchModel | None:
+    """Return the model of Transformers that a model is, or remembers; nothing for others."""
+    inner = model.model if isinstance(model, CachedModel) else model
+    # Transformers takes seconds to import, and nothing is of a class that nobody has imported.
+    module = sys.modules.get("dragoman.models.torch_model")
+    if module is None or not isinstance(inner, module.TorchModel):
+        return None
+    return cast("TorchModel", inner)

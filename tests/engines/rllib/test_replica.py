@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,38 @@ def test_what_arrives_meanwhile_goes_together() -> None:
     values = [np.asarray(rows).ravel().tolist() for rows, _ in found]
     assert values == [[1.0], [2.0], [3.0, 4.0], [5.0], [6.0]]
     assert sum(cost.texts for _, cost in found) == model.cost.texts
+
+
+def test_nobody_waits_for_the_answers_of_those_who_asked_later() -> None:
+    class Second(ScriptedModel):
+        """Is busy with every question but the first until it is let go."""
+
+        def __init__(self) -> None:
+            super().__init__(lambda text: [float(len(text))])
+            self.lock = threading.Event()
+
+        def encode(self, texts: Any, **settings: Any) -> Any:
+            if "first" in texts:
+                time.sleep(0.1)
+            else:
+                self.lock.wait(10)
+            return super().encode(texts, **settings)
+
+    model = Second()
+
+    async def play() -> bool:
+        batcher = Batcher(model)
+        first = asyncio.create_task(batcher.ask(encode("first")))
+        await asyncio.sleep(0.02)
+        later = asyncio.create_task(batcher.ask(encode("later")))
+        try:
+            await asyncio.wait_for(first, 5)
+            return later.done()
+        finally:
+            model.lock.set()
+            await later
+
+    assert not asyncio.run(play())
 
 
 def test_an_error_reaches_all_who_have_asked_and_no_one_else() -> None:

@@ -28,8 +28,6 @@ def refused() -> str:
     return f"namespaces are refused: {tried.stderr.strip()}" if tried.returncode else ""
 
 
-# Slow: seven processes import PyTorch, and a node counts as lost only after a while.
-@pytest.mark.slow
 def test_training_goes_on_though_a_runner_and_a_node_are_lost(
     tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -47,7 +45,7 @@ def test_training_goes_on_though_a_runner_and_a_node_are_lost(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=1200,
+        timeout=400,
         cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, done.stdout[-4000:]
@@ -61,6 +59,7 @@ def test_training_goes_on_though_a_runner_and_a_node_are_lost(
         "another runner has come; killed its node",
     ]
     assert act["runners"] == 3
-    assert len(act["equal"]) > 5
+    # Two runners in the first round, one at least in each of the next seven.
+    assert len(act["equal"]) >= 9
     assert all(act["equal"])
     assert act["evaluated"] > 0.5

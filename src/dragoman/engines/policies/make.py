@@ -17,8 +17,7 @@ from dragoman.engines.policies.policy import Policy, layers
 from dragoman.engines.policies.values import ActionValues, GreedyPolicy
 from dragoman.experiment import Experiment
 from dragoman.experiment.checks import POLICY_GRADIENT
-from dragoman.models.cache import without_memory
-from dragoman.models.torch_model import TorchModel
+from dragoman.models.cache import torch_model_of, without_memory
 from dragoman.roles.act import policy as act
 from dragoman.roles.observe.settings import Observe
 
@@ -65,13 +64,12 @@ def make_action_policy(
     """Return the untrained module of the act role, see `make_policy`."""
     assert experiment.act is not None
     assert isinstance(observations, Dict)
-    inner = without_memory(model)
     return act.make_policy(
         experiment.act,
         observations,
         actions,
         experiment.algorithm.network,
-        model=inner if isinstance(inner, TorchModel) else None,
+        model=torch_model_of(model),
         pooling=(experiment.observe or Observe()).pooling,
     )
 

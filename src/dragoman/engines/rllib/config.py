@@ -35,8 +35,8 @@ from dragoman.experiment import Experiment
 if TYPE_CHECKING:
     from dragoman.engines.rllib import RLlib
 
-PROBE_SECONDS = 5.0
-"""How long a runner that was lost may take to say that it is back."""
+PROBE_SECONDS = 1.0
+"""How long a round waits for a lost runner to say that it is back; it is asked again each round."""
 
 
 def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:

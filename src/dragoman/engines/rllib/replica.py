@@ -66,21 +66,23 @@ class Batcher:
         self.model = model
         self.sizes: list[int] = []
         self._waiting: list[tuple[Question, asyncio.Future[Any]]] = []
-        self._is_busy = False
+        self._work: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> tuple[Any, Cost]:
         """Return the answers to a question, row by row, and its share of what they cost."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
-        if not self._is_busy:
-            self._is_busy = True
-            while self._waiting:
-                calls, self._waiting = self._waiting, []
-                for kind in dict.fromkeys(question.kind for question, _ in calls):
-                    await self._answer([call for call in calls if call[0].kind == kind])
-            self._is_busy = False
+        if self._work is None or self._work.done():
+            # Apart from whoever asks first: they go as soon as they have their answer.
+            self._work = asyncio.create_task(self._answer_all())
         result: tuple[Any, Cost] = await answer
         return result
+
+    async def _answer_all(self) -> None:
+        while self._waiting:
+            calls, self._waiting = self._waiting, []
+            for kind in dict.fromkeys(question.kind for question, _ in calls):
+                await self._answer([call for call in calls if call[0].kind == kind])
 
     async def _answer(self, calls: list[tuple[Question, asyncio.Future[Any]]]) -> None:
         self.sizes.append(len(calls))
@@ -184,7 +186,7 @@ class ReplicaModel:
 
 
 def start(experiment: Experiment, seed: int, training: str, count: int) -> list[Any]:
-    """Start replicas of an experiment's model, and return them when they have loaded it.
+    """Start replicas of an experiment's model, and return them before they have loaded it.
 
     Args:
         experiment: Names the model.
@@ -193,7 +195,7 @@ def start(experiment: Experiment, seed: int, training: str, count: int) -> list[
         count: How many.
     """
     make = ray.remote(Replica).options
-    result = [
+    return [
         make(
             name=_name(training, i),
             max_concurrency=MOST_CALLS,
@@ -203,8 +205,11 @@ def start(experiment: Experiment, seed: int, training: str, count: int) -> list[
         ).remote(json.dumps(experiment.to_dict()), seed)
         for i in range(count)
     ]
-    ray.get([replica.about.remote() for replica in result])
-    return result
+
+
+def wait(replicas: Sequence[Any]) -> None:
+    """Wait until replicas have loaded their models, or raise what keeps one from it."""
+    ray.get([replica.about.remote() for replica in replicas])
 
 
 def connected(training: str, count: int, worker: int) -> CachedModel:

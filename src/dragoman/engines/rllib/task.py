@@ -17,8 +17,7 @@ from dragoman.engines.assembly import reader_of
 from dragoman.engines.rllib.replica import connected
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.models.cache import CachedModel, without_memory
-from dragoman.models.torch_model import TorchModel
+from dragoman.models.cache import CachedModel, torch_model_of, without_memory
 from dragoman.roles.role import remembering
 
 
@@ -126,7 +125,7 @@ def packed(model: CachedModel | None) -> bytes | None:
         ConfigError: It cannot travel.
     """
     inner = None if model is None else without_memory(model)
-    if inner is None or isinstance(inner, TorchModel):
+    if inner is None or torch_model_of(inner) is not None:
         return None
     try:
         pickled: bytes = cloudpickle.dumps(inner)

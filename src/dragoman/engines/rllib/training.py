@@ -96,7 +96,12 @@ class RLlibTraining:
         task, count = self._task, self._engine.model_replicas
         self._replicas = replica.start(task.what, task.seed, task.name, count)
         config = config_of(self._engine, self._task, self._settings)
-        self._algorithm = config.build_algo()
+        try:
+            self._algorithm = config.build_algo()
+        except Exception:
+            # Runners wait for replicas, and an error of these says more than one of theirs.
+            replica.wait(self._replicas)
+            raise
 
     @property
     def policy(self) -> nn.Module:

@@ -11,7 +11,7 @@ rollout and the update after it see the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import torch
@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from dragoman.errors import ConfigError
-from dragoman.models.torch_model import TorchModel
-from dragoman.models.tuned import TunedModel
 from dragoman.roles.act.actors import (
     ConcatActor,
     DotActor,
@@ -35,6 +33,10 @@ from dragoman.roles.act.penalty import divergence
 from dragoman.roles.act.readers import StateReader, TunedReader, size_of
 from dragoman.roles.act.settings import Act
 from dragoman.types import Pooling
+
+if TYPE_CHECKING:
+    from dragoman.models.torch_model import TorchModel
+    from dragoman.models.tuned import TunedModel
 
 
 class ActionPolicy(nn.Module):
@@ -151,6 +153,9 @@ def _tuned(settings: Act, model: TorchModel | None) -> TunedModel:
             "act.tune is set, but there is no model whose weights can be trained here",
             cure="name a model of Transformers, or leave act.tune out",
         )
+    # With Transformers, which takes seconds to import.
+    from dragoman.models.tuned import TunedModel
+
     return TunedModel(
         model,
         how=tune.how,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dragoman.maths.likelihood import domain_pmi
-from dragoman.models.tuned import Text, TunedModel
 from dragoman.roles.act.actors import Observation
 from dragoman.roles.act.settings import Act
 from dragoman.types import Pooling
+
+if TYPE_CHECKING:
+    from dragoman.models.tuned import TunedModel
 
 Read: TypeAlias = tuple[Tensor, Tensor, Observation]
 """The actor's state ``(B, D)``, the critic's, and the observation with what else was found out."""
@@ -111,6 +113,8 @@ class TunedReader(nn.Module):
         candidates: list[tuple[tuple[int, ...], ...]] | None = None,
         pooling: tuple[Pooling, ...] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
+        from dragoman.models.tuned import Text
+
         own = candidates or [()] * len(prompts)
         texts = [Text(prompt, one) for prompt, one in zip(prompts, own, strict=True)]
         features, sums = self.model(texts, pooling or self.pooling)

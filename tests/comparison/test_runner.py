@@ -13,11 +13,14 @@ from dragoman.comparison import runner as comparing
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.folder import ComparisonFolder
+from dragoman.comparison.jobs import _StepReport
 from dragoman.comparison.runner import Event, compare
 from dragoman.comparison.workers import Workers
+from dragoman.engines.watcher import Training
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment.budget import MOST_TIMES
 from dragoman.run import Run
+from dragoman.run.checkpoint import read_checkpoint
 from dragoman.testing import ScriptedModel
 from tests.comparison.small_comparisons import (
     InProcess,
@@ -99,11 +102,43 @@ def test_what_is_missing_is_run_and_nothing_else(comparison: Comparison, tmp_pat
     (folder.run_folder("random-weights", 0) / "config.yaml").unlink()
     again, events = run(comparison, tmp_path / "out")
     assert set(kinds(events, "done")) == {("tiny", 0), ("no-model", 1), ("random-weights", 0)}
-    assert set(kinds(events, "removed")) == {("no-model", 1), ("random-weights", 0)}
+    assert kinds(events, "removed") == [("random-weights", 0)]
+    assert kinds(events, "resumed") == [("no-model", 1)]
     assert len(kinds(events, "kept")) == 5
     assert (folder.run_folder("tiny", 0) / "metrics.jsonl").stat().st_mtime_ns == trained
     for name in comparison.arms:
         assert again["arms"][name]["scores"] == first["arms"][name]["scores"]
+
+
+def test_a_stopped_run_goes_on_to_what_it_would_have_been(
+    comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = {name: comparison.arms[name] for name in ("tiny", "no-model")}
+    base = {**comparison.base, "checkpoint": 16, "steps": 128}
+    comparison = replace(comparison, arms=only, base=base, seeds=(0,))
+    straight, _ = run(comparison, tmp_path / "straight")
+
+    def stop(report: _StepReport, training: Training, infos: object) -> None:
+        if training.steps >= 100:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_StepReport, "step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(comparison, tmp_path / "out")
+    path = ComparisonFolder(tmp_path / "out").run_folder("tiny", 0)
+    # As where its process was killed for want of memory, and the comparison went on.
+    (path / "error.txt").write_text("the process was killed by SIGKILL\n")
+    found = read_checkpoint(path)
+    assert found is not None
+    results, events = run(comparison, tmp_path / "out")
+    assert kinds(events, "resumed") == [("tiny", 0)]
+    for arm in only:
+        assert results["arms"][arm]["scores"] == straight["arms"][arm]["scores"]
+        one, other = (
+            ComparisonFolder(tmp_path / kind).runs(arm)[0] for kind in ("straight", "out")
+        )
+        assert one.episodes() == other.episodes()
 
 
 def test_seeds_can_be_added(comparison: Comparison, tmp_path: Path) -> None:

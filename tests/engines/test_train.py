@@ -17,7 +17,8 @@ import pytest
 
 from dragoman.agents.evaluate import CutWarning, evaluate, evaluate_random
 from dragoman.describe.environment import EnvDescriber
-from dragoman.engines.train import _taken, train
+from dragoman.engines.folder import New
+from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.models.spec import ModelSpec
@@ -288,7 +289,7 @@ def test_of_trainings_started_together_each_gets_a_name_of_its_own(
     def take() -> None:
         for _ in range(8):
             together.wait()
-            writer = _taken(tmp_path / "a", True, Experiment("CartPole-v1"), 0, {})
+            writer = New(tmp_path / "a", counts=True).writer(Experiment("CartPole-v1"), 0, {})
             names.append(writer.path.name)
 
     threads = [threading.Thread(target=take) for _ in range(4)]

@@ -180,6 +180,8 @@ class _Display:
         """Take in what happened to a run."""
         if event.kind == "removed":
             self._say(f"removed to run again: {event.text}")
+        if event.kind == "resumed":
+            self._say(f"goes on from its last checkpoint: {event.text}")
         if event.kind == "failed":
             name = f"{event.arm}, seed {event.seed}" if event.arm else "the random policy"
             self._say(f"failed: {name}: {event.text}", style="red")

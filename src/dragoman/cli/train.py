@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dragoman.cli.options import Track, tracked
+from dragoman.cli.options import Track, TrustCode, tracked
 from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
 from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
+from dragoman.run import Run
 from dragoman.stopping import exit_code
 from dragoman.yaml12 import load
 
@@ -29,7 +31,7 @@ class EngineName(StrEnum):
 
 
 def train(
-    source: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)],
+    source: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)] = "",
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
     overrides: Annotated[
@@ -37,6 +39,8 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set steps=1000"),
     ] = None,
     track: Track = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
+    trust_code: TrustCode = False,
     engine: Annotated[EngineName, typer.Option(help="The training library.")] = EngineName.SB3,
     address: Annotated[str | None, typer.Option(help="rllib: a running cluster, or auto.")] = None,
     env_runners: Annotated[int | None, typer.Option(help="rllib: processes that play.")] = None,
@@ -44,8 +48,8 @@ def train(
     gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
     model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
-    """Train an agent. Ctrl-C and SIGTERM leave a run folder that loads."""
-    experiment = read_experiment(source, parse_overrides(overrides or []) | tracked(track))
+    """Train an agent. Ctrl-C and SIGTERM leave a run folder that loads, and can be resumed."""
+    experiment = _experiment(source, parse_overrides(overrides or []) | tracked(track), resume)
     chosen = engine_of(
         engine,
         address=address,
@@ -58,14 +62,42 @@ def train(
     from dragoman.engines import train as training
 
     try:
-        run = training.train(experiment, seed, out=out, engine=chosen, progress=True)
+        run = training.train(
+            experiment if resume is None else source or None,
+            seed,
+            out=out,
+            # A run that goes on says itself what trains it.
+            engine=None if resume and engine == EngineName.SB3 else chosen,
+            progress=True,
+            resume=resume,
+            trust_code=trust_code,
+        )
     except KeyboardInterrupt as stop:
-        typer.echo("stopped; what was learnt so far is saved", err=True)
+        typer.echo("stopped; what was learnt so far is saved; --resume RUN goes on", err=True)
         raise typer.Exit(exit_code(stop)) from None
     # Colours are left out where the output is no terminal.
     typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")
     typer.echo(f"next: dragoman eval {run.path}, or dragoman replay {run.path}")
+
+
+def _experiment(source: str, given: dict[str, Any], resume: Path | None) -> Experiment:
+    """Return what is to be trained, or what the run to resume has trained.
+
+    Raises:
+        BadParameter: Nothing is named.
+        ConfigError: Keys are given for a run that has them already.
+    """
+    if resume is None:
+        if not source:
+            raise typer.BadParameter("name an EXPERIMENT, or a run with --resume")
+        return read_experiment(source, given)
+    if given:
+        raise ConfigError(
+            f"{resume} says itself what it goes on with, and cannot be given {', '.join(given)}",
+            cure="leave --set and --track out, or train anew",
+        )
+    return Run(resume).experiment
 
 
 def engine_of(name: EngineName, **settings: Any) -> Engine:

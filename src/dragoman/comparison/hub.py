@@ -56,7 +56,10 @@ def push(run: Run, name: str, *, code: bool = False, private: bool = False) -> s
             api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=name)
         allowed = [f"*{ending}" for ending in SENT]
         api.upload_folder(
-            repo_id=name, folder_path=run.path, allow_patterns=allowed, ignore_patterns="wandb/*"
+            repo_id=name,
+            folder_path=run.path,
+            allow_patterns=allowed,
+            ignore_patterns=["wandb/*", "checkpoints/*"],
         )
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise _refused(name, error) from error

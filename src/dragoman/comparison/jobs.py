@@ -52,7 +52,8 @@ class TrainJob:
     Attributes:
         arm: Name of the arm.
         seed: Seed of the training.
-        folder: Run folder to make. One whose training has finished is only evaluated.
+        folder: Run folder to make. One whose training has finished is only evaluated, and one whose
+            training was stopped or killed is resumed.
         experiment: What to train, as plain data.
         evaluation: How to evaluate it.
         budget: What ends the training instead of the number of steps.
@@ -72,7 +73,7 @@ class TrainJob:
     engine: Engine | None = None
 
     def run(self, on_steps: OnSteps) -> None:
-        """Train unless that is done, then evaluate."""
+        """Train as far as that is not done, then evaluate."""
         import torch
 
         from dragoman.agents.evaluate import Evaluation, evaluate
@@ -85,9 +86,9 @@ class TrainJob:
             experiment = experiment.replaced({"model.threads": self.threads})
         # Loaded once for training and both evaluations.
         model = reader_of(experiment, self.seed)
-        if (self.folder / "status.json").is_file():
-            run = Run(self.folder)
-        else:
+        run = Run(self.folder) if (self.folder / "status.json").is_file() else None
+        watchers = [_StepReport(on_steps)]
+        if run is None:
             run = train(
                 experiment,
                 self.seed,
@@ -95,8 +96,17 @@ class TrainJob:
                 model=model,
                 budget=self.budget,
                 engine=self.engine,
-                watchers=[_StepReport(on_steps)],
+                watchers=watchers,
                 progress=False,
+            )
+        elif run.status != "finished":
+            run = train(
+                model=model,
+                engine=self.engine,
+                watchers=watchers,
+                progress=False,
+                resume=run,
+                trust_code=self.trust_code,
             )
 
         def play(sampled: bool) -> Evaluation:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -28,7 +28,7 @@ from dragoman.experiment.budget import Budget
 from dragoman.experiment.source import Source
 from dragoman.files import make_folder, require_room, write_text
 from dragoman.progress import Wanted, shown
-from dragoman.run import LEAST_BYTES, Run
+from dragoman.run import LEAST_BYTES, Run, Status
 from dragoman.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def compare(
 ) -> dict[str, Any]:
     """Run what is missing of a comparison, and return its results.
 
-    A run that is trained and evaluated is never run again. One that is trained is evaluated.
-    Any other is removed and run again, since neither environments nor random numbers can be
-    brought back to where a training stopped.
+    A run that is trained and evaluated is never run again. One that is trained is evaluated. One
+    whose training was stopped or killed goes on from its last checkpoint, where its engine can
+    resume. Any other is removed and run again.
 
     Args:
         comparison: What to compare, or what `dragoman.read_comparison` reads.
@@ -272,13 +272,20 @@ class _Runner:
         )
 
     def _clear(self, arm: str, seed: int, path: Path) -> None:
-        """Make room for a run, keeping a training that only lacks its evaluation."""
-        status = self.folder.status(arm, seed)
-        if status == "failed" and _is_trained(path):
-            (path / "error.txt").unlink()
-        elif status not in ("missing", "unevaluated"):
+        """Make room for a run, keeping a training that can go on, or only lacks its evaluation."""
+        if self.folder.status(arm, seed) in ("missing", "unevaluated"):
+            return
+        left, error = _status_of(path), path / "error.txt"
+        # An error that was written down would come again; of a process that was killed it says so.
+        stopped = left in ("interrupted", "died") or (left == "failed" and not error.is_file())
+        goes_on = stopped and (self.engine is None or self.engine.can_resume)
+        if goes_on or left == "finished":
+            error.unlink(missing_ok=True)
+        else:
             shutil.rmtree(path)
-            self.on_event(Event(arm, seed, "removed", text=f"{path} was {status}"))
+        if left != "finished":
+            kind: Literal["resumed", "removed"] = "resumed" if goes_on else "removed"
+            self.on_event(Event(arm, seed, kind, text=f"{path} was {left or 'not readable'}"))
 
     def _budget(self, arm: str, seed: int) -> Budget | None:
         measure = self.comparison.budget
@@ -316,12 +323,12 @@ def _summary(error: str) -> str:
     return [line for line in error.splitlines() if line and not line[0].isspace()][-1]
 
 
-def _is_trained(path: Path) -> bool:
-    """Return whether a run that failed did so after its training."""
+def _status_of(path: Path) -> Status | None:
+    """Return how far a training came, whatever was noted beside it; nothing if that is unknown."""
     try:
-        return Run(path).status == "finished"
+        return Run(path).status
     except (ConfigError, RunError):
-        return False
+        return None
 
 
 def _cores() -> int:

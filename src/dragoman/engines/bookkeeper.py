@@ -32,6 +32,8 @@ class Bookkeeper(Watcher):
         models: The language models that they ask.
     """
 
+    resumes = ("of_roles", "returns", "episodes", "seconds", "_checked_at")
+
     def __init__(self, writer: RunWriter, stack: RoleStack, models: Models) -> None:
         self.writer = writer
         self.stack = stack
@@ -42,6 +44,15 @@ class Bookkeeper(Watcher):
         self._checked_at = 0
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the training takes already, without the time between a stop and a resumption."""
+        return time.monotonic() - self._started_at
+
+    @seconds.setter
+    def seconds(self, seconds: float) -> None:
+        self._started_at = time.monotonic() - seconds
 
     def begin(self, training: Training) -> Stop:
         """Refuse a disk without room for the weights and the next ones beside them."""
@@ -93,8 +104,7 @@ class Bookkeeper(Watcher):
         if self.returns:
             training.record("rollout/return_mean", float(np.mean(self.returns)))
         training.record("rollout/episodes", self.episodes)
-        seconds = time.monotonic() - self._started_at
-        training.record("time/seconds", seconds)
+        training.record("time/seconds", self.seconds)
         shortened = getattr(self.stack.observer, "shortened", None)
         if shortened is not None:
             training.record("prompt/shortened", shortened)
@@ -110,4 +120,4 @@ class Bookkeeper(Watcher):
                 training.record(f"model/{name}", getattr(cost, name))
             training.record("model/gigaflops", cost.flops / 1e9)
             training.record("time/model_seconds", cost.seconds)
-            training.record("time/tokens_per_second", cost.tokens / max(seconds, 1e-9))
+            training.record("time/tokens_per_second", cost.tokens / max(self.seconds, 1e-9))

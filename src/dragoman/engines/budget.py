@@ -22,6 +22,8 @@ class BudgetWatch(Watcher):
             before its first step counts too.
     """
 
+    resumes = ("used",)
+
     def __init__(
         self, budget: Budget, models: Sequence[LanguageModel], tokens: int | None = None
     ) -> None:
@@ -34,6 +36,10 @@ class BudgetWatch(Watcher):
     def used(self) -> float:
         """How much of it has been used since the training started."""
         return self._total() - self._begin
+
+    @used.setter
+    def used(self, amount: float) -> None:
+        self._begin = self._total() - amount
 
     def _total(self) -> float:
         if self.budget.measure == "seconds":

@@ -96,6 +96,16 @@ class CollapseWatch(Watcher):
         tripped: Signs that have tripped.
     """
 
+    resumes = (
+        "tripped",
+        "_beyond",
+        "_before",
+        "_invalid",
+        "_uniform",
+        "_top",
+        "_has_explained",
+    )
+
     def __init__(self, limits: Collapse, warn: Callable[[str], None] = log.warning) -> None:
         self.limits = limits
         self.warn = warn

@@ -66,6 +66,11 @@ class Engine(Protocol):
         """How many processes one training keeps busy."""
         ...
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether its trainings are a `dragoman.engines.checkpoints.Resumable`."""
+        ...
+
     def check(
         self, experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]
     ) -> None:

@@ -24,6 +24,8 @@ class Masters(torch.optim.Optimizer):
         settings: Its keyword arguments.
     """
 
+    resumes = ("_inner", "_pairs")
+
     def __init__(
         self,
         groups: Iterable[dict[str, Any]],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import observer_of
+from dragoman.engines.weights import below
 from dragoman.experiment import Experiment
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.vector import ObserveVector
@@ -81,6 +82,14 @@ class RoleStack:
         return {
             f"{name}.{key}": value for name, own in result.items() for key, value in own.items()
         }
+
+    def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
+        """Take back what `state` returned, instead of calibrating and preparing."""
+        if self.observer is not None:
+            self.observer.load_state(below("observer.", state))
+            self.observer.learning = False
+        for name, role in self.roles.items():
+            role.restore(below(f"{name}.", state), notes)
 
     def close(self) -> None:
         """Close the environment, and what roles run in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -13,10 +13,12 @@ from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import compute_of, moments_of, reader_of, spec_of
 from dragoman.engines.bookkeeper import Bookkeeper
 from dragoman.engines.budget import BudgetWatch, total_cost
-from dragoman.engines.calibrate import calibrate, steps_before
+from dragoman.engines.calibrate import Calibration, calibrate, steps_before
 from dragoman.engines.check import check_spaces
+from dragoman.engines.checkpoints import Checkpoints
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.engine import Engine, Learner, engine_named, whole_steps
+from dragoman.engines.folder import New, Resumed
 from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.progress import TellProgress
 from dragoman.engines.stack import RoleStack
@@ -24,16 +26,17 @@ from dragoman.engines.trial import try_episode
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
 from dragoman.environments.vector import EpisodeRecorder, make_vector
-from dragoman.errors import ConfigError, ModelError, RunError
+from dragoman.errors import ConfigError, ModelError
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
 from dragoman.experiment.checks import POLICY_GRADIENT
 from dragoman.experiment.source import Source, read_experiment
-from dragoman.files import free_name, refuse_taken, require_room
+from dragoman.files import require_room
 from dragoman.maths.seeds import derive_seed
 from dragoman.models.cache import CachedModel
 from dragoman.models.hardware import check_device
 from dragoman.progress import Wanted, shown
+from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.role import Context, Models, remembering
 from dragoman.run import LEAST_BYTES, Run, RunWriter, diverged
 from dragoman.run.trackers import require_trackers
@@ -43,7 +46,7 @@ from dragoman.types import Describer, LanguageModel
 
 
 def train(
-    experiment: Source,
+    experiment: Source | None = None,
     seed: int = 0,
     *,
     out: str | Path | None = None,
@@ -53,13 +56,17 @@ def train(
     engine: str | Engine | None = None,
     watchers: Sequence[Watcher] = (),
     progress: Wanted = None,
+    resume: Run | str | Path | None = None,
+    trust_code: bool = False,
 ) -> Run:
     """Train an agent and return its run folder.
 
-    Ctrl-C and SIGTERM save the weights before they go on, so the folder stays loadable.
+    Ctrl-C and SIGTERM save the weights before they go on, so the folder stays loadable; and what
+    was stopped or killed can be resumed.
 
     Args:
         experiment: What to train: a file, ``recipe:NAME``, an environment, plain data or an object.
+            Of a run to resume it is known.
         seed: Seed of environments, weights and exploration. Equal seeds give equal metrics.
         out: Run folder to make; ``runs/<environment>-<algorithm>-<seed>`` unless given, with a
             number behind it where that is taken. It is gone again where no first step was taken.
@@ -71,31 +78,34 @@ def train(
         watchers: What sees the training, and may stop it.
         progress: Whether to show how far it has come, or a function that is told, see
             `dragoman.progress`. Unless given, it is shown in terminals and notebooks.
+        resume: A run that has not finished, or its folder. It goes on from its last checkpoint,
+            or where there is none from the start, to what it would have been to the last digit.
+        trust_code: Resume a run of another user or machine, whatever code its config names.
 
     Raises:
         ConfigError: The experiment cannot work.
-        RunError: The run folder is taken or cannot be written, or its disk is too full.
+        RunError: The run folder is taken or cannot be written, or its disk is too full; or the run
+            cannot be resumed.
     """
-    experiment, engine = read_experiment(experiment), engine_named(engine)
+    _check_watchers(watchers)
+    resumed = None
+    if resume is not None:
+        given = {"experiment": experiment, "seed": seed, "out": out, "budget": budget}
+        names = {"model": model, "describer": describer}
+        given |= {name: value for name, value in names.items() if isinstance(value, str)}
+        resumed = Resumed.of(resume, engine, trust_code, given)
+        experiment, seed = resumed.run.experiment, resumed.run.seed
+        engine, budget = resumed.engine, resumed.budget
+    experiment, engine = read_experiment(_required(experiment)), engine_named(engine)
     check_number("seed", seed)
     require_trackers(experiment.track)
-    _check_watchers(watchers)
-    if isinstance(model, str):
-        experiment, model = experiment.replaced({"model.name": model}), None
-    if isinstance(describer, str):
-        experiment, describer = experiment.replaced({"describe.use": describer}), None
-    spec = spec_of(experiment, describer)
+    experiment, own_model = _with_name(experiment, "model.name", model)
+    experiment, own_describer = _with_name(experiment, "describe.use", describer)
+    spec = spec_of(experiment, own_describer)
     refuse_endless(spec)
-    record: dict[str, Any] = {"engine": engine.name, **engine.record}
-    if describer is not None:
-        _check_given(describer, engine)
-        record["describer"] = getattr(describer, "__qualname__", type(describer).__qualname__)
-    # A namespace would make a folder of its own.
-    name = f"{spec.id.replace('/', '-')}-{experiment.algorithm.name}-{seed}"
-    wanted = Path(out) if out else Path("runs", name)
-    if out:
-        refuse_taken(wanted)
-    require_room(wanted, LEAST_BYTES)
+    record = _record(engine, own_describer, budget)
+    folder = resumed or New.of(out, f"{spec.id}-{experiment.algorithm.name}-{seed}")
+    require_room(folder.path, LEAST_BYTES)
     copies, settings = experiment.num_envs, experiment.env_settings
     recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
     stack = RoleStack(recorder)
@@ -104,38 +114,45 @@ def train(
         show = closing.enter_context(shown(progress))
         closing.callback(stack.close)
         watchers = [*watchers, *([] if show is None else [TellProgress(show, experiment.steps)])]
-        moments = moments_of(experiment, recorder, describer)
+        moments = moments_of(experiment, recorder, own_describer)
         make = partial(make_environment, spec, settings)
         readers = check_spaces(experiment, recorder, moments, engine)
-        check_device(experiment.model.device if model is None and experiment.uses_model else "cpu")
+        loads = own_model is None and experiment.uses_model
+        check_device(experiment.model.device if loads else "cpu")
         _stage(watchers, "checking one random episode")
         try_episode(make, moments, readers)
         masks = masks_of(experiment, spec)
         warn_of(masks, experiment)
         record |= {} if masks is None else {"masks": masks}
         acting = obeying(experiment, record)
-        model = _loaded(experiment, seed, model, watchers)
-        models = Models(model, seed)
+        reader = _loaded(experiment, seed, own_model, watchers)
+        models = Models(reader, seed)
         stack.add(acting, Context(models, moments, engine.gamma(experiment)))
         tokens = total_cost(models.asked).tokens
-        if stack.observer is not None:
-            before = steps_before(acting, stack.observer)
-            _stage(watchers if before else (), f"calibrating by {before:,} random steps")
-            record["calibration"] = asdict(calibrate(stack.observer, before, make, moments, seed))
+        if folder.found is None:
+            play = partial(calibrate, make=make, moments=moments, seed=seed)
+            record |= _calibrated(acting, stack, watchers, play)
         _stage(watchers, f"building the agent with {engine.name}")
-        training = engine.build(acting, stack.env, derive_seed("train", seed), model, stack)
+        training = engine.build(acting, stack.env, derive_seed("train", seed), reader, stack)
         closing.callback(training.close)
-        compute = {**compute_of(model), **record}
-        with _taken(wanted, not out, experiment, seed, compute) as writer:
+        with folder.writer(experiment, seed, {**compute_of(reader), **record}) as writer:
             _stage(watchers if stack.roles else (), f"preparing {', '.join(stack.roles)}")
-            stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
-            bookkeeper = Bookkeeper(writer, stack, models)
-            seeing = _watchers(experiment, bookkeeper, watchers, budget, tokens)
+            if folder.found is None:
+                stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
+            else:
+                stack.restore(folder.found.state["learnt"], writer)
+            seeing = _watchers(
+                experiment, Bookkeeper(writer, stack, models), watchers, budget, tokens
+            )
+            if engine.can_resume and experiment.checkpoint is not None:
+                seeing.append(
+                    Checkpoints(experiment.checkpoint, writer, stack, models, seeing, folder.found)
+                )
             steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
             try:
                 _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
             except Exception:
-                writer.discarded = training.steps == 0
+                writer.discarded = training.steps == 0 and resumed is None
                 raise
     return Run(writer.path)
 
@@ -154,17 +171,45 @@ def _loaded(
     return remembering(model if model is not None else reader_of(experiment, seed))
 
 
-def _taken(
-    wanted: Path, counts: bool, experiment: Experiment, seed: int, compute: Mapping[str, Any]
-) -> RunWriter:
-    """Take a run folder; where names count up, the first that no other training has taken."""
-    while True:
-        folder = free_name(wanted) if counts else wanted
-        try:
-            return RunWriter(folder, experiment, seed, compute)
-        except RunError:
-            if not counts or free_name(wanted) == folder:
-                raise
+def _required(experiment: Source | None) -> Source:
+    if experiment is None:
+        raise ConfigError(
+            "nothing is named to train",
+            cure="name an experiment, an environment or a run to resume",
+        )
+    return experiment
+
+
+def _with_name(experiment: Experiment, key: str, given: Any) -> tuple[Experiment, Any]:
+    """Return an experiment that names what is given, where that is a name; and what is no name."""
+    return (
+        (experiment.replaced({key: given}), None) if isinstance(given, str) else (experiment, given)
+    )
+
+
+def _record(engine: Engine, describer: Describer | None, budget: Budget | None) -> dict[str, Any]:
+    """Return what the run's record says beside how the model computes."""
+    record: dict[str, Any] = {"engine": engine.name, **engine.record}
+    if describer is not None:
+        _check_given(describer, engine)
+        record["describer"] = getattr(describer, "__qualname__", type(describer).__qualname__)
+    if budget is not None:
+        record["budget"] = asdict(budget)
+    return record
+
+
+def _calibrated(
+    experiment: Experiment,
+    stack: RoleStack,
+    watchers: Sequence[Watcher],
+    play: Callable[[AnyObserver, int], Calibration],
+) -> dict[str, Any]:
+    """Let what the policy sees with learn from random play, and return what the record says."""
+    if stack.observer is None:
+        return {}
+    before = steps_before(experiment, stack.observer)
+    _stage(watchers if before else (), f"calibrating by {before:,} random steps")
+    return {"calibration": asdict(play(stack.observer, before))}
 
 
 def _check_watchers(watchers: Sequence[Watcher]) -> None:

@@ -8,6 +8,7 @@ watcher in turn:
     step, episode              after each step of all environments, and once a finished episode
     rollout                    when the steps for the next update are taken
     update                     after an update of the policy
+    boundary                   between an update and the next step: a training can be cut here
     end                        at the end, also after Ctrl-C or an error
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import gymnasium as gym
 from numpy.typing import NDArray
@@ -81,7 +82,14 @@ class Rollout:
 
 
 class Watcher:
-    """Sees a training. Subclass it, and define what you need."""
+    """Sees a training. Subclass it, and define what you need.
+
+    Attributes:
+        resumes: Names of its attributes that a resumed training has again, as in
+            `dragoman.roles.role.RoleVector`. They are set after `begin`.
+    """
+
+    resumes: ClassVar[tuple[str, ...]] = ()
 
     def stage(self, what: str) -> None:
         """Called before the training with each thing that is done for it and takes a while."""
@@ -105,6 +113,9 @@ class Watcher:
     def update(self, training: Training) -> Stop:
         """Called after an update, with its columns in the row."""
         return None
+
+    def boundary(self, training: Training) -> None:
+        """Called between an update and the next step, by engines that can resume a training."""
 
     def end(self, training: Training) -> None:
         """Called at the end, also after Ctrl-C or an error."""
@@ -174,6 +185,10 @@ class Watchers:
     def update(self, training: Training) -> None:
         """Say that the policy was updated."""
         self._tell("update", training)
+
+    def boundary(self, training: Training) -> None:
+        """Say that a training can be cut here."""
+        self._tell("boundary", training)
 
     def end(self, training: Training) -> None:
         """Say that it is over: to each watcher, whatever another one raises."""

@@ -13,6 +13,7 @@ import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from dragoman.errors import ConfigError
+from dragoman.experiment.checkpoint import BY_EVERY, Checkpoint
 from dragoman.experiment.checks import POLICY_GRADIENT, check_roles
 from dragoman.experiment.collapse import Collapse
 from dragoman.experiment.messages import cure_of, problem_of
@@ -144,6 +145,8 @@ class Experiment:
         act: What the model has to do with the choice of actions; ``None`` leaves that to a network
             that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
+        checkpoint: How often all that a training needs to go on is kept, in environment steps; a
+            number stands for ``every``, and ``off`` keeps nothing.
         reward: What is added to the environment's own reward in training.
         explore: The bonus for new states in training; a method's name stands for its defaults.
         guide: How the model's distribution over action texts guides the learner in training.
@@ -166,6 +169,7 @@ class Experiment:
     observe: Annotated[Observe | None, _SWITCH] = Observe()
     act: Annotated[Act | None, _SWITCH] = None
     collapse: Collapse = Collapse()
+    checkpoint: Annotated[Checkpoint | None, BY_EVERY, _SWITCH] = Checkpoint()
     reward: Annotated[Reward | None, _SWITCH] = None
     explore: Annotated[Explore | None, BY_METHOD, _SWITCH] = None
     guide: Annotated[Guide | None, BY_USE, _SWITCH] = None

@@ -42,6 +42,9 @@ class CachedModel:
         model: The model to ask what is new.
         budget_bytes: Answers are forgotten, longest unused first, beyond this many bytes.
         store: Where answers are kept on disk and shared with other processes, if anywhere.
+
+    Attributes:
+        earlier: What the same training has cost in a process before this one.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class CachedModel:
         self.model = model
         self.budget_bytes = budget_bytes
         self.store = store
+        self.earlier = Cost()
         self.hits = 0
         self.misses = 0
         self._texts_remembered = 0
@@ -85,7 +89,7 @@ class CachedModel:
     @property
     def cost(self) -> Cost:
         """What was asked of the memory and of the model behind it."""
-        cost = replace(self.model.cost)
+        cost = self.model.cost + self.earlier
         cost.texts += self._texts_remembered
         cost.texts_remembered += self._texts_remembered
         cost.texts_from_disk += self._texts_from_disk

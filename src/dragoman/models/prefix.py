@@ -96,6 +96,7 @@ class PrefixMemory:
     def forget(self) -> None:
         """Forget all heads."""
         self._known.clear()
+        self._last_seen = []
 
     def _best_match(self, start: list[int], depth: int) -> tuple[Prefix | None, int]:
         best, longest, result = None, 0, None

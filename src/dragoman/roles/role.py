@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gymnasium.vector import VectorEnv, VectorWrapper
 from numpy.typing import NDArray
@@ -110,7 +110,16 @@ class Notes(Protocol):
 
 
 class RoleVector(VectorWrapper):
-    """A role on the vector environment. Subclass it, and define what you need."""
+    """A role on the vector environment. Subclass it, and define what you need.
+
+    Attributes:
+        resumes: Names of its attributes that a resumed training has again: numbers, texts, arrays,
+            modules and optimisers of PyTorch, generators of NumPy, collections of these, and
+            objects with ``resumes`` of their own. What `reset` makes anew need not be among them:
+            a resumed training resets the environment.
+    """
+
+    resumes: ClassVar[tuple[str, ...]] = ()
 
     def prepare(self, sample: Callable[[int], list[str]], notes: Notes) -> None:
         """Find out before the training what must be known in it.
@@ -135,6 +144,9 @@ class RoleVector(VectorWrapper):
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return what is saved with the weights."""
         return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
+        """Take back what `state` returned, instead of preparing: a training is resumed."""
 
 
 @runtime_checkable

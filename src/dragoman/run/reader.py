@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +99,11 @@ class Run:
             ConfigError: The config names code, and there is neither.
         """
         require_trust(self.path, self._config, self.experiment, trust_code)
+
+    @property
+    def config_digest(self) -> str:
+        """Digest of ``config.yaml``, which ``env.json`` holds as it was when the run began."""
+        return hashlib.sha256(self._config).hexdigest()
 
     @property
     def status(self) -> Status:

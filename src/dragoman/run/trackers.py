@@ -36,10 +36,12 @@ class About:
     Attributes:
         folder: The run folder.
         config: The experiment and the seed, as plain data.
+        resumed_at: Environment steps that were taken before it was resumed.
     """
 
     folder: Path
     config: Mapping[str, Any]
+    resumed_at: int = 0
 
     @property
     def name(self) -> str:
@@ -120,7 +122,7 @@ class _TensorBoard:
     def __init__(self, about: About) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(about.folder)
+        self._writer = SummaryWriter(about.folder, purge_step=about.resumed_at or None)
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         for key, value in row.items():

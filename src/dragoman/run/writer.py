@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import threading
@@ -12,14 +13,23 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from dragoman.errors import DivergenceError, RunError
 from dragoman.experiment import Experiment
-from dragoman.files import Rows, take_folder, write_bytes, write_json, write_short
+from dragoman.files import Rows, take_folder, unwritable, write_bytes, write_json, write_short
+from dragoman.run.checkpoint import (
+    FOLDER,
+    LOCK,
+    Checkpoint,
+    cut_rows,
+    remove_checkpoints,
+    write_checkpoint,
+)
 from dragoman.run.machine import describe_machine, sign_of_life
-from dragoman.run.reader import FORMAT, Status
+from dragoman.run.reader import FORMAT, Run, Status
 from dragoman.run.trackers import About, Trackers
 from dragoman.run.trust import remember
 from dragoman.stopping import unbroken
@@ -54,10 +64,11 @@ class RunWriter:
     def __init__(
         self, path: str | Path, experiment: Experiment, seed: int, compute: Mapping[str, Any]
     ) -> None:
-        self.path = Path(path)
-        self.steps = 0
         config = experiment.to_yaml().encode("utf-8")
-        record = {"format": FORMAT, "seed": seed, **compute, **describe_machine()}
+        digest = hashlib.sha256(config).hexdigest()
+        about = {"format": FORMAT, "seed": seed, "config": digest}
+        self._set_up(Path(path), experiment, seed)
+        record = {**about, **compute, **describe_machine()}
         take_folder(self.path, "status.json", self._status("running"))
         try:
             write_bytes(self.path / "config.yaml", config)
@@ -66,14 +77,48 @@ class RunWriter:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
         remember(config, experiment)
+
+    def _set_up(self, path: Path, experiment: Experiment, seed: int, at: int = 0) -> None:
+        self.path = path
+        self.steps = 0
         self.discarded = False
+        self._lock: FileLock | None = None
         self._files: dict[str, Rows] = {}
         self._telling = threading.Lock()
         self._ended = threading.Event()
         self._life = threading.Thread(target=self._live, name="heartbeat", daemon=True)
         self._track = experiment.track
-        self._about = About(self.path, {**experiment.to_dict(), "seed": seed})
+        self._about = About(self.path, {**experiment.to_dict(), "seed": seed}, at)
         self._trackers = Trackers((), self._about)
+
+    @classmethod
+    def resuming(cls, run: Run, found: Checkpoint | None) -> RunWriter:
+        """Return what goes on writing a run, without the rows after its checkpoint.
+
+        Args:
+            run: A run that has not finished.
+            found: What it goes on from; nothing where it begins again.
+
+        Raises:
+            RunError: A process is training it.
+        """
+        self = cls.__new__(cls)
+        self._set_up(run.path, run.experiment, run.seed, 0 if found is None else found.steps)
+        self._lock = FileLock(run.path / FOLDER / LOCK, timeout=0)
+        try:
+            (run.path / FOLDER).mkdir(exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise _in_training(run) from None
+        except OSError as error:
+            raise unwritable(run.path, error) from error
+        if run.status == "running":
+            self._lock.release()
+            raise _in_training(run)
+        cut_rows(run.path, {} if found is None else found.rows)
+        self.steps = run.steps
+        self._tell("running")
+        return self
 
     def __enter__(self) -> RunWriter:
         self._life.start()
@@ -92,11 +137,14 @@ class RunWriter:
             for rows in self._files.values():
                 rows.close()
             self._trackers.close(succeeded=kind is None)
+            if self._lock is not None:
+                self._lock.release()
             if self.discarded:
                 shutil.rmtree(self.path)
                 return
             if kind is None:
                 self._tell("finished")
+                remove_checkpoints(self.path)
                 return
             status: Status = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
             # A read-only disk takes no word either; what has failed is raised already.
@@ -129,6 +177,10 @@ class RunWriter:
         self.steps = steps
         self._tell("running")
 
+    def checkpoint(self, steps: int, state: Any, keep: int) -> None:
+        """Keep all that the training needs to go on; see `dragoman.run.checkpoint`."""
+        write_checkpoint(self.path, steps, state, keep)
+
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Append a row to ``name``, a JSON Lines file."""
         # JSON has no NaN and no infinity, and strict readers stop at them.
@@ -151,6 +203,13 @@ class RunWriter:
         why = {} if reason is None else {"reason": reason[:MOST_REASON]}
         said = {"status": status, "steps": self.steps, **why, **sign_of_life()}
         return json.dumps(said, indent=2) + "\n"
+
+
+def _in_training(run: Run) -> RunError:
+    return RunError(
+        f"{run.path} is in training in another process, whose number status.json says",
+        cure="wait for its end, or stop that process",
+    )
 
 
 def refuse_diverged(tensors: Mapping[str, NDArray[Any]], steps: int) -> None:

@@ -44,6 +44,7 @@ class RLlib:
     name: ClassVar[str] = "rllib"
     algorithms: ClassVar[tuple[str, ...]] = ("appo", "dqn", "ppo", "sac")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
+    can_resume: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("env_runners", "learners", "gpus_per_learner", "model_replicas"):

@@ -34,6 +34,7 @@ class SB3:
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.SAME_STEP
     record: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     processes: ClassVar[int] = 1
+    can_resume: ClassVar[bool] = True
 
     # The library is imported where it is used, so that naming the engine costs nothing.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -13,7 +15,22 @@ from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq, Trai
 from stable_baselines3.common.vec_env import VecEnv
 
 
-class WholeRollouts(OnPolicyAlgorithm):
+class Boundaries(BaseAlgorithm):
+    """Says before each rollout that the training can be cut there.
+
+    Attributes:
+        boundary: Called then, before anything of the rollout is begun.
+    """
+
+    boundary: Callable[[], None] | None = None
+
+    def at_boundary(self) -> None:
+        """Say it."""
+        if self.boundary is not None:
+            self.boundary()
+
+
+class WholeRollouts(Boundaries, OnPolicyAlgorithm):
     """Ends at the step that was asked for: the last rollout may be shorter."""
 
     def collect_rollouts(
@@ -24,17 +41,19 @@ class WholeRollouts(OnPolicyAlgorithm):
         n_rollout_steps: int,
     ) -> bool:
         """Play as far as the steps last."""
+        self.at_boundary()
         steps = min(n_rollout_steps, _left(self, env))
         # Beginning a rollout makes arrays of this size, and the update takes all of them.
         rollout_buffer.buffer_size = steps
         return super().collect_rollouts(env, callback, rollout_buffer, steps)
 
 
-class WholeSteps(OffPolicyAlgorithm):
+class WholeSteps(Boundaries, OffPolicyAlgorithm):
     """Ends at the step that was asked for: what is played before the last update may be less."""
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> RolloutReturn:
         """Play as far as the steps last."""
+        self.at_boundary()
         assert self.env is not None
         train_freq: TrainFreq = named["train_freq"]
         if not waits_for_episodes(self):

@@ -51,6 +51,10 @@ class Tuning(OnPolicyAlgorithm):
         for group in self.policy.optimizer.param_groups:
             group["lr"] *= group["factor"]
 
+    def forget(self) -> None:
+        """Forget what was computed of texts."""
+        self._reader.model.inner.forget()
+
     @property
     def _reader(self) -> TunedReader:
         reader: TunedReader = self.policy.policy.reader

@@ -56,6 +56,8 @@ class OptionsObserver:
         ConfigError: The policy cannot act in this space.
     """
 
+    resumes = ("_tokens",)
+
     def __init__(
         self,
         settings: Act,

@@ -51,6 +51,8 @@ class OptionTokens:
         ConfigError: The model computes elsewhere, so that it cannot be trained.
     """
 
+    resumes = ("shortened",)
+
     def __init__(self, settings: Act, tune: Tune, count: int, model: Any) -> None:
         inner = without_memory(model)
         if not isinstance(inner, Cutter):

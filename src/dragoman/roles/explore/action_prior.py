@@ -58,6 +58,10 @@ class ActionPrior:
         self._known.update(zip(new, scored, strict=True))
         return np.stack([self._known[key] for key in keys])
 
+    def forget(self) -> None:
+        """Forget what is known."""
+        self._known.clear()
+
     def _scored(
         self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
     ) -> FloatArray:
@@ -80,6 +84,8 @@ class GuidedObserver:
         below: The act role's observer.
         prior: The prior.
     """
+
+    resumes = ("below",)
 
     def __init__(self, below: AnyObserver, prior: ActionPrior) -> None:
         self.below = below
@@ -110,6 +116,10 @@ class GuidedObserver:
     def __call__(self, moments: Sequence[Moment]) -> dict[str, np.ndarray]:
         """Return what the policy sees of ``B`` moments."""
         return {**self.below(moments), PRIOR: self.prior(moments)}
+
+    def forget(self) -> None:
+        """Forget the priors that are known."""
+        self.prior.forget()
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same again."""

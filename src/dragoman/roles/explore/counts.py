@@ -25,6 +25,7 @@ class Counts:
     """
 
     learning = True
+    resumes = ("visits",)
 
     def __init__(self) -> None:
         self.visits: Counter[int] = Counter()

@@ -39,6 +39,7 @@ class E3B:
     """
 
     learning = True
+    resumes = ()
 
     def __init__(self, num_envs: int, size: int) -> None:
         self.inverse = np.tile(np.eye(size) / RIDGE, (num_envs, 1, 1))

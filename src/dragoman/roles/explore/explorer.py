@@ -50,6 +50,8 @@ class Explorer:
         scale: Divides that, where it is normalised.
     """
 
+    resumes = ("scale", "method", "_features", "_names", "_step", "_past", "_random")
+
     def __init__(
         self, settings: Explore, models: Models, num_envs: int, space: gym.Space[Any]
     ) -> None:

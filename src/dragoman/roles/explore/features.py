@@ -40,6 +40,7 @@ class Features:
     """
 
     learning = True
+    resumes = ("moments",)
 
     def __init__(
         self,

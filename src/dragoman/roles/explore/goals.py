@@ -73,6 +73,8 @@ class GoalBonus:
     """
 
     learning = True
+    # Goals and their counts are restored by `load_state`; the rest belongs to an episode.
+    resumes = ()
 
     def __init__(
         self,

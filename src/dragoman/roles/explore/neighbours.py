@@ -46,6 +46,7 @@ class Neighbours:
     """
 
     learning = True
+    resumes = ("total", "count")
 
     def __init__(self, num_envs: int, size: int) -> None:
         self._memory = np.zeros((num_envs, REMEMBERED, size), np.float32)

@@ -49,6 +49,7 @@ class RND:
     """
 
     learning = True
+    resumes = ("target", "predictor", "_optimizer", "_rows")
 
     def __init__(self, num_envs: int, size: int, seed: int, *, difference: bool) -> None:
         self.difference = difference

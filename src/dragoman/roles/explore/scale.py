@@ -34,6 +34,7 @@ class ReturnScale:
     """
 
     learning = True
+    resumes = ("sums", "moments")
 
     def __init__(self, num_envs: int) -> None:
         self.sums = np.zeros(num_envs)

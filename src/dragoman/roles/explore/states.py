@@ -40,6 +40,11 @@ class Method(Protocol):
 
     learning: bool
 
+    @property
+    def resumes(self) -> tuple[str, ...]:
+        """As in `dragoman.roles.role.RoleVector`; what `begin` makes anew is not among it."""
+        ...
+
     def begin(self, envs: NDArray[np.int64], states: States) -> None:
         """Begin an episode in each of some environments: their first states count as visited."""
         ...

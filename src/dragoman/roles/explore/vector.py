@@ -27,6 +27,8 @@ class ExploreVector(ShapingVector):
         explorer: The role at work.
     """
 
+    resumes = ("explorer",)
+
     def __init__(self, env: VectorEnv[Any, Any, Any], explorer: Explorer) -> None:
         super().__init__(env, [BONUS])
         self.explorer = explorer
@@ -42,6 +44,10 @@ class ExploreVector(ShapingVector):
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the role has learnt."""
         return self.explorer.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
+        """Take back what the role has learnt, goals among it."""
+        self.explorer.load_state(state)
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state` returned."""

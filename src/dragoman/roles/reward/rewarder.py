@@ -49,6 +49,8 @@ class Rewarder:
         found: What the terms have found out before the training, by name.
     """
 
+    resumes = ("terms", "_step")
+
     def __init__(
         self,
         settings: Reward,

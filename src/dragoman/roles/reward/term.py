@@ -63,6 +63,8 @@ class RunningTerm:
         on_said: Called with each new critique.
     """
 
+    resumes = ("_known", "said", "skipped", "step")
+
     def __init__(
         self,
         name: str,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,13 @@ from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 
 from dragoman.describe.moment import Moment
+from dragoman.files import read_rows
 from dragoman.roles.reward.rewarder import Rewarder
 from dragoman.roles.reward.term import Steps
 from dragoman.roles.role import Notes
 from dragoman.roles.shaping import Parts, Played, ShapingVector
+
+CRITIQUES = "critiques.jsonl"
 
 
 class RewardVector(ShapingVector):
@@ -28,6 +31,8 @@ class RewardVector(ShapingVector):
         rewarder: The role at work.
     """
 
+    resumes = ("rewarder",)
+
     def __init__(self, env: VectorEnv[Any, Any, Any], rewarder: Rewarder) -> None:
         super().__init__(env, [f"reward/{name}" for name in ("env", *rewarder.terms)])
         self.rewarder = rewarder
@@ -36,7 +41,17 @@ class RewardVector(ShapingVector):
         """Let the terms find out what they must know, and keep that with the run."""
         self.rewarder.prepare(sample, notes.path)
         notes.document("rewards.json", self.rewarder.found)
-        self.rewarder.keep_critiques(lambda row: notes.append("critiques.jsonl", row))
+        self._keep_critiques(notes)
+
+    def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
+        """Take back what the terms had found out."""
+        self.rewarder.load_state(state)
+        # So that nothing is asked and written twice.
+        self.rewarder.recall(read_rows(notes.path / CRITIQUES, cure="train again"))
+        self._keep_critiques(notes)
+
+    def _keep_critiques(self, notes: Notes) -> None:
+        self.rewarder.keep_critiques(lambda row: notes.append(CRITIQUES, row))
 
     def metrics(self) -> dict[str, float]:
         """Return the weight of each term, and how often it failed."""

@@ -37,6 +37,8 @@ VERBS = (
     "replay",
     "watch",
     "describe",
+    "check",
+    "doctor",
     "env",
     "cache",
 )

@@ -28,7 +28,7 @@ TUNE = {**LORA, "max_action": 64, "max_prompt": 256}
 ACT = {"observe": {"pooling": ["last"]}, "act": {"policy": "score", "tune": TUNE}}
 
 CASES: dict[str, dict[str, Any]] = {
-    "ppo words": {"env": "CartPole-v1", "model": {"name": "words"}, "algorithm": PPO},
+    "ppo words": {"env": "CartPole-v1", "observe": {"model": "words"}, "algorithm": PPO},
     "dqn": {
         "env": "CartPole-v1",
         "observe": None,

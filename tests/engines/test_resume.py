@@ -159,7 +159,7 @@ def test_short_trainings_take_no_checkpoint(tmp_path: Path, model: Path) -> None
 
 
 def test_a_budget_goes_on_where_it_was(tmp_path: Path, model: Path) -> None:
-    what = experiment("ppo words", model)
+    what = experiment("ppo words", model).replaced({"observe.model": None})
 
     def reader() -> ScriptedModel:
         return ScriptedModel(lambda text: [len(text), text.count("1")])

@@ -11,9 +11,11 @@ import typer
 
 from dragoman.cli import (
     cache,
+    check,
     compare,
     describe,
     distill,
+    doctor,
     env,
     evaluate,
     export,
@@ -64,8 +66,10 @@ for name, verb, example in (
     ("replay", replay.replay, f"{RUN} --episodes 3"),
     ("watch", watch.watch, RUN),
     ("describe", describe.describe, "my_env.py:MyEnv --steps 3"),
+    ("check", check.check, "my_env.py:MyEnv"),
     ("push", hub.push, f"{RUN} you/cartpole"),
     ("pull", hub.pull, "you/cartpole --out runs/theirs"),
+    ("doctor", doctor.doctor, "--json"),
     ("env", env.env, "--json"),
     ("ls", ls.ls, "runs --sort last_return"),
     ("init", init.init, "my_env.py:MyEnv > my.yaml"),

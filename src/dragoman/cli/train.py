@@ -41,14 +41,14 @@ def train(
     track: Track = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
     trust_code: TrustCode = False,
-    engine: Annotated[EngineName, typer.Option(help="The training library.")] = EngineName.SB3,
+    engine: Annotated[EngineName, typer.Option(help="Training library.")] = EngineName.SB3,
     address: Annotated[str | None, typer.Option(help="rllib: a running cluster, or auto.")] = None,
     env_runners: Annotated[int | None, typer.Option(help="rllib: processes that play.")] = None,
     learners: Annotated[int | None, typer.Option(help="rllib: processes that learn.")] = None,
     gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
     model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
-    """Train an agent. Ctrl-C and SIGTERM leave a run folder that loads, and can be resumed."""
+    """Train an agent. Ctrl-C and SIGTERM leave a run that can go on."""
     experiment = _experiment(source, parse_overrides(overrides or []) | tracked(track), resume)
     chosen = engine_of(
         engine,

@@ -18,6 +18,7 @@ from dragoman.engines.state import Random, given, taken
 from dragoman.engines.watcher import Stop, Training, Watcher
 from dragoman.experiment.checkpoint import Checkpoint as Settings
 from dragoman.maths.seeds import derive_seed
+from dragoman.models.cache import CachedModel
 from dragoman.roles.role import Models
 from dragoman.run import RunWriter
 from dragoman.run.checkpoint import Checkpoint
@@ -81,10 +82,13 @@ class Checkpoints(Watcher):
         """Begin where the checkpoint was taken."""
         if self.found is not None:
             state = self.found.state
-            asked: Any = self.models.asked
-            for model, cost in zip(asked, state["costs"], strict=True):
+            for model, cost in zip(self.models.asked, state["costs"], strict=True):
                 # What this process has spent on the way here was spent before, too.
-                model.earlier += Cost(**cost) - model.cost
+                more = Cost(**cost) - model.cost
+                if isinstance(model, CachedModel):
+                    model.earlier += more
+                else:  # as counts of words, which need no memory
+                    vars(model.cost).update(vars(model.cost + more))
             for name, part in self._parts(training).items():
                 if name in state:
                     given(part, state[name])
@@ -117,12 +121,15 @@ class Checkpoints(Watcher):
 
     def _restart(self, training: Any) -> None:
         self._at, self._ended = training.steps, 0
-        asked: Any = self.models.asked
-        for model in asked:
-            if not hasattr(model.model, "spend"):  # to ask a server again costs
+        for model in self.models.asked:
+            # To ask a server again costs.
+            if isinstance(model, CachedModel) and not hasattr(model.model, "spend"):
                 model.forget()
-        if hasattr(self.stack.observer, "forget"):
-            self.stack.observer.forget()
+        for role in self.stack.roles.values():
+            role.forget()
+        observer: Any = self.stack.observer
+        if hasattr(observer, "forget"):
+            observer.forget()
         seed = derive_seed("restart", self.models.seed, training.steps)
         # Each copy has the number after that of the copy before it.
         training.restart(seed // 2)

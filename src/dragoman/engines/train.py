@@ -18,6 +18,7 @@ from dragoman.engines.check import check_spaces
 from dragoman.engines.checkpoints import Checkpoints
 from dragoman.engines.collapse import CollapseWatch
 from dragoman.engines.engine import Engine, Learner, engine_named, whole_steps
+from dragoman.engines.faults import CountFaults
 from dragoman.engines.folder import New, Resumed
 from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.progress import TellProgress
@@ -25,6 +26,7 @@ from dragoman.engines.stack import RoleStack
 from dragoman.engines.trial import try_episode
 from dragoman.engines.watcher import Training, Watcher, Watchers
 from dragoman.environments import make_environment, refuse_endless
+from dragoman.environments.guard import Faults
 from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError, ModelError
 from dragoman.experiment import Experiment
@@ -107,11 +109,15 @@ def train(
     folder = resumed or New.of(out, f"{spec.id}-{experiment.algorithm.name}-{seed}")
     require_room(folder.path, LEAST_BYTES)
     copies, settings = experiment.num_envs, experiment.env_settings
-    recorder = EpisodeRecorder(make_vector(spec, copies, settings, autoreset=engine.autoreset))
+    faults = Faults(experiment.guard, partial(derive_seed, "environment made anew", seed))
+    recorder = EpisodeRecorder(
+        make_vector(spec, copies, settings, autoreset=engine.autoreset, faults=faults)
+    )
     stack = RoleStack(recorder)
     with ExitStack() as closing:
         closing.enter_context(stoppable())
         show = closing.enter_context(shown(progress))
+        closing.enter_context(faults.limiting())
         closing.callback(stack.close)
         watchers = [*watchers, *([] if show is None else [TellProgress(show, experiment.steps)])]
         moments = moments_of(experiment, recorder, own_describer)
@@ -144,6 +150,8 @@ def train(
             seeing = _watchers(
                 experiment, Bookkeeper(writer, stack, models), watchers, budget, tokens
             )
+            if experiment.guard.on_fault == "restart":
+                seeing.append(CountFaults(faults))
             if engine.can_resume and experiment.checkpoint is not None:
                 seeing.append(
                     Checkpoints(experiment.checkpoint, writer, stack, models, seeing, folder.found)

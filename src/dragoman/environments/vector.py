@@ -11,16 +11,18 @@ Gymnasium resets a finished sub-environment in one of three ways (`AutoresetMode
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from dragoman.environments import make_environment
+from dragoman.environments.guard import Faults, Guarded
 from dragoman.errors import ConfigError
 from dragoman.types import BoolArray
 
@@ -33,12 +35,23 @@ def make_vector(
     settings: Mapping[str, Any] | None = None,
     *,
     autoreset: AutoresetMode = AutoresetMode.SAME_STEP,
+    faults: Faults | None = None,
 ) -> SyncVectorEnv:
-    """Return ``num_envs`` copies of an environment, which reset by themselves in this mode."""
-    return SyncVectorEnv(
-        [functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)],
-        autoreset_mode=autoreset,
-    )
+    """Return copies of an environment.
+
+    Args:
+        spec: What `dragoman.environments.environment_spec` returned.
+        num_envs: How many.
+        settings: Keyword arguments of the environment's constructor.
+        autoreset: When they reset by themselves.
+        faults: Guards them, where that is wanted.
+    """
+    makers: list[Callable[[], gym.Env[Any, Any]]] = [
+        functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)
+    ]
+    if faults is not None:
+        makers = [functools.partial(Guarded, make, i, faults) for i, make in enumerate(makers)]
+    return SyncVectorEnv(makers, autoreset_mode=autoreset)
 
 
 def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from dragoman.environments.guard import Guard
 from dragoman.errors import ConfigError
 from dragoman.experiment.checkpoint import BY_EVERY, Checkpoint
 from dragoman.experiment.checks import POLICY_GRADIENT, check_roles
@@ -147,6 +148,7 @@ class Experiment:
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         checkpoint: How often all that a training needs to go on is kept, in environment steps; a
             number stands for ``every``, and ``off`` keeps nothing.
+        guard: What becomes of an environment that fails or hangs in training.
         reward: What is added to the environment's own reward in training.
         explore: The bonus for new states in training; a method's name stands for its defaults.
         guide: How the model's distribution over action texts guides the learner in training.
@@ -169,6 +171,7 @@ class Experiment:
     observe: Annotated[Observe | None, _SWITCH] = Observe()
     act: Annotated[Act | None, _SWITCH] = None
     collapse: Collapse = Collapse()
+    guard: Guard = Guard()
     checkpoint: Annotated[Checkpoint | None, BY_EVERY, _SWITCH] = Checkpoint()
     reward: Annotated[Reward | None, _SWITCH] = None
     explore: Annotated[Explore | None, BY_METHOD, _SWITCH] = None

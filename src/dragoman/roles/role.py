@@ -148,6 +148,9 @@ class RoleVector(VectorWrapper):
     def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
         """Take back what `state` returned, instead of preparing: a training is resumed."""
 
+    def forget(self) -> None:
+        """Forget what is remembered of texts only to save time: a checkpoint is taken."""
+
 
 @runtime_checkable
 class Role(Protocol):

@@ -86,6 +86,11 @@ class RLlib:
         from dragoman.engines.rllib import replica
 
         replica.check(experiment, self.model_replicas, self.env_runners)
+        if experiment.guard.on_fault == "restart":
+            raise ConfigError(
+                "guard.on_fault is 'restart', but the engine rllib starts whole runners again",
+                cure="leave guard.on_fault out, or train with the engine sb3",
+            )
         act = experiment.act
         if experiment.algorithm.name == "appo" and act is not None and act.tune is not None:
             raise ConfigError(

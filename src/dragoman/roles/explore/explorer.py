@@ -183,6 +183,11 @@ class Explorer:
         }
         return own
 
+    def forget(self) -> None:
+        """Forget the hidden states of texts."""
+        if self._features is not None:
+            self._features.forget()
+
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state` returned, instead of preparing.
 

@@ -94,6 +94,10 @@ class Features:
         """Return the moments, to be saved."""
         return self.moments.arrays()
 
+    def forget(self) -> None:
+        """Forget the hidden states of texts."""
+        self._met.clear()
+
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state` returned.
 

@@ -49,6 +49,10 @@ class ExploreVector(ShapingVector):
         """Take back what the role has learnt, goals among it."""
         self.explorer.load_state(state)
 
+    def forget(self) -> None:
+        """Forget the hidden states of texts."""
+        self.explorer.forget()
+
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state` returned."""
         self.explorer.load_state(state)

@@ -5,10 +5,13 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.passive_env_checker import env_step_passive_checker
+from gymnasium.wrappers import PassiveEnvChecker
 
 from dragoman.agents.evaluate import evaluate_random
 from dragoman.engines.train import train
 from dragoman.environments import QuietReset, environment_spec, make_environment
+from dragoman.environments.checks import FirstSteps
 from dragoman.environments.vector import make_vector
 from dragoman.errors import SpaceError
 from dragoman.experiment import Algorithm, Experiment
@@ -117,3 +120,26 @@ def test_wrappers_of_an_entry_point_leave_the_checks_and_ours_in_place() -> None
     env.step(0)
     with pytest.raises(SpaceError, match=r"environment .Wrapped-v0.*the reward is nan"):
         env.step(0)
+
+
+def test_gymnasiums_own_check_is_out_of_the_way_once_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def is_done(env: FirstSteps, steps: int) -> bool:
+        env.reset(seed=0)
+        for _ in range(steps):
+            env.step(0)
+        return "step" in vars(env)
+
+    env = FirstSteps(gym.make("CartPole-v1").unwrapped)
+    assert is_done(env, 2)
+
+    def step(self: FirstSteps, action: int) -> object:
+        self.checked_step = True
+        return env_step_passive_checker(self.env, action)
+
+    # As in 1.2, which looks at one step and knows nothing of a second.
+    monkeypatch.setattr(PassiveEnvChecker, "step", step)
+    env = FirstSteps(gym.make("CartPole-v1").unwrapped)
+    vars(env).pop("checked_data_reuse", None)
+    assert is_done(env, 1)

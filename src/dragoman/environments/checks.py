@@ -277,7 +277,8 @@ class FirstSteps(PassiveEnvChecker):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, and look at the first two."""
         result = super().step(action)
-        if self.checked_data_reuse:
+        # Older releases of Gymnasium look at one step alone.
+        if getattr(self, "checked_data_reuse", self.checked_step):
             # Pays for what the other check costs in each of the steps to come.
             vars(self)["step"] = self.env.step
         return result

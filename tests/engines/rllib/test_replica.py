@@ -94,7 +94,7 @@ def test_nobody_waits_for_the_answers_of_those_who_asked_later() -> None:
             return later.done()
         finally:
             model.lock.set()
-            await later
+            await asyncio.wait([later], timeout=5)
 
     assert not asyncio.run(play())
 

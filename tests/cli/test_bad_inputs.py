@@ -267,7 +267,7 @@ IN_PYTHON: list[tuple[Callable[[], object], str]] = [
     (lambda: Describe(precision="many"), "describe.precision is 'many'"),
     (lambda: dragoman.Experiment(3), "env is 3"),
     (lambda: dragoman.train(3), "3 names no experiment"),
-    (lambda: dragoman.train(None), "None names no experiment"),
+    (lambda: dragoman.train(None), "nothing is named to train"),
     (lambda: dragoman.train("CartPole-v1", seed="x"), "seed is 'x', but must be a whole number"),
     (lambda: dragoman.train("CartPole-v1", engine="sb4"), "'sb4' is no engine"),
     (lambda: dragoman.train("CartPole-v1", watchers=[3]), "watchers is [3]"),

@@ -31,7 +31,7 @@ class EngineName(StrEnum):
 
 
 def train(
-    source: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)] = "",
+    source: Annotated[str | None, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)] = None,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder to make.")] = None,
     overrides: Annotated[
@@ -63,7 +63,7 @@ def train(
 
     try:
         run = training.train(
-            experiment if resume is None else source or None,
+            experiment if resume is None else source,
             seed,
             out=out,
             # A run that goes on says itself what trains it.
@@ -81,7 +81,7 @@ def train(
     typer.echo(f"next: dragoman eval {run.path}, or dragoman replay {run.path}")
 
 
-def _experiment(source: str, given: dict[str, Any], resume: Path | None) -> Experiment:
+def _experiment(source: str | None, given: dict[str, Any], resume: Path | None) -> Experiment:
     """Return what is to be trained, or what the run to resume has trained.
 
     Raises:
@@ -89,7 +89,7 @@ def _experiment(source: str, given: dict[str, Any], resume: Path | None) -> Expe
         ConfigError: Keys are given for a run that has them already.
     """
     if resume is None:
-        if not source:
+        if source is None:
             raise typer.BadParameter("name an EXPERIMENT, or a run with --resume")
         return read_experiment(source, given)
     if given:

@@ -206,9 +206,7 @@ def require_room(folder: Path, least: int) -> None:
     Raises:
         RunError: So it is.
     """
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = nearest(folder)
     if not place.is_dir():
         raise RunError(f"{place} is no folder", cure="name another folder by --out")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -219,6 +217,14 @@ def require_room(folder: Path, least: int) -> None:
             f"{place} has {free / 2**20:,.1f} MiB free, and a run there needs {least / 2**20:,.1f}",
             cure="make room, or name a folder on another disk by --out",
         )
+
+
+def nearest(path: Path) -> Path:
+    """Return a path, or what is there of the folders that it lies in."""
+    place = path.absolute()
+    while not place.exists():
+        place = place.parent
+    return place
 
 
 def refuse_taken(folder: Path) -> None:

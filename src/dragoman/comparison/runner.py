@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import shutil
 from collections.abc import Callable, Sequence
@@ -130,7 +129,10 @@ def _workers(jobs: int | None, ray: str | None, processes: int) -> tuple[Workers
     """
     if ray is not None:
         return Spread(ray, jobs), 1
-    cores = _cores()
+    # Only here, since it comes with PyTorch.
+    from dragoman.models.hardware import usable_cores
+
+    cores = usable_cores()
     jobs = jobs or max(1, cores // processes)
     return Workers(jobs), max(1, cores // (jobs * processes))
 
@@ -329,8 +331,3 @@ def _status_of(path: Path) -> Status | None:
         return Run(path).status
     except (ConfigError, RunError):
         return None
-
-
-def _cores() -> int:
-    own = getattr(os, "sched_getaffinity", None)  # not on every platform
-    return len(own(0)) if own else os.cpu_count() or 1

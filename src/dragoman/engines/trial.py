@@ -7,7 +7,6 @@ observation's space, and that the roles can read what they will be given.
 
 from __future__ import annotations
 
-import random
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,14 +15,14 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-import torch
 
 from dragoman.describe.environment import observation_features
 from dragoman.describe.features import slack
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
 from dragoman.describe.numbers import shown
 from dragoman.describe.rollout import random_action
-from dragoman.environments.checks import Checked, place_of
+from dragoman.engines.state import Random, given, taken
+from dragoman.environments.checks import Checked, entry_of, place_of
 from dragoman.errors import DragomanError, SpaceError, raised_in
 from dragoman.maths.seeds import derive_seed
 
@@ -222,20 +221,18 @@ def _of_box(space: gym.spaces.Box, value: Any, path: str, names: Sequence[str]) 
         if not is_wrong.any():
             continue
         place = tuple(int(i) for i in np.argwhere(is_wrong)[0])
-        where = f"{path}[{', '.join(map(str, place))}]" if place else path
-        if len(place) == 1 and place[0] < len(names):
-            where += f" ({names[place[0]]})"
         said = why.format(low=float(space.low[place]), high=float(space.high[place]))
-        yield Misfit(f"{where} is {array[place]}, {said}", is_fatal=why.startswith("and"))
+        yield Misfit(
+            f"{entry_of(path, place, names)} is {array[place]}, {said}",
+            is_fatal=why.startswith("and"),
+        )
 
 
 @contextmanager
 def _aside() -> Iterator[None]:
     """Leave the generators that environments share with a training as they were."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  an environment's own
+    before = taken(Random())
     try:
-        with torch.random.fork_rng(devices=[]):
-            yield
+        yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        given(Random(), before)

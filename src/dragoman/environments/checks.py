@@ -284,6 +284,22 @@ class FirstSteps(PassiveEnvChecker):
         return result
 
 
+def entry_of(path: str, place: Sequence[int], names: Sequence[str]) -> str:
+    """Return what messages call an entry of an array.
+
+    >>> entry_of("the observation", [1], ["speed", "battery"])
+    'the observation[1] (battery)'
+
+    Args:
+        path: What they call the array.
+        place: Its indices.
+        names: What the numbers of a vector are called, as far as that is known.
+    """
+    where = f"{path}[{', '.join(map(str, place))}]" if place else path
+    is_named = len(place) == 1 and place[0] < len(names)
+    return f"{where} ({names[place[0]]})" if is_named else where
+
+
 def _is_finite(value: Any) -> bool:
     """Return whether all numbers in a value of any space are finite."""
     # The sum of a few numbers is not finite if one of them is not, and Python sums them in a
@@ -301,9 +317,7 @@ def _first_not_finite(value: Any, path: str, names: Sequence[str] = ()) -> str |
         if not bad.any():
             return None
         place = tuple(int(i) for i in np.argwhere(bad)[0])
-        where = f"{path}[{', '.join(map(str, place))}]" if place else path
-        where += f" ({names[place[0]]})" if len(place) == 1 and place[0] < len(names) else ""
-        return f"{where} is {value[place]}"
+        return f"{entry_of(path, place, names)} is {value[place]}"
     if isinstance(value, float | np.floating):
         return None if abs(float(value)) <= LARGEST else f"{path} is {value}"
     parts: Any = ()

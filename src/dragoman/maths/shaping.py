@@ -64,3 +64,8 @@ class Schedule:
         """Return the value after so many environment steps."""
         share = min(max(step / self.steps, 0.0), 1.0)
         return self.start + share * (self.end - self.start)
+
+
+def weight_at(weight: float | Schedule, step: int) -> float:
+    """Return a weight after so many environment steps."""
+    return weight.at(step) if isinstance(weight, Schedule) else float(weight)

@@ -118,6 +118,12 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
+def usable_cores() -> int:
+    """Return how many processor cores this process may use."""
+    own = getattr(os, "sched_getaffinity", None)  # not on every platform
+    return len(own(0)) if own else os.cpu_count() or 1
+
+
 def choose_threads(work: Callable[[], object]) -> int:
     """Set PyTorch's number of threads to the best for this work, and return it.
 
@@ -127,8 +133,7 @@ def choose_threads(work: Callable[[], object]) -> int:
     Args:
         work: What to measure; some milliseconds of what will be done.
     """
-    own = getattr(os, "sched_getaffinity", None)  # not on every platform
-    most: int = len(own(0)) if own else os.cpu_count() or 1
+    most = usable_cores()
     counts: list[int] = sorted({min(2**power, most) for power in range(most.bit_length() + 1)})
     taken: dict[int, list[float]] = {count: [] for count in counts}
     for turn in range(ROUNDS + 1):

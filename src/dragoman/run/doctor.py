@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from dragoman.errors import DragomanError
+from dragoman.files import nearest
 from dragoman.run.machine import describe_machine
 from dragoman.run.trust import data_folder
 
@@ -120,9 +121,9 @@ def _device() -> Iterator[Finding]:
 def _threads() -> Iterator[Finding]:
     import torch
 
-    own = getattr(os, "sched_getaffinity", None)  # not on every platform
-    cores = len(own(0)) if own else os.cpu_count() or 1
-    threads = torch.get_num_threads()
+    from dragoman.models.hardware import usable_cores
+
+    cores, threads = usable_cores(), torch.get_num_threads()
     text = f"PyTorch uses {threads} of {cores} processor cores that this process may use"
     if threads > cores:
         yield Finding("threads", "note", text, "set model.threads, or OMP_NUM_THREADS")
@@ -162,9 +163,7 @@ def _disk() -> Iterator[Finding]:
         "temporary files": Path(tempfile.gettempdir()),
     }
     for what, folder in places.items():
-        place = folder.absolute()
-        while not place.exists():
-            place = place.parent
+        place = nearest(folder)
         free = shutil.disk_usage(place).free
         text = f"{folder}, for {what}, has {free / 2**30:,.1f} GiB free"
         if not os.access(place, os.W_OK | os.X_OK):

@@ -181,7 +181,7 @@ def test_what_was_learnt_comes_back_and_stays_where_nothing_is_to_be_learnt(meth
     played(env, 200)
     saved = {key: value.copy() for key, value in env.state().items()}
     restored, fresh = chain_explorer(method), chain_explorer(method)
-    restored.load_state(saved)
+    restored.restore(saved, None)
     assert restored.metrics() == env.metrics()
     env.explorer.learning = restored.explorer.learning = False
     bonuses = played(env, 40)
@@ -197,4 +197,4 @@ def test_a_run_that_lacks_what_was_learnt_is_refused() -> None:
     env = chain_explorer("rnd")
     saved = {key: value for key, value in env.state().items() if "predictor" not in key}
     with pytest.raises(RunError, match=r"predictor.0.weight' was not saved"):
-        env.load_state(saved)
+        env.restore(saved, None)

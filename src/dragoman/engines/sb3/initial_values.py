@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -96,7 +95,7 @@ def _fit(algorithm: DQN, seen: Any, targets: Tensor, seed: int) -> float:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    algorithm.q_net_target.load_state_dict(copy.deepcopy(network.state_dict()))
+    algorithm.q_net_target.load_state_dict(network.state_dict())
     with torch.no_grad():
         rest = float(((network(seen) - targets) ** 2).mean())
     spread = float(((targets - targets.mean()) ** 2).mean())

@@ -7,11 +7,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from scipy.special import log_softmax
 
 from dragoman.describe.moment import Moment
 from dragoman.roles.act.action_set import ActionSet
 from dragoman.roles.act.scores import scores_of
 from dragoman.roles.act.settings import Act
+from dragoman.roles.explore.recent import Recent
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.types import FloatArray, LanguageModel
 
@@ -41,7 +43,7 @@ class ActionPrior:
         self.scoring = scoring
         self.model = model
         self.actions = ActionSet(scoring, space, seed)
-        self._known: dict[tuple[str, tuple[tuple[int, str], ...]], FloatArray] = {}
+        self._known = Recent[tuple[str, tuple[tuple[int, str], ...]], FloatArray](REMEMBERED)
 
     def __call__(self, moments: Sequence[Moment]) -> FloatArray:
         """Return log p of all actions, float32 ``(B, K)``; zero where not valid."""
@@ -49,18 +51,15 @@ class ActionPrior:
         keys = [
             (moment.text, tuple(own.items())) for moment, own in zip(moments, options, strict=True)
         ]
-        new = {key: i for i, key in enumerate(keys) if key not in self._known}
-        if len(self._known) + len(new) > REMEMBERED:
-            self._known.clear()
-            new = {key: i for i, key in enumerate(keys)}
-        rows = list(new.values())
-        scored = self._scored([moments[i] for i in rows], [options[i] for i in rows])
-        self._known.update(zip(new, scored, strict=True))
-        return np.stack([self._known[key] for key in keys])
+        return np.stack(
+            self._known(
+                keys, lambda new: self._scored([moments[i] for i in new], [options[i] for i in new])
+            )
+        )
 
     def forget(self) -> None:
         """Forget what is known."""
-        self._known.clear()
+        self._known.forget()
 
     def _scored(
         self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
@@ -72,8 +71,7 @@ class ActionPrior:
         for row, own, into in zip(logits, options, result, strict=True):
             if own:
                 valid = list(own)
-                highest = row[valid].max()
-                into[valid] = row[valid] - highest - np.log(np.exp(row[valid] - highest).sum())
+                into[valid] = log_softmax(row[valid])
         return result
 
 

@@ -14,7 +14,7 @@ from dragoman.describe.exact import key_writer
 from dragoman.describe.moment import Moment
 from dragoman.errors import RunError
 from dragoman.maths.seeds import derive_seed
-from dragoman.maths.shaping import Schedule
+from dragoman.maths.shaping import weight_at
 from dragoman.roles.explore.counts import Counts
 from dragoman.roles.explore.e3b import E3B
 from dragoman.roles.explore.features import Features
@@ -101,8 +101,7 @@ class Explorer:
     @property
     def weight(self) -> float:
         """Weight of the bonus at the moment."""
-        weight = self.settings.weight
-        return weight.at(self._step) if isinstance(weight, Schedule) else weight
+        return weight_at(self.settings.weight, self._step)
 
     def prepare(self, sample: Callable[[int], list[str]]) -> None:
         """Learn from random play what features are like.

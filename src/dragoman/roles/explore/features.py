@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dragoman.maths.moments import Moments
 from dragoman.maths.seeds import derive_seed
+from dragoman.roles.explore.recent import Recent
 from dragoman.roles.observe.observer import restored
 from dragoman.types import FloatArray, LanguageModel, Pooling
 
@@ -54,7 +55,7 @@ class Features:
         width = len(self._pooling) * model.hidden_size
         self.size = min(size, width)
         self.moments = Moments.empty(width)
-        self._met: dict[str, FloatArray] = {}
+        self._met = Recent[str, FloatArray](REMEMBERED)
         generator = np.random.default_rng(derive_seed("explore projection", seed))
         projection = np.eye(width)
         if self.size < width:
@@ -76,19 +77,14 @@ class Features:
 
     def _encoded(self, texts: Sequence[str]) -> FloatArray:
         """Return hidden states; of texts that were met lately without asking the model's memory."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._met]
-        if new:
-            if len(self._met) + len(new) > REMEMBERED:
-                self._met.clear()
-                new = list(dict.fromkeys(texts))
-            rows = self._model.encode(new, layer=self._layer, pooling=self._pooling)
-            self._met.update(zip(new, rows, strict=True))
-        width = self.moments.mean.shape[0]
-        return (
-            np.stack([self._met[text] for text in texts])
-            if texts
-            else np.zeros((0, width), np.float32)
-        )
+        if not texts:
+            return np.zeros((0, self.moments.mean.shape[0]), np.float32)
+
+        def encode(places: Sequence[int]) -> FloatArray:
+            new = [texts[i] for i in places]
+            return self._model.encode(new, layer=self._layer, pooling=self._pooling)
+
+        return np.stack(self._met(texts, encode))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the moments, to be saved."""
@@ -96,7 +92,7 @@ class Features:
 
     def forget(self) -> None:
         """Forget the hidden states of texts."""
-        self._met.clear()
+        self._met.forget()
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what `state` returned.

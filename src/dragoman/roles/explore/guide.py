@@ -21,7 +21,7 @@ from gymnasium.vector import VectorEnv
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.maths.seeds import derive_seed
-from dragoman.maths.shaping import Schedule
+from dragoman.maths.shaping import Schedule, weight_at
 from dragoman.models.spec import NamedModel
 from dragoman.roles.act.settings import Act
 from dragoman.roles.control import Control, random_weights
@@ -102,7 +102,7 @@ class Guide:
 
     def weight_at(self, step: int) -> float:
         """Return the weight after so many environment steps."""
-        return self.weight.at(step) if isinstance(self.weight, Schedule) else self.weight
+        return weight_at(self.weight, step)
 
     @property
     def in_policy(self) -> bool:

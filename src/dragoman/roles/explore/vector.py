@@ -53,10 +53,6 @@ class ExploreVector(ShapingVector):
         """Forget the hidden states of texts."""
         self.explorer.forget()
 
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore what `state` returned."""
-        self.explorer.load_state(state)
-
     def begin(self, envs: NDArray[np.int64], moments: Sequence[Moment]) -> None:
         """Begin an episode in each of some environments."""
         self.explorer.begin(envs, moments)

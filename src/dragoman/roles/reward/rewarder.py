@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, RunError
 from dragoman.maths.seeds import derive_seed
+from dragoman.maths.shaping import weight_at
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.protocols import Fits, Preparation, Prepares
 from dragoman.roles.reward.settings import Reward, Term
-from dragoman.roles.reward.term import RunningTerm, Steps, weight_at
+from dragoman.roles.reward.term import RunningTerm, Steps
 from dragoman.roles.role import Models, remembering
 from dragoman.types import RewardFunction
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, RewardError
-from dragoman.maths.shaping import Schedule, shaping
+from dragoman.maths.shaping import shaping, weight_at
 from dragoman.roles.reward.call import Caller
 from dragoman.roles.reward.settings import Term
 from dragoman.types import BoolArray, LanguageModel
@@ -250,8 +250,3 @@ class RunningTerm:
             if "previous_observations" in self.caller.takes:
                 # Some environments write into the array that they have given.
                 self._previous_observations[i] = copy.deepcopy(moment.observation)
-
-
-def weight_at(weight: float | Schedule, step: int) -> float:
-    """Return a weight after so many environment steps."""
-    return weight.at(step) if isinstance(weight, Schedule) else float(weight)

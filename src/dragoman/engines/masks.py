@@ -55,7 +55,7 @@ def warn_of(masks: Masks | None, experiment: Experiment) -> None:
             f"{experiment.algorithm.name} cannot keep to it in this action space: it will take "
             "others too, which the random policy does not (Discrete actions with ppo or a2c can)",
             MaskWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

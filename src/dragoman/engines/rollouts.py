@@ -91,4 +91,4 @@ def warn_of_steps(experiment: Experiment, settings: Mapping[str, Any]) -> None:
 
 
 def _warn(problem: str) -> None:
-    warnings.warn(problem, StepsWarning, stacklevel=6)
+    warnings.warn(problem, StepsWarning, stacklevel=7)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+
+from dragoman.describe.moment import MomentMaker
 from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import compute_of, moments_of, reader_of, spec_of
 from dragoman.engines.bookkeeper import Bookkeeper
@@ -107,62 +110,112 @@ def train(
     refuse_endless(spec)
     record = _record(engine, own_describer, budget)
     folder = resumed or New.of(out, f"{spec.id}-{experiment.algorithm.name}-{seed}")
+    asked = _Asked(experiment, seed, own_model, own_describer, budget, engine, folder)
     require_room(folder.path, LEAST_BYTES)
-    copies, settings = experiment.num_envs, experiment.env_settings
-    faults = Faults(experiment.guard, partial(derive_seed, "environment made anew", seed))
-    recorder = EpisodeRecorder(
-        make_vector(spec, copies, settings, autoreset=engine.autoreset, faults=faults)
-    )
-    stack = RoleStack(recorder)
     with ExitStack() as closing:
         closing.enter_context(stoppable())
         show = closing.enter_context(shown(progress))
-        closing.enter_context(faults.limiting())
-        closing.callback(stack.close)
         watchers = [*watchers, *([] if show is None else [TellProgress(show, experiment.steps)])]
-        moments = moments_of(experiment, recorder, own_describer)
-        make = partial(make_environment, spec, settings)
-        readers = check_spaces(experiment, recorder, moments, engine)
-        loads = own_model is None and experiment.uses_model
-        check_device(experiment.model.device if loads else "cpu")
-        _stage(watchers, "checking one random episode")
-        try_episode(make, moments, readers)
-        masks = masks_of(experiment, spec)
-        warn_of(masks, experiment)
-        record |= {} if masks is None else {"masks": masks}
-        acting = obeying(experiment, record)
-        reader = _loaded(experiment, seed, own_model, watchers)
-        models = Models(reader, seed)
-        stack.add(acting, Context(models, moments, engine.gamma(experiment)))
-        tokens = total_cost(models.asked).tokens
+        return _trained(asked, record, watchers, closing)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be trained, before anything is made for it.
+
+    Attributes:
+        experiment: With the names of a model and a describer that were given.
+        seed: Of everything.
+        model: A model that was given as an object.
+        describer: A describer that was given as an object.
+        budget: What ends the training instead of the experiment's steps.
+        engine: What trains.
+        folder: Where.
+    """
+
+    experiment: Experiment
+    seed: int
+    model: LanguageModel | None
+    describer: Describer | None
+    budget: Budget | None
+    engine: Engine
+    folder: New | Resumed
+
+
+def _trained(
+    asked: _Asked, record: dict[str, Any], watchers: Sequence[Watcher], closing: ExitStack
+) -> Run:
+    """Put environment, roles and algorithm together, and train.
+
+    Args:
+        asked: What is to be trained.
+        record: What the run's record says already.
+        watchers: The user's, and what shows progress.
+        closing: Closes what is made here.
+    """
+    experiment, seed, engine, folder = asked.experiment, asked.seed, asked.engine, asked.folder
+    spec, settings = spec_of(experiment, asked.describer), experiment.env_settings
+    faults = Faults(experiment.guard, partial(derive_seed, "environment made anew", seed))
+    recorder = EpisodeRecorder(
+        make_vector(spec, experiment.num_envs, settings, autoreset=engine.autoreset, faults=faults)
+    )
+    stack = RoleStack(recorder)
+    closing.enter_context(faults.limiting())
+    closing.callback(stack.close)
+    moments = moments_of(experiment, recorder, asked.describer)
+    make = partial(make_environment, spec, settings)
+    _check(asked, recorder, moments, make, watchers)
+    masks = masks_of(experiment, spec)
+    warn_of(masks, experiment)
+    record |= {} if masks is None else {"masks": masks}
+    acting = obeying(experiment, record)
+    reader = _loaded(asked, watchers)
+    models = Models(reader, seed)
+    stack.add(acting, Context(models, moments, engine.gamma(experiment)))
+    tokens = total_cost(models.asked).tokens
+    if folder.found is None:
+        play = partial(calibrate, make=make, moments=moments, seed=seed)
+        record |= _calibrated(acting, stack, watchers, play)
+    _stage(watchers, f"building the agent with {engine.name}")
+    training = engine.build(acting, stack.env, derive_seed("train", seed), reader, stack)
+    closing.callback(training.close)
+    with folder.writer(experiment, seed, {**compute_of(reader), **record}) as writer:
+        _stage(watchers if stack.roles else (), f"preparing {', '.join(stack.roles)}")
         if folder.found is None:
-            play = partial(calibrate, make=make, moments=moments, seed=seed)
-            record |= _calibrated(acting, stack, watchers, play)
-        _stage(watchers, f"building the agent with {engine.name}")
-        training = engine.build(acting, stack.env, derive_seed("train", seed), reader, stack)
-        closing.callback(training.close)
-        with folder.writer(experiment, seed, {**compute_of(reader), **record}) as writer:
-            _stage(watchers if stack.roles else (), f"preparing {', '.join(stack.roles)}")
-            if folder.found is None:
-                stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
-            else:
-                stack.restore(folder.found.state["learnt"], writer)
-            seeing = _watchers(
-                experiment, Bookkeeper(writer, stack, models), watchers, budget, tokens
+            stack.prepare(lambda count: sample_texts(make(), moments, seed, count), writer)
+        else:
+            stack.restore(folder.found.state["learnt"], writer)
+        bookkeeper = Bookkeeper(writer, stack, models)
+        seeing = _watchers(experiment, bookkeeper, watchers, asked.budget, tokens)
+        if experiment.guard.on_fault == "restart":
+            seeing.append(CountFaults(faults))
+        if engine.can_resume and experiment.checkpoint is not None:
+            seeing.append(
+                Checkpoints(experiment.checkpoint, writer, stack, models, seeing, folder.found)
             )
-            if experiment.guard.on_fault == "restart":
-                seeing.append(CountFaults(faults))
-            if engine.can_resume and experiment.checkpoint is not None:
-                seeing.append(
-                    Checkpoints(experiment.checkpoint, writer, stack, models, seeing, folder.found)
-                )
-            steps = whole_steps(experiment) * (1 if budget is None else MOST_TIMES)
-            try:
-                _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
-            except Exception:
-                writer.discarded = training.steps == 0 and resumed is None
-                raise
+        steps = whole_steps(experiment) * (1 if asked.budget is None else MOST_TIMES)
+        try:
+            _learn(experiment, training, Watchers(seeing, recorder, stack), steps, writer)
+        except Exception:
+            writer.discarded = training.steps == 0 and isinstance(folder, New)
+            raise
     return Run(writer.path)
+
+
+def _check(
+    asked: _Asked,
+    env: EpisodeRecorder,
+    moments: MomentMaker,
+    make: Callable[[], gym.Env[Any, Any]],
+    watchers: Sequence[Watcher],
+) -> None:
+    """Refuse what cannot be trained, before a model is loaded for it."""
+    experiment = asked.experiment
+    readers = check_spaces(experiment, env, moments, asked.engine)
+    if asked.model is None and experiment.uses_model:
+        check_device(experiment.model.device)
+    _stage(watchers, "checking one random episode")
+    try_episode(make, moments, readers)
 
 
 def _stage(watchers: Sequence[Watcher], what: str) -> None:
@@ -170,13 +223,12 @@ def _stage(watchers: Sequence[Watcher], what: str) -> None:
         watcher.stage(what)
 
 
-def _loaded(
-    experiment: Experiment, seed: int, model: LanguageModel | None, watchers: Sequence[Watcher]
-) -> CachedModel | None:
+def _loaded(asked: _Asked, watchers: Sequence[Watcher]) -> CachedModel | None:
     """Return the language model that roles ask, if any does."""
+    experiment, model = asked.experiment, asked.model
     if model is None and experiment.uses_model:
         _stage(watchers, f"loading {experiment.model.name}")
-    return remembering(model if model is not None else reader_of(experiment, seed))
+    return remembering(model if model is not None else reader_of(experiment, asked.seed))
 
 
 def _required(experiment: Source | None) -> Source:

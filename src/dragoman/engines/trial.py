@@ -83,7 +83,7 @@ def try_episode(
         warnings.warn(
             f"{left}; the training goes on with it: widen the space, or clip the value",
             BoundsWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
 
 

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN ?= runs/demo
 BIN := $(VENV)/bin
+# Where it is set, every process of a test would compile its libraries again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-slow browser check format bench examples site first-hour required-only clean
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
 import sys
@@ -242,7 +241,9 @@ def test_an_environment_alone_trains_and_is_compared(tmp_path: Path) -> None:
     assert read_comparison("CartPole-v1").name == "CartPole-v1"
 
 
-def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(tmp_path: Path) -> None:
+def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "broken.py"
     file.write_text(
         "from dataclasses import dataclass\n\n\n"
@@ -254,16 +255,19 @@ def test_an_unexpected_error_is_one_message_and_a_traceback_on_demand(tmp_path: 
         "    def wrap(self, env, context):\n"
         "        return {}['battery']\n"
     )
-    command = [sys.executable, "-m", "dragoman"]
     overrides = ("observe=null", f"roles.broken.use={file}:Broken")
     given = ["train", "CartPole-v1", *(part for one in overrides for part in ("--set", one))]
-    run = functools.partial(subprocess.run, capture_output=True, text=True, cwd=tmp_path)
-    plain = run([*command, *given])
-    assert plain.returncode == 1
-    assert "Traceback" not in plain.stderr
-    assert "KeyError: 'battery'" in plain.stderr
-    assert f"line 11 of {file}" in plain.stderr
-    assert "Traceback" in run([*command, "--debug", *given]).stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["dragoman", *given])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    errors = capfd.readouterr().err
+    assert "KeyError: 'battery'" in errors
+    assert f"line 11 of {file}" in errors
+    assert "Traceback" not in errors
+    monkeypatch.setattr(sys, "argv", ["dragoman", "--debug", *given])
+    with pytest.raises(KeyError, match="battery"):
+        main()
 
 
 def test_reading_verbs_print_json(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ class Commands:
         source = (
             "import os, sys, shlex\n"
             "import dragoman.cli, dragoman.engines.train, dragoman.engines.progress\n"
-            "import dragoman.engines.sb3.algorithms, torch.utils.tensorboard\n"
+            "import dragoman.engines.sb3.algorithms, torch._dynamo, torch.utils.tensorboard\n"
             "for line in sys.stdin:\n"
             "    child = os.fork()\n"
             "    if not child:\n"

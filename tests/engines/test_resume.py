@@ -87,8 +87,8 @@ def test_a_killed_process_loses_nothing(
 ) -> None:
     what = experiment(case, model, steps=120 if case == "ppo lora" else 240)
     straight = train(what, 3, out=tmp_path / "straight")
-    run, kills = killed_and_resumed(what, tmp_path, 3, by, random.Random(case))
-    assert kills >= 2  # the last one may come too late
+    run, kills = killed_and_resumed(what, tmp_path, 2, by, random.Random(case))
+    assert kills >= 1  # the last one may come too late
     assert_same(straight, run)
 
 

@@ -26,9 +26,17 @@ def of_user(number: int, frame: Any) -> None:
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let Ray do nothing but take SIGTERM over, since another test's cluster may be there."""
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, of_ray))
-    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    there = [False]
+
+    def init(address: str, **_: Any) -> None:
+        signal.signal(signal.SIGTERM, of_ray)
+        if address == "nowhere":
+            raise ConnectionError(address)
+        there[:] = [True]
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: there[0])
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: there.__setitem__(0, False))
     monkeypatch.setattr(cluster, "_replaced", [])
     before = signal.getsignal(signal.SIGTERM)
     yield
@@ -43,6 +51,14 @@ def test_sigterm_means_after_a_cluster_what_it_meant_before(before: Any) -> None
         assert signal.getsignal(signal.SIGTERM) is of_ray
         cluster.stop()
         assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, of_user])
+def test_sigterm_means_what_it_meant_where_there_is_no_cluster(before: Any) -> None:
+    signal.signal(signal.SIGTERM, before)
+    with pytest.raises(ConnectionError):
+        cluster.start("nowhere")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_handler_that_came_after_ray_stays() -> None:

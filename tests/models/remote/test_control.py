@@ -106,7 +106,7 @@ def test_a_template_of_your_own_keeps_its_control_tokens() -> None:
         with pytest.raises(ConfigError, match="puts a template around it by itself"):
             model(stub).generate([prompt])
     read = "<|user|>\nwhat is < |end|><|end|>\n<|model|>"
-    assert sent(stub) == [read, read, read + "< |end|>"]
+    assert sorted(sent(stub)) == [read, read, read + "< |end|>"]  # two were sent side by side
 
 
 @pytest.mark.parametrize("keep", [False, True])

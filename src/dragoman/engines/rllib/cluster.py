@@ -45,18 +45,20 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
     if address in (None, LOCAL):
         # Without any address Ray would join a cluster that it finds on this machine.
         address, own = LOCAL, {"include_dashboard": False, "num_cpus": cpus}
-    ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}},
-        **own,
-    )
-    if before is terminate:
-        # Ray takes it over, and would end this process before anything is saved.
-        signal.signal(signal.SIGTERM, terminate)
-    else:
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}},
+            **own,
+        )
+    finally:
+        # Ray takes SIGTERM over, where it then finds no cluster too.
         _replaced[:] = [(before, signal.getsignal(signal.SIGTERM))]
+        if before is terminate or not ray.is_initialized():
+            # Ray's would end this process before anything is saved.
+            _put_back()
     return True
 
 
@@ -66,6 +68,11 @@ def stop() -> None:
     SIGTERM means what it meant before, where Ray's handler is still there.
     """
     ray.shutdown()
+    _put_back()
+
+
+def _put_back() -> None:
+    """Let SIGTERM mean what it meant before Ray, where nobody has set it since."""
     # Only the main thread may set handlers, and one that was not set by Python cannot be set again.
     if threading.current_thread() is not threading.main_thread():
         return

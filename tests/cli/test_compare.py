@@ -74,15 +74,21 @@ def test_a_failed_run_sets_the_exit_code(tmp_path: Path) -> None:
     assert "no run finished" in result.output
 
 
-def test_the_plan_says_what_trains(tmp_path: Path) -> None:
+def test_the_plan_says_what_trains_and_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.cli.compare.measured", lambda *_, **settings: settings["ray"])
     command = ["compare", str(write_file(tmp_path)), "--plan", "--seeds", "2"]
     wide = {"COLUMNS": "200"}
-    assert "trained by sb3." in runner.invoke(app, command, env=wide).output
+    said = runner.invoke(app, command, env=wide).output
+    assert "trained by sb3." in said
+    assert said.endswith("less than a minute of training\n")
     engine = ["--engine", "rllib", "--env-runners", "2", "--jobs", "1"]
     said = runner.invoke(app, [*command, *engine], env=wide).output
     assert "trained by rllib, 3 processes a run, 1 run at once." in said
     said = runner.invoke(app, [*command, "--ray", "auto"], env=wide).output
     assert "trained by sb3, as tasks of the Ray cluster auto." in said
+    assert said.endswith("\nauto\n")
     refused = runner.invoke(app, [*command, "--env-runners", "2"])
     assert "so --env-runners has no meaning" in str(refused.exception)
 

@@ -173,25 +173,27 @@ def test_robot_arms_that_mujoco_4_broke_name_the_versions(
 
 
 @pytest.mark.parametrize(
-    ("given", "chosen"),
+    ("given", "mujoco", "pygame"),
     [
-        ({}, "egl"),
-        ({"DISPLAY": ":0"}, None),
-        ({"WAYLAND_DISPLAY": "wayland-0"}, None),
-        ({"MUJOCO_GL": "osmesa"}, "osmesa"),
+        ({}, "egl", "dummy"),
+        ({"DISPLAY": ":0"}, None, None),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, None, None),
+        ({"MUJOCO_GL": "osmesa"}, "osmesa", "dummy"),
+        ({"SDL_VIDEODRIVER": "x11"}, "egl", "x11"),
     ],
 )
-def test_mujoco_draws_without_a_screen_unless_told_how(
-    given: dict, chosen: str | None, monkeypatch: pytest.MonkeyPatch
+def test_pictures_are_drawn_without_a_screen_unless_told_how(
+    given: dict, mujoco: str | None, pygame: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL", "SDL_VIDEODRIVER"):
         # Set first, so that what the call sets is undone as well.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     render_without_display()
-    assert os.environ.get("MUJOCO_GL") == (chosen if sys.platform == "linux" else None)
+    chosen = (mujoco, pygame) if sys.platform == "linux" else (None, None)
+    assert (os.environ.get("MUJOCO_GL"), os.environ.get("SDL_VIDEODRIVER")) == chosen
 
 
 OLDER = [

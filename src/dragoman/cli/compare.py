@@ -22,7 +22,7 @@ from rich.table import Table
 from dragoman.cli.options import Track, TrustCode, tracked
 from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.comparison import Comparison
-from dragoman.comparison.estimate import Estimate
+from dragoman.comparison.estimate import Estimate, measured
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
@@ -62,7 +62,7 @@ def compare(
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the base."),
     ] = None,
     track: Track = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would run.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what runs, how long.")] = False,
     engine: Annotated[EngineName, typer.Option(help="As in train.")] = EngineName.SB3,
     address: Annotated[str | None, typer.Option(hidden=True)] = None,
     env_runners: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -89,6 +89,9 @@ def compare(
     )
     _print_plan(comparison, _where(chosen, jobs, ray))
     if plan:
+        typer.echo("measuring the first rollouts; Ctrl-C ends it", err=True)
+        settings = {"jobs": jobs, "engine": chosen, "ray": ray, "trust_code": trust_code}
+        typer.echo(measured(comparison, **settings) or "less than a minute of training", err=True)
         return
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.

@@ -270,10 +270,12 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
 
 
 def render_without_display() -> None:
-    """Let MuJoCo draw with EGL where there is no screen and nothing else has been chosen."""
+    """Let MuJoCo and pygame draw where there is no screen and nothing else has been chosen."""
     has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform == "linux" and not has_display:
         os.environ.setdefault("MUJOCO_GL", "egl")
+        # SDL would look for a screen, and print an error where there is none.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def _refuse_replaced(name: str) -> None:

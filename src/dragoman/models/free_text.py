@@ -51,11 +51,23 @@ def without_thinking(text: str) -> str:
     cut off holds no answer.
     """
     for begin, end in THINKING:
-        start, stop = re.escape(begin), re.escape(end)
-        text = re.sub(rf"{start}.*?{stop}", "", text, flags=re.DOTALL | re.IGNORECASE)
-        text = re.sub(rf"^.*{stop}", "", text, flags=re.DOTALL | re.IGNORECASE)
-        text = re.sub(rf"{start}.*", "", text, flags=re.DOTALL | re.IGNORECASE)
+        text = _without(text, begin, end)
     return text
+
+
+def _without(text: str, begin: str, end: str) -> str:
+    # One walk over the marks: a pattern from mark to mark would take the square of their number.
+    marks = re.finditer(rf"({re.escape(begin)})|{re.escape(end)}", text, re.IGNORECASE)
+    kept: list[str] = []
+    place, opened = 0, None
+    for mark in marks:
+        if mark[1]:
+            opened = mark.start() if opened is None else opened
+            continue
+        # An end without a beginning: all before it was thought.
+        kept = [] if opened is None else [*kept, text[place:opened]]
+        place, opened = mark.end(), None
+    return "".join(kept) + text[place:opened]
 
 
 def fenced_blocks(text: str) -> list[str]:

@@ -162,6 +162,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close_connection = True
 
+    def flood(self) -> None:
+        """Send an error that never ends, as fast as it is taken."""
+        self.send_response(500)
+        self.end_headers()
+        while not self.server_stub.closing.is_set():
+            self.wfile.write(b"x" * 65536)
+
     def bad_gzip(self) -> None:
         self.send(200, b"this is no gzip", Content_Encoding="gzip")
 
@@ -223,6 +230,7 @@ FINAL: dict[str, Fault] = {
 """What no repetition mends."""
 
 OTHER: dict[str, Fault] = {
+    "flood": lambda handler, body: handler.flood(),
     "status 429, in 0.3 seconds": answering({"error": "no"}, status=429, Retry_After="0.3"),
 }
 FAULTS = {**BILLED, **UNBILLED, **SLOW, **FINAL, **OTHER}

@@ -6,7 +6,15 @@ import ipaddress
 import os
 import urllib.parse
 
+import httpx
+
 from dragoman.errors import ConfigError
+
+NO_KEY = "no-key"
+"""Stands for the key where none is needed, since the client wants one."""
+
+LONGEST = 2000
+"""Characters of a URL."""
 
 
 def check_url(url: str, *, allow_http: bool) -> bool:
@@ -15,9 +23,18 @@ def check_url(url: str, *, allow_http: bool) -> bool:
     Raises:
         ConfigError: It is not a URL, carries a secret, or is not encrypted.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"{url!r} is not a URL of a server", cure="write https://HOST/v1")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # What the client could not take, such as control characters and foreign hosts.
+        httpx.URL(url)
+        is_url = is_url and url.isprintable() and " " not in url and len(url) <= LONGEST
+    except (ValueError, httpx.InvalidURL):
+        is_url = False
+    if not is_url or not parts.hostname:
+        # What stands before an @ may be a secret.
+        shown = url.rpartition("@")[2][:100]
+        raise ConfigError(f"{shown!r} is not a URL of a server", cure="write https://HOST/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
             f"the URL of the server {parts.hostname!r} holds more than a host and a path",
@@ -45,7 +62,7 @@ def api_key(variable: str, url: str, *, is_needed: bool) -> str:
     """Return the API key in an environment variable, or a stand-in where none is needed.
 
     Raises:
-        ConfigError: It is needed, and not there.
+        ConfigError: It is needed, and not there, or no header could carry it.
     """
     key = os.environ.get(variable, "").strip()
     if not key and is_needed:
@@ -53,4 +70,11 @@ def api_key(variable: str, url: str, *, is_needed: bool) -> str:
             f"the environment variable {variable} is not set, so there is no API key for {url}",
             cure=f"export {variable}=..., or name another variable in api_key_env",
         )
-    return key or "no-key"
+    wrong = next((i for i, c in enumerate(key, 1) if not (c.isascii() and c.isprintable())), None)
+    if wrong is not None:
+        raise ConfigError(
+            f"the API key in the environment variable {variable} has {len(key)} characters, and "
+            f"number {wrong} of them is no printable ASCII",
+            cure="copy the key again, without quotes, ellipses and line breaks",
+        )
+    return key or NO_KEY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -17,9 +18,21 @@ from dragoman.types import FloatArray
 M = TypeVar("M", bound=pydantic.BaseModel)
 
 Finite: TypeAlias = Annotated[float, pydantic.Field(allow_inf_nan=False)]
+# Rounding to few bits makes some log-probs a little positive; float32 must hold the least.
+LogProb: TypeAlias = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=-1e30, le=0.1)]
+Count: TypeAlias = Annotated[int, pydantic.Field(ge=0, le=10**15, strict=True)]
+
+TEMPLATE_TOKENS = 8192
+"""What a server's chat template, with a system prompt of its own, may add to a prompt."""
+
+SPECIAL_TOKENS = 16
+"""What a server may count beside the tokens that it was asked for, such as an end token."""
 
 EXCERPT = 200
 """Characters of an answer that an error message quotes."""
+
+KEY: ContextVar[str] = ContextVar("KEY", default="")
+"""The API key of the request that is being made, which no excerpt shows, not even a part of it."""
 
 
 class Fault(Exception):
@@ -30,16 +43,24 @@ class Fault(Exception):
         cure: What to do about it.
         again: Whether another attempt may go better.
         wait: Seconds after which the server wants to be asked again, if it has said so.
+        is_free: Whether no server bills it: it was never sent, or was answered by an error.
     """
 
     def __init__(
-        self, what: str, *, cure: str, again: bool = True, wait: float | None = None
+        self,
+        what: str,
+        *,
+        cure: str,
+        again: bool = True,
+        wait: float | None = None,
+        is_free: bool = False,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.cure = cure
         self.again = again
         self.wait = wait
+        self.is_free = is_free
 
 
 class UnusableAnswer(Fault):
@@ -49,8 +70,8 @@ class UnusableAnswer(Fault):
 class Usage(pydantic.BaseModel):
     """What the server has counted."""
 
-    prompt_tokens: Annotated[int, pydantic.Field(ge=0)]
-    completion_tokens: Annotated[int, pydantic.Field(ge=0)] = 0
+    prompt_tokens: Count
+    completion_tokens: Count = 0
 
 
 class _Usage(pydantic.BaseModel):
@@ -58,7 +79,7 @@ class _Usage(pydantic.BaseModel):
 
 
 class _TokenLogProb(pydantic.BaseModel):
-    logprob: Finite
+    logprob: LogProb
 
 
 class _LogProbs(pydantic.BaseModel):
@@ -66,7 +87,7 @@ class _LogProbs(pydantic.BaseModel):
     content: list[_TokenLogProb] | None = None
     # Of a completion.
     tokens: list[str] | None = None
-    token_logprobs: list[Finite | None] | None = None
+    token_logprobs: list[LogProb | None] | None = None
 
     def known(self) -> list[float] | None:
         if self.content is not None:
@@ -135,13 +156,35 @@ def parse(text: str) -> Any:
     """Return the JSON of an answer, or raise a `Fault`."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Fault(f"answered what is not JSON: {excerpt(text)}", cure=_WRONG_URL) from None
 
 
-def read_usage(answer: Any) -> Usage:
-    """Return what the server has counted, or raise a `Fault`."""
-    return _checked(_Usage, answer).usage
+def read_usage(answer: Any, *, prompt_tokens: int, completion_tokens: int) -> Usage:
+    """Return what the server has counted, or raise a `Fault`.
+
+    Args:
+        answer: Its answer.
+        prompt_tokens: Most tokens that the prompt was thought to have. The server's chat template
+            may add more to it than that, but not any number.
+        completion_tokens: Most tokens that it was asked to write.
+    """
+    usage = _checked(_Usage, answer).usage
+    if usage.prompt_tokens > 2 * prompt_tokens + TEMPLATE_TOKENS:
+        raise Fault(
+            f"says that it has read {usage.prompt_tokens:.4g} tokens of a prompt that has at "
+            f"most {prompt_tokens}",
+            cure=_WRONG_URL,
+            again=False,
+        )
+    if usage.completion_tokens > completion_tokens + SPECIAL_TOKENS:
+        raise Fault(
+            f"says that it has written {usage.completion_tokens:.4g} tokens, and was asked for at "
+            f"most {completion_tokens}",
+            cure="set max_tokens_field in ServerFeatures to the name that the server knows",
+            again=False,
+        )
+    return usage
 
 
 def read_generation(
@@ -235,14 +278,18 @@ def read_embeddings(answer: Any, count: int) -> FloatArray:
     widths = sorted({len(item.embedding) for item in data})
     if len(widths) != 1:
         raise Fault(f"gave embeddings of different widths {widths}", cure=_WRONG_URL)
-    vectors = np.array([item.embedding for item in data], np.float32)
+    with np.errstate(over="ignore"):
+        vectors = np.array([item.embedding for item in data], np.float32)
     if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
         raise Fault("gave an embedding of zeros only, or of numbers too large", cure=_WRONG_URL)
     return vectors
 
 
 def excerpt(text: str) -> str:
-    """Return the start of a text, quoted."""
+    """Return the start of a text, quoted, and the API key nowhere in it."""
+    if key := KEY.get():
+        # In JSON some characters of a key are escaped.
+        text = text.replace(key, "***").replace(json.dumps(key)[1:-1], "***")
     return repr(text[:EXCERPT]) + ("..." if len(text) > EXCERPT else "")
 
 
@@ -258,11 +305,18 @@ def _checked(model: type[M], answer: Any) -> M:
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the answer"
-        quoted = excerpt(json.dumps(answer))
+        quoted = excerpt(_json(answer))
         raise Fault(
             f"answered without what it should hold: {where}: {first['msg']}; it was {quoted}",
             cure=_WRONG_URL,
         ) from None
+
+
+def _json(answer: Any) -> str:
+    try:
+        return json.dumps(answer)
+    except RecursionError:
+        return "JSON of great depth"
 
 
 def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
@@ -278,7 +332,7 @@ def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
             again=not cut,
         )
     if text is None and choice.finish_reason == "stop":
-        raise Fault(f"gave no text: {excerpt(json.dumps(answer))}", cure=_WRONG_URL)
+        raise Fault(f"gave no text: {excerpt(_json(answer))}", cure=_WRONG_URL)
     return text or "", choice.finish_reason, choice.logprobs.known() if choice.logprobs else None
 
 

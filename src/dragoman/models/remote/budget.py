@@ -60,7 +60,10 @@ class Spend:
         money: Their price.
         requests: Requests sent, failed ones included.
         uncounted: Requests after which the server did not say what they cost: it was cut off,
-            stalled or failed. It may have billed them.
+            stalled or failed.
+        assumed_prompt_tokens: Most tokens that the uncounted ones can have read, but for those
+            that were answered by an error. The budget is charged with them.
+        assumed_completion_tokens: Most tokens that they can have written.
     """
 
     prompt_tokens: int = 0
@@ -68,6 +71,8 @@ class Spend:
     money: float = 0.0
     requests: int = 0
     uncounted: int = 0
+    assumed_prompt_tokens: int = 0
+    assumed_completion_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -83,11 +88,13 @@ class Reservation:
         prompt_tokens: Tokens of the prompt.
         completion_tokens: Tokens of the completion.
         is_counted: Whether the server has said these numbers.
+        is_owed: Whether the server may have billed it: it was sent, and no error came back.
     """
 
     prompt_tokens: int
     completion_tokens: int
     is_counted: bool = False
+    is_owed: bool = False
 
     def count(self, prompt_tokens: int, completion_tokens: int) -> None:
         """Put down what the server says."""
@@ -98,8 +105,8 @@ class Reservation:
 class Account:
     """Keeps the spending of concurrent requests within a budget.
 
-    A request holds the most that it can cost until the server has said what it did cost. One
-    that does not fit beside the others waits for them, so that what is refused does not depend
+    A request holds the most that it can cost until the server has said what it did cost, and for
+    good where it never says so, since it may have been billed after a time-out. One that does not fit beside the others waits for them, so that what is refused does not depend
     on how many requests run at once.
 
     Args:
@@ -138,11 +145,11 @@ class Account:
                 self._settled.notify_all()
 
     def _fits(self, most: Reservation) -> bool:
-        bills = [*self._held, most]
-        prompt = self.spend.prompt_tokens + sum(reservation.prompt_tokens for reservation in bills)
-        completion = self.spend.completion_tokens + sum(
-            reservation.completion_tokens for reservation in bills
-        )
+        bills, spend = [*self._held, most], self.spend
+        prompt = spend.prompt_tokens + spend.assumed_prompt_tokens
+        completion = spend.completion_tokens + spend.assumed_completion_tokens
+        prompt += sum(reservation.prompt_tokens for reservation in bills)
+        completion += sum(reservation.completion_tokens for reservation in bills)
         tokens, money = self.budget.tokens, self.budget.money
         if tokens is not None and prompt + completion > tokens:
             return False
@@ -151,6 +158,9 @@ class Account:
     def _settle(self, reservation: Reservation) -> None:
         if not reservation.is_counted:
             self.spend.uncounted += 1
+            if reservation.is_owed:
+                self.spend.assumed_prompt_tokens += reservation.prompt_tokens
+                self.spend.assumed_completion_tokens += reservation.completion_tokens
             return
         self.spend.prompt_tokens += reservation.prompt_tokens
         self.spend.completion_tokens += reservation.completion_tokens
@@ -164,6 +174,9 @@ class Account:
             spent.append(f"{spend.tokens} of {budget.tokens} tokens")
         if budget.money is not None:
             spent.append(f"{spend.money:.6g} of {budget.money:.6g} in money")
+        assumed = spend.assumed_prompt_tokens + spend.assumed_completion_tokens
+        if assumed:
+            spent.append(f"up to {assumed} tokens in requests that were not answered")
         return BudgetError(
             f"a request of up to {asked} tokens, {most.completion_tokens} of them written, was "
             f"not sent, because it could exceed the budget; spent: {' and '.join(spent)}",

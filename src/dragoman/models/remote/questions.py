@@ -129,7 +129,12 @@ def embedding(model: str, texts: Sequence[str]) -> Request[FloatArray]:
 
     body = {"model": model, "input": list(texts), "encoding_format": "float"}
     return Request(
-        "embeddings", body, prompt_tokens=most_tokens(*texts), completion_tokens=0, read=read
+        "embeddings",
+        body,
+        prompt_tokens=most_tokens(*texts),
+        completion_tokens=0,
+        read=read,
+        vectors=len(texts),
     )
 
 

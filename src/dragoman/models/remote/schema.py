@@ -92,6 +92,8 @@ def _is_valid(schema: str, text: str) -> bool:
         kind.check_schema(rules)
         # An empty registry, so that a reference in the schema is never fetched from the net.
         return bool(kind(rules, registry=referencing.Registry()).is_valid(result))
+    except RecursionError:
+        return False
     except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as error:
         raise ConfigError(
             f"{schema[:60]!r} is not a JSON schema: {str(error).splitlines()[0]}",

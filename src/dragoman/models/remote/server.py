@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dragoman.errors import BudgetError, ConfigError, MissingExtraError, ModelError
-from dragoman.models.remote.address import api_key, check_url
-from dragoman.models.remote.answers import Fault, UnusableAnswer, Usage, excerpt, parse, read_usage
+from dragoman.models.remote.address import NO_KEY, api_key, check_url
+from dragoman.models.remote.answers import (
+    KEY,
+    Fault,
+    UnusableAnswer,
+    Usage,
+    excerpt,
+    parse,
+    read_usage,
+)
 from dragoman.models.remote.background import Background
 from dragoman.models.remote.budget import Account, Budget, Reservation
+from dragoman.models.remote.capped import MOST_BYTES, NO_COMPRESSION, CappedClient
 
 try:
     import openai
@@ -29,6 +38,7 @@ LONGEST_WAIT = 120.0
 """Seconds beyond which a server's Retry-After is an error instead of a wait."""
 
 LONGEST_BACKOFF = 8.0
+BYTES_AN_ANSWER, BYTES_A_TOKEN, BYTES_A_VECTOR = 2**18, 2**10, 2**20
 SEED_STEP = 1_000_003
 """Between the seeds of two draws for one unfitting answer; callers count seeds by ones."""
 
@@ -86,6 +96,7 @@ class Request(Generic[T]):
         prompt_tokens: Most tokens that its prompt can have.
         completion_tokens: Most tokens that the server may write.
         read: Makes the result of an answer, or raises a `Fault`.
+        vectors: Embeddings that are asked for.
     """
 
     path: str
@@ -93,6 +104,13 @@ class Request(Generic[T]):
     prompt_tokens: int
     completion_tokens: int
     read: Callable[[Any, Usage], T]
+    vectors: int = 0
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of an answer that holds what is asked, with log-probs, and room to spare."""
+        tokens = self.prompt_tokens + self.completion_tokens
+        return BYTES_AN_ANSWER + BYTES_A_TOKEN * tokens + BYTES_A_VECTOR * self.vectors
 
 
 class Server:
@@ -125,12 +143,16 @@ class Server:
             )
             if rate is not None
         ]
+        key = api_key(connection.api_key_env, url, is_needed=not is_here)
+        # The stand-in is no secret, and a text may hold it.
+        self._secret = "" if key == NO_KEY else key
         self._client = openai.AsyncOpenAI(
-            api_key=api_key(connection.api_key_env, url, is_needed=not is_here),
+            api_key=key,
             base_url=self.url,
+            default_headers=NO_COMPRESSION,
             max_retries=0,
             timeout=connection.timeout,
-            http_client=openai.DefaultAsyncHttpxClient(
+            http_client=CappedClient(
                 timeout=connection.timeout,
                 # Neither a proxy nor a .netrc is meant for this machine.
                 trust_env=not is_here,
@@ -217,8 +239,19 @@ class Server:
                         cure="raise tokens_per_minute of the connection",
                         again=False,
                     )
-            answer = parse(await self._post(request.path, body))
-            usage = read_usage(answer)
+            KEY.set(self._secret)
+            MOST_BYTES.set(request.most_bytes)
+            reservation.is_owed = True
+            try:
+                answer = parse(await self._post(request.path, body))
+            except Fault as fault:
+                reservation.is_owed = not fault.is_free
+                raise
+            usage = read_usage(
+                answer,
+                prompt_tokens=request.prompt_tokens,
+                completion_tokens=request.completion_tokens,
+            )
             reservation.count(usage.prompt_tokens, usage.completion_tokens)
             return request.read(answer, usage)
 
@@ -237,9 +270,12 @@ class Server:
         except openai.APIStatusError as error:
             raise _status_fault(error) from None
         except openai.APIConnectionError as error:
+            if isinstance(error.__cause__, Fault):
+                raise error.__cause__ from None
             raise Fault(
                 f"could not be reached, or broke off its answer: {error.__cause__}",
                 cure="check that it runs and that its URL is right",
+                is_free=type(error.__cause__).__name__ == "ConnectError",
             ) from None
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
@@ -252,7 +288,7 @@ class Server:
 
     def _hide_key(self, message: str) -> str:
         # Some servers quote it when they refuse it.
-        return message.replace(self._client.api_key, "***")
+        return message.replace(self._secret, "***") if self._secret else message
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -283,6 +319,7 @@ def _status_fault(error: openai.APIStatusError) -> Fault:
             f"{said}",
             cure="wait, or lower requests_per_minute and tokens_per_minute of the connection",
             again=False,
+            is_free=True,
         )
     cures = {
         401: "check the API key in the environment variable that api_key_env names",
@@ -299,6 +336,7 @@ def _status_fault(error: openai.APIStatusError) -> Fault:
         ),
         again=may_pass and headers.get("x-should-retry") != "false",
         wait=wait,
+        is_free=status not in (408, 504, 524),
     )
 
 
@@ -309,6 +347,6 @@ def _seconds(retry_after: str) -> float | None:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return max(seconds, 0.0) if seconds == seconds else None

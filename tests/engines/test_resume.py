@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -17,7 +18,7 @@ from dragoman.engines.folder import ResumeWarning
 from dragoman.engines.sb3 import SB3
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Training, Watcher
-from dragoman.errors import ConfigError, RunError
+from dragoman.errors import BudgetError, ConfigError, RunError
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import Budget
 from dragoman.files import write_json
@@ -36,6 +37,7 @@ from tests.engines.resuming import (
     lines,
     stopped,
 )
+from tests.models.remote.stub_server import StubServer
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +172,29 @@ def test_a_budget_goes_on_where_it_was(tmp_path: Path, model: Path) -> None:
     assert_same(straight, train(resume=run, model=reader()))
     assert 150 < straight.steps != what.steps
     assert straight.last_metrics()["model/tokens"] >= 13_000
+
+
+def test_the_spending_cap_of_a_server_goes_on(tmp_path: Path, model: Path) -> None:
+    def answer(path: str, body: Any) -> Any:
+        data = [{"index": i, "embedding": [1.0, len(t)]} for i, t in enumerate(body["input"])]
+        return {"data": data, "usage": {"prompt_tokens": 100 * len(data)}}
+
+    def spent(steps: int, tokens: int, name: str) -> Run:
+        server = {"name": "tiny", "server": stub.url, "tokens": tokens, "retries": 0}
+        what = experiment("ppo words", model).replaced(
+            {"observe": {"pooling": ["last"]}, "model": server}
+        )
+        return stopped(what, steps, tmp_path / name)
+
+    with StubServer(answer) as stub:
+        spent(240, 10**6, "straight")
+        asked = sum(len(body["input"]) for body in stub.bodies)
+        run = spent(150, 85 * asked, "run")
+        assert run.status == "interrupted"
+        with pytest.raises(BudgetError, match=r"spent: \d+ of"):
+            train(resume=run)
+        # All that was asked after the checkpoint is asked again.
+        assert run.steps > 150
 
 
 class Counts(Watcher):

@@ -82,6 +82,8 @@ class Checkpoints(Watcher):
         """Begin where the checkpoint was taken."""
         if self.found is not None:
             state = self.found.state
+            for server, spend in zip(self._servers(), state.get("spends", ()), strict=False):
+                server.spend += given(server.spend, spend)
             for model, cost in zip(self.models.asked, state["costs"], strict=True):
                 # What this process has spent on the way here was spent before, too.
                 more = Cost(**cost) - model.cost
@@ -107,9 +109,15 @@ class Checkpoints(Watcher):
             return
         state: dict[str, Any] = {name: taken(part) for name, part in self._parts(training).items()}
         state["costs"] = [asdict(model.cost) for model in self.models.asked]
+        state["spends"] = [taken(server.spend) for server in self._servers()]
         state["learnt"] = self.stack.state()
         self.writer.checkpoint(training.steps, state, self.settings.keep)
         self._restart(training)
+
+    def _servers(self) -> list[Any]:
+        """Return the models whose asking costs money."""
+        models = [getattr(model, "model", None) for model in self.models.asked]
+        return [model for model in models if hasattr(model, "spend")]
 
     def _parts(self, training: Training) -> dict[str, Any]:
         """Return what has a state; random numbers last, as some of the others may draw some."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from dragoman.errors import BudgetError, ConfigError
 
@@ -79,6 +80,9 @@ class Spend:
         """Tokens read and written."""
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: Spend) -> Spend:
+        return Spend(*map(operator.add, astuple(self), astuple(other)))
+
 
 @dataclass
 class Reservation:
@@ -106,8 +110,9 @@ class Account:
     """Keeps the spending of concurrent requests within a budget.
 
     A request holds the most that it can cost until the server has said what it did cost, and for
-    good where it never says so, since it may have been billed after a time-out. One that does not fit beside the others waits for them, so that what is refused does not depend
-    on how many requests run at once.
+    good where it never says so, since it may have been billed after a time-out. One that does not
+    fit beside the others waits for them, so that what is refused does not depend on how many
+    requests run at once.
 
     Args:
         budget: What may be spent.

@@ -105,8 +105,15 @@ class RemoteModel:
 
     @property
     def spend(self) -> Spend:
-        """What was spent of the budget so far, failed requests included."""
+        """What was spent of the budget so far, failed requests included.
+
+        A resumed training puts in what was spent before it.
+        """
         return replace(self._server.account.spend)
+
+    @spend.setter
+    def spend(self, spend: Spend) -> None:
+        self._server.account.spend = spend
 
     def close(self) -> None:
         """Close the connections; the model cannot be asked any more."""

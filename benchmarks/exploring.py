@@ -3,8 +3,8 @@
     python benchmarks/exploring.py [--rounds 5] [--steps 16384] [--model NAME] [--out FOLDER]
 
 PPO on FrozenLake 8x8, which sees the number of its square, or the features that the bonus is made
-of too. The arms take turns, and the seconds of each begin after a quarter of its steps, when all
-texts have been met.
+of too. The arms take turns. What is compared is the median over the rollouts, each with its update,
+after a quarter of the steps, when all texts have been met.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ METHODS = ("counts", "e3b", "neighbours", "rnd", "noveld")
 WIDTH = 576
 
 
-class Rate(Watcher):
-    """Steps a second after the first quarter."""
+class Rates(Watcher):
+    """Steps a second of each rollout and its update, after the first quarter."""
 
     def __init__(self, steps: int) -> None:
         self.first = steps // 4
-        self.begun: tuple[float, int] | None = None
-        self.rate = 0.0
+        self.last: tuple[float, int] | None = None
+        self.rates: list[float] = []
 
     def rollout(self, training: Any, rollout: Any) -> None:
         now, steps = time.perf_counter(), training.steps
-        if self.begun is None and steps >= self.first:
-            self.begun = now, steps
-        elif self.begun is not None and steps > self.begun[1]:
-            self.rate = (steps - self.begun[1]) / (now - self.begun[0])
+        if self.last is not None:
+            self.rates.append((steps - self.last[1]) / (now - self.last[0]))
+        if steps >= self.first:
+            self.last = now, steps
 
 
-def measured(method: str | None, observes: bool, steps: int, model: Any) -> float:
+def measured(method: str | None, observes: bool, steps: int, model: Any) -> list[float]:
     explore = None if method is None else {"method": method, "layer": 2}
     experiment = Experiment.from_dict(
         {
@@ -55,10 +55,10 @@ def measured(method: str | None, observes: bool, steps: int, model: Any) -> floa
             "track": [],
         }
     )
-    rate = Rate(steps)
+    watcher = Rates(steps)
     with tempfile.TemporaryDirectory() as folder:
-        train(experiment, out=Path(folder) / "run", model=model, watchers=[rate])
-    return rate.rate
+        train(experiment, out=Path(folder) / "run", model=model, watchers=[watcher])
+    return watcher.rates
 
 
 def scripted() -> CachedModel:
@@ -88,7 +88,7 @@ def main() -> None:
         rates: dict[str | None, list[float]] = {arm: [] for arm in arms}
         for _ in range(options.rounds):
             for arm in arms:
-                rates[arm].append(measured(arm, observes, options.steps, model))
+                rates[arm].extend(measured(arm, observes, options.steps, model))
         without = statistics.median(rates[None])
         for arm in arms:
             rate = statistics.median(rates[arm])

@@ -40,6 +40,12 @@ CASES: dict[str, dict[str, Any]] = {
         },
     },
     "ppo lora": {**LAKE, **ACT, "algorithm": PPO},
+    "credit": {
+        **LAKE,
+        "observe": None,
+        "credit": {"use": "gigpo", "copies": 2},
+        "algorithm": PPO,
+    },
     "reward": {
         **LAKE,
         "observe": None,

@@ -66,6 +66,7 @@ def check_spaces(
     if experiment.guide is not None:
         experiment.guide.check_actions(actions)
         reads_texts = True
+    reads_texts |= experiment.credit.plays_whole_episodes
     if observe is not None or act is not None or reward is not None or reads_texts:
         moments.describer  # noqa: B018  refuses what cannot be described
         readers.append(lambda moment: moment.text)

@@ -50,6 +50,10 @@ def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
             often = max(min(10_000, steps // UPDATES), copies)
             settings.setdefault("target_update_interval", often)
         return settings
+    if experiment.credit.plays_whole_episodes:
+        # Episodes say how long a rollout is; the library wants a number that it can divide.
+        settings["n_steps"] = settings.setdefault("batch_size", BATCH) if name == "ppo" else 1
+        return settings
     if "n_steps" not in settings:
         each = max(min(ROLLOUT, steps // UPDATES) // copies, 1 if copies > 1 else 2)
         # A power of two, so that rollouts fall into equal batches.
@@ -82,7 +86,7 @@ def warn_of_steps(experiment: Experiment, settings: Mapping[str, Any]) -> None:
                 f"learning_starts is {settings['learning_starts']:,}, and the training ends after "
                 f"{steps:,} steps: it learns nothing; lower algorithm.settings.learning_starts"
             )
-    elif settings["n_steps"] * copies > steps:
+    elif not experiment.credit.plays_whole_episodes and settings["n_steps"] * copies > steps:
         _warn(
             f"a rollout is {settings['n_steps']:,} steps of {copies} copies, more than the "
             f"{steps:,} steps asked for: the training is a single update; "

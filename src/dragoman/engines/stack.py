@@ -41,7 +41,7 @@ class RoleStack:
         self.context = context
         self.observer = observer_of(experiment, self.env, context.models)
         roles = roles_of(experiment)
-        if self.observer is not None or roles:
+        if self.observer is not None or roles or experiment.credit.plays_whole_episodes:
             self.env = MomentVector(self.env, context.moments)
         for name, role in roles.items():
             if hasattr(role, "wrap"):

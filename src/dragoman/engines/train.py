@@ -157,7 +157,14 @@ def _trained(
     spec, settings = spec_of(experiment, asked.describer), experiment.env_settings
     faults = Faults(experiment.guard, partial(derive_seed, "environment made anew", seed))
     recorder = EpisodeRecorder(
-        make_vector(spec, experiment.num_envs, settings, autoreset=engine.autoreset, faults=faults)
+        make_vector(
+            spec,
+            experiment.num_envs,
+            settings,
+            autoreset=engine.autoreset,
+            faults=faults,
+            can_rest=experiment.credit.plays_whole_episodes,
+        )
     )
     stack = RoleStack(recorder)
     closing.enter_context(faults.limiting())

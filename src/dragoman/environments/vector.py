@@ -26,6 +26,9 @@ from dragoman.environments.guard import Faults, Guarded
 from dragoman.errors import ConfigError
 from dragoman.types import BoolArray
 
+RESTING = "resting"
+"""Key of an info which says that nothing was done in the step."""
+
 Step = tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]
 
 
@@ -36,6 +39,7 @@ def make_vector(
     *,
     autoreset: AutoresetMode = AutoresetMode.SAME_STEP,
     faults: Faults | None = None,
+    can_rest: bool = False,
 ) -> SyncVectorEnv:
     """Return copies of an environment.
 
@@ -45,13 +49,51 @@ def make_vector(
         settings: Keyword arguments of the environment's constructor.
         autoreset: When they reset by themselves.
         faults: Guards them, where that is wanted.
+        can_rest: Whether single ones can be told to wait, see `Resting`.
     """
     makers: list[Callable[[], gym.Env[Any, Any]]] = [
         functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)
     ]
     if faults is not None:
         makers = [functools.partial(Guarded, make, i, faults) for i, make in enumerate(makers)]
+    if can_rest:
+        makers = [functools.partial(_resting, make) for make in makers]
     return SyncVectorEnv(makers, autoreset_mode=autoreset)
+
+
+class Resting(gym.Wrapper[Any, Any, Any, Any]):
+    """One copy of an environment that can be told to wait at the beginning of its episode.
+
+    While it waits, steps do nothing, and say so by ``info["resting"]``.
+
+    Attributes:
+        is_resting: Whether it waits.
+    """
+
+    is_resting: bool = False
+
+    @property
+    def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
+        """The environment's own specification: this wrapper is not made again from it."""
+        return self.env.spec
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset, and remember where the episode begins."""
+        self._begun = self.env.reset(seed=seed, options=options)
+        return self._begun
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, or wait."""
+        if not self.is_resting:
+            return self.env.step(action)
+        observation, info = self._begun
+        return observation, 0.0, False, False, {**info, RESTING: True}
+
+
+def _resting(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    return Resting(make())
 
 
 def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
@@ -71,7 +113,7 @@ def autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
 
 
 def acted_and_begun(
-    was_ended: BoolArray, ended: BoolArray, mode: AutoresetMode
+    was_ended: BoolArray, ended: BoolArray, mode: AutoresetMode, infos: Mapping[str, Any]
 ) -> tuple[BoolArray, NDArray[np.int64]]:
     """Return which sub-environments did something in a step ``(N,)``, and where episodes begin.
 
@@ -79,11 +121,13 @@ def acted_and_begun(
         was_ended: Whose episodes ended in the step before, ``(N,)``.
         ended: Whose episodes ended in this step, ``(N,)``.
         mode: How they reset.
+        infos: Of this step.
     """
     if mode == AutoresetMode.NEXT_STEP:
         # The step after an end is the reset, in which nothing was done.
         return ~was_ended, np.flatnonzero(was_ended)
-    return np.ones_like(ended), np.flatnonzero(ended & (mode == AutoresetMode.SAME_STEP))
+    acted = ~np.asarray(infos.get(RESTING, np.zeros_like(ended)), dtype=np.bool_)
+    return acted, np.flatnonzero(ended & (mode == AutoresetMode.SAME_STEP))
 
 
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:
@@ -152,7 +196,7 @@ class EpisodeRecorder(VectorWrapper):
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         ended = terminations | truncations
         # Under NEXT_STEP the step after an end is the reset: it belongs to no episode.
-        acted, _ = acted_and_begun(self._ended, ended, self._mode)
+        acted, _ = acted_and_begun(self._ended, ended, self._mode, infos)
         self._clear(self._ended.copy())
         self._returns += np.where(acted, rewards, 0.0)
         self._lengths += acted

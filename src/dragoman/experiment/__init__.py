@@ -17,6 +17,7 @@ from dragoman.errors import ConfigError
 from dragoman.experiment.checkpoint import BY_EVERY, Checkpoint
 from dragoman.experiment.checks import POLICY_GRADIENT, check_roles
 from dragoman.experiment.collapse import Collapse
+from dragoman.experiment.credit import BY_RULE, Credit
 from dragoman.experiment.messages import cure_of, problem_of
 from dragoman.experiment.short import short
 from dragoman.models.spec import ModelSpec, NamedModel
@@ -145,6 +146,8 @@ class Experiment:
         observe: What of the model the agent sees; ``None`` trains on the raw observations.
         act: What the model has to do with the choice of actions; ``None`` leaves that to a network
             that knows no texts of actions. With ``ppo`` and ``a2c`` it obeys masks all the same.
+        credit: How the steps of an episode get their credit with ``ppo`` and ``a2c``; a rule's name
+            stands for its defaults.
         collapse: From where on a training with ``ppo`` or ``a2c`` shows signs of collapse.
         checkpoint: How often all that a training needs to go on is kept, in environment steps; a
             number stands for ``every``, and ``off`` keeps nothing.
@@ -170,6 +173,7 @@ class Experiment:
     describe: Describe = Describe()
     observe: Annotated[Observe | None, _SWITCH] = Observe()
     act: Annotated[Act | None, _SWITCH] = None
+    credit: Annotated[Credit, BY_RULE] = Credit()
     collapse: Collapse = Collapse()
     guard: Guard = Guard()
     checkpoint: Annotated[Checkpoint | None, BY_EVERY, _SWITCH] = Checkpoint()

@@ -14,6 +14,7 @@ POLICY_GRADIENT = ("ppo", "a2c", "appo")
 """Algorithms that take a policy of the act role."""
 
 GUIDED_POLICY = ("ppo", "a2c")
+CREDITED = ("ppo", "a2c")
 GUIDED_VALUES = ("dqn",)
 
 
@@ -25,6 +26,7 @@ def check_roles(experiment: Experiment) -> None:
     """
     _check_act(experiment)
     _check_guide(experiment)
+    _check_credit(experiment)
     _check_models(experiment)
 
 
@@ -64,6 +66,31 @@ def _check_guide(experiment: Experiment) -> None:
             "guide is the prior of a frozen model, but act.tune trains it",
             cure="leave guide out, or act.tune, which has a reference_kl of its own",
         )
+
+
+def _check_credit(experiment: Experiment) -> None:
+    credit, name = experiment.credit, experiment.algorithm.name
+    if not credit.plays_whole_episodes:
+        return
+    rule = f"credit.use is {credit.use!r}"
+    if name not in CREDITED:
+        raise ConfigError(
+            f"{rule}, which {name!r} has no place for",
+            cure=f"use {' or '.join(CREDITED)}, or leave credit out",
+        )
+    if experiment.guide is not None:
+        raise ConfigError(
+            f"{rule}, but guide changes what is played or learnt by a rule of its own",
+            cure="leave guide out, or credit",
+        )
+    tune = None if experiment.act is None else experiment.act.tune
+    if tune is not None and tune.warm_up:
+        raise ConfigError(
+            f"{rule}, which has no critic, but act.tune.warm_up is {tune.warm_up}: updates that "
+            "train nothing but the critic",
+            cure="leave act.tune.warm_up out",
+        )
+    credit.check(experiment.num_envs)
 
 
 def _check_models(experiment: Experiment) -> None:

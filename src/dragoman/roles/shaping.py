@@ -94,7 +94,7 @@ class ShapingVector(RoleVector):
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         ended = terminations | truncations
         now, reached = now_and_reached(infos, ended, self._mode)
-        has_acted, begun = acted_and_begun(self._ended, ended, self._mode)
+        has_acted, begun = acted_and_begun(self._ended, ended, self._mode, infos)
         envs = np.flatnonzero(has_acted)
         changed, parts = self.advance(
             Played(

@@ -104,6 +104,11 @@ class RLlib:
                 cure="train with the engine sb3, or leave guide out; act with policy 'hybrid' "
                 "puts the model's scores into the policy on both",
             )
+        if experiment.credit.plays_whole_episodes:
+            raise ConfigError(
+                f"credit.use is {experiment.credit.use!r}, which the engine rllib has no place for",
+                cure="train with the engine sb3, or leave credit out, which is 'gae'",
+            )
         if experiment.algorithm.demonstrations is not None:
             raise ConfigError(
                 "algorithm.demonstrations is set, but the engine rllib has no place for them",

@@ -21,10 +21,22 @@ from dragoman.engines.policies.make import (
     network_settings,
 )
 from dragoman.engines.rollouts import fitted, warn_of_steps
+from dragoman.engines.sb3.credited import (
+    CREDITED,
+    TUNED_CREDITED,
+    WITHOUT_CRITIC,
+    Episodes,
+)
 from dragoman.engines.sb3.guided import GUIDED, Guided, WeightedBuffer
 from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.policy import ActPolicy
-from dragoman.engines.sb3.settings import ACTION_SPACES, ALGORITHMS, made, settings_of
+from dragoman.engines.sb3.settings import (
+    ACTION_SPACES,
+    ALGORITHMS,
+    known_settings,
+    made,
+    settings_of,
+)
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError
@@ -58,10 +70,15 @@ def build(
     tune = None if experiment.act is None else experiment.act.tune
     guide = experiment.guide
     kind: type[BaseAlgorithm] = ALGORITHMS[name] if tune is None else TUNED[name]
-    buffer: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    if experiment.credit.plays_whole_episodes:
+        kind = (CREDITED if tune is None else TUNED_CREDITED)[name]
+        known = known_settings(name)
+        free = {key: value for key, value in WITHOUT_CRITIC.items() if key in known}
+        more = {key: value for key, value in free.items() if key not in settings}
     if guide is not None and guide.in_policy:
         kind = GUIDED[name]
-        buffer = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}
+        more = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}
     algorithm = made(
         experiment,
         kind,
@@ -70,10 +87,12 @@ def build(
         seed=seed,
         device=settings.get("device", device_of(experiment, model)),
         policy_kwargs=_policy_settings(experiment, model),
-        **buffer,
+        **more,
     )
     if isinstance(algorithm, Guided) and guide is not None:
         algorithm.guide = guide
+    if isinstance(algorithm, Episodes):
+        algorithm.credit = experiment.credit
     if isinstance(algorithm, Tuning) and tune is not None:
         algorithm.tune = tune
     if experiment.act is None:

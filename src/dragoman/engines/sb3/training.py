@@ -34,6 +34,7 @@ STATE = (
     "ent_coef_optimizer",
     "exploration_rate",
     "updates",
+    "rounds",
     "first_ratio",
     "ep_success_buffer",
     "logger.name_to_value",

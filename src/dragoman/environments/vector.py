@@ -219,7 +219,7 @@ class EpisodeRecorder(VectorWrapper):
         self._ended[which] = False
 
 
-def rows_of(batch: Any, which: int | slice) -> Any:
+def rows_of(batch: Any, which: int | slice | NDArray[Any]) -> Any:
     """Return rows of an array or a tensor, or of every one in a dictionary."""
     if isinstance(batch, dict):
         return {key: rows_of(part, which) for key, part in batch.items()}

@@ -103,7 +103,8 @@ def batch_returns(play: Play, gamma: float) -> Floats:
     REINFORCE with the batch as its baseline: no groups, any discount.
     """
     result = returns_to_go(play, gamma)
-    return (result - result.mean()) / (result.std() + NOTHING)
+    normalised: Floats = (result - result.mean()) / (result.std() + NOTHING)
+    return normalised
 
 
 def grpo(play: Play, scale: Scale = "std") -> Floats:

@@ -72,7 +72,7 @@ class Tape:
     def whole(self, group_size: int, num_envs: int) -> BoolArray:
         """Return which steps belong to a group all of whose episodes have ended ``(M,)``."""
         has_ended = np.array([copy in self.reached for copy in range(num_envs)])
-        groups = has_ended.reshape(-1, group_size).all(axis=1)
+        groups: BoolArray = np.logical_and.reduce(has_ended.reshape(-1, group_size), axis=1)
         result: BoolArray = groups[self.column("copy") // group_size]
         return result
 
@@ -135,7 +135,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
             if (dones & awake).any():
                 awake = awake & ~dones
                 _rest(env, ~awake)
-            self._last_obs = new_obs
+            self._last_obs = new_obs  # type: ignore[assignment] # as the library does
             moments = [info[MOMENT] for info in every]
         self._learn_from(tape, rollout_buffer, callback, env.num_envs)
         return True
@@ -150,7 +150,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
         self.rounds += 1
         _rest(env, np.zeros(env.num_envs, dtype=np.bool_))
         env._seeds = list(seeds)
-        self._last_obs = env.reset()
+        self._last_obs = env.reset()  # type: ignore[assignment] # as the library does
         self._last_episode_starts = np.ones(env.num_envs, dtype=np.bool_)
         moments: list[Moment] = [info[MOMENT] for info in env.reset_infos]
         adapter: Any = env

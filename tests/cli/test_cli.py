@@ -32,6 +32,7 @@ VERBS = (
     "pull",
     "ls",
     "init",
+    "help",
     "report",
     "replay",
     "watch",

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from dragoman.errors import ConfigError
 from dragoman.experiment import Algorithm, Describe, Experiment
 from dragoman.experiment.source import read_experiment
-from dragoman.experiment.template import comments_of, template
+from dragoman.experiment.template import comments_of, explain, template
 from dragoman.roles.observe.settings import Observe
 
 
@@ -36,3 +37,21 @@ def test_every_key_has_its_comment(kind: type) -> None:
     comments = comments_of(kind)
     assert set(comments) == {field.name for field in fields(kind)}
     assert all(len(comment) > 10 for comment in comments.values())
+
+
+def test_a_key_is_explained_with_its_default_and_its_keys() -> None:
+    assert explain("observe.layer").endswith("Unless given: null.")
+    assert 'Unless given: ["last"' in explain("observe.pooling")
+    assert explain("env") == "Registered id, module:Class or file.py:Class."
+    observe = explain("observe")
+    assert "\n  observe.layer: Hidden state after this many transformer blocks" in observe
+    assert max(map(len, observe.splitlines())) <= 96
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("observe.leyer", "'layer'"), ("modle", "'model'"), ("steps.more", "no key 'steps.more'")],
+)
+def test_a_key_that_there_is_not_has_a_near_one(key: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        explain(key)

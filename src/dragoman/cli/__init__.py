@@ -73,6 +73,7 @@ for name, verb, example in (
     ("env", env.env, "--json"),
     ("ls", ls.ls, "runs --sort last_return"),
     ("init", init.init, "my_env.py:MyEnv > my.yaml"),
+    ("help", init.explained, "observe.layer"),
 ):
     about, *more = (inspect.getdoc(verb) or "").split("\n\n")
     # On the first line, so that the help still fits a screen.

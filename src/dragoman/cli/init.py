@@ -1,4 +1,4 @@
-"""``dragoman init``: a commented experiment file for an environment."""
+"""``dragoman init`` and ``dragoman help``: what the keys of an experiment do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dragoman.environments import environment_spec
-from dragoman.experiment.template import template
+from dragoman.experiment.template import explain, template
 
 
 def init(
@@ -19,3 +19,10 @@ def init(
     environment_spec(env)  # refuses what is none
     typer.echo(template(env), nl=False)
     typer.echo("next: dragoman train FILE, or dragoman compare FILE --plan", err=True)
+
+
+def explained(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Such as observe.layer.")],
+) -> None:
+    """Say what a key of an experiment does, and its keys."""
+    typer.echo(explain(key))

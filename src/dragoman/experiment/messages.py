@@ -35,7 +35,7 @@ def cure_of(kind: str, value: Any) -> str:
         return f'put the text in quotation marks: "{str(value).lower()}"'
     if kind == "tuple_type" and isinstance(value, str | int | float):
         return f"write a list: [{value}]"
-    return "'dragoman init ENV' prints every key and what it does"
+    return "'dragoman help KEY' says what a key does, 'dragoman init ENV' prints all of them"
 
 
 def _type_at(settings: type, location: Sequence[str | int]) -> Any:

@@ -96,7 +96,7 @@ def test_options_of_a_cluster_need_its_engine(tmp_path: Path) -> None:
     assert isinstance(refused.exception, ConfigError)
     assert "so --env-runners has no meaning" in str(refused.exception)
     engine = engine_of(EngineName.RLLIB, env_runners=2, address=None)
-    assert engine.record == {"env_runners": 2, "learners": 0, "model_replicas": 0}
+    assert engine.record["env_runners"] == 2
 
 
 def test_describe_prints_what_the_model_would_read() -> None:

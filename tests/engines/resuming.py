@@ -245,7 +245,12 @@ def commands() -> Iterator[Commands]:
 
 
 def killed_and_resumed(
-    what: Experiment, folder: Path, kills: int, by: Commands, draws: random.Random
+    what: Experiment,
+    folder: Path,
+    kills: int,
+    by: Commands,
+    draws: random.Random,
+    options: str = "",
 ) -> tuple[Run, int]:
     """Train by the command line, kill the process at random moments, and resume it each time.
 
@@ -254,7 +259,7 @@ def killed_and_resumed(
     """
     file, out = folder / "experiment.yaml", folder / "killed"
     file.write_text(what.to_yaml())
-    begin, resume = f"train {file} --seed 3 --out {out}", f"train --resume {out}"
+    begin, resume = f"train {file} --seed 3 --out {out} {options}", f"train --resume {out}"
     rows, whole = out / "episodes.jsonl", what.steps // 12
     done = 0
     for number in range(kills):

@@ -255,15 +255,20 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path, model: Path) -> None:
         train(resume=finished)
 
 
+class Forgetful(SB3):
+    """An engine of another's that keeps no state."""
+
+    can_resume = False
+
+
 def test_another_model_or_version_or_engine_is_told(tmp_path: Path, model: Path) -> None:
     run = stopped(experiment("reward", model), 30, tmp_path / "run")
     record = run.environment
     write_json(run.path / "env.json", {**record, "model_fingerprint": "other"})
     with pytest.raises(RunError, match="whose weights have the fingerprint other"):
         train(resume=run)
-    write_json(run.path / "env.json", {**record, "engine": "rllib"})
-    with pytest.raises(ConfigError, match="the engine rllib, whose trainings cannot be resumed"):
-        train(resume=run)
+    with pytest.raises(ConfigError, match="the engine sb3, whose trainings cannot be resumed"):
+        train(resume=run, engine=Forgetful())
     write_json(run.path / "env.json", {**record, "versions": {"torch": "1.0"}})
     with pytest.warns(ResumeWarning, match=r"begun with torch 1.0 and goes on with"):
         train(resume=run, engine=SB3())

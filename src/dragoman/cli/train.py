@@ -50,8 +50,9 @@ def train(
 ) -> None:
     """Train an agent. Ctrl-C and SIGTERM leave a run that can go on."""
     experiment = _experiment(source, parse_overrides(overrides or []) | tracked(track), resume)
-    chosen = engine_of(
+    chosen = _engine(
         engine,
+        resume,
         address=address,
         env_runners=env_runners,
         learners=learners,
@@ -66,8 +67,7 @@ def train(
             experiment if resume is None else source,
             seed,
             out=out,
-            # A run that goes on says itself what trains it.
-            engine=None if resume and engine == EngineName.SB3 else chosen,
+            engine=chosen,
             progress=True,
             resume=resume,
             trust_code=trust_code,
@@ -98,6 +98,19 @@ def _experiment(source: str | None, given: dict[str, Any], resume: Path | None) 
             cure="leave --set and --track out, or train anew",
         )
     return Run(resume).experiment
+
+
+def _engine(name: EngineName, resume: Path | None, **settings: Any) -> str | Engine | None:
+    """Return what is to train: of a run that goes on what it says, but for what is given."""
+    if resume is None:
+        return engine_of(name, **settings)
+    given = {key: value for key, value in settings.items() if value is not None}
+    if not given:
+        return None if name == EngineName.SB3 else name.value
+    record = Run(resume).environment
+    if name == EngineName.SB3:
+        name = EngineName(record.get("engine", "sb3"))
+    return engine_of(name, **{key: record[key] for key in settings if key in record} | given)
 
 
 def engine_of(name: EngineName, **settings: Any) -> Engine:

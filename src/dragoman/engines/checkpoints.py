@@ -82,15 +82,8 @@ class Checkpoints(Watcher):
         """Begin where the checkpoint was taken."""
         if self.found is not None:
             state = self.found.state
-            for server, spend in zip(self._servers(), state.get("spends", ()), strict=False):
-                server.spend += given(server.spend, spend)
-            for model, cost in zip(self.models.asked, state["costs"], strict=True):
-                # What this process has spent on the way here was spent before, too.
-                more = Cost(**cost) - model.cost
-                if isinstance(model, CachedModel):
-                    model.earlier += more
-                else:  # as counts of words, which need no memory
-                    vars(model.cost).update(vars(model.cost + more))
+            spend_on(self.models, state.get("spends", ()))
+            _cost_on(self.models.asked, [Cost(**cost) for cost in state["costs"]])
             for name, part in self._parts(training).items():
                 if name in state:
                     given(part, state[name])
@@ -109,15 +102,10 @@ class Checkpoints(Watcher):
             return
         state: dict[str, Any] = {name: taken(part) for name, part in self._parts(training).items()}
         state["costs"] = [asdict(model.cost) for model in self.models.asked]
-        state["spends"] = [taken(server.spend) for server in self._servers()]
+        state["spends"] = spent(self.models)
         state["learnt"] = self.stack.state()
         self.writer.checkpoint(training.steps, state, self.settings.keep)
         self._restart(training)
-
-    def _servers(self) -> list[Any]:
-        """Return the models whose asking costs money."""
-        models = [getattr(model, "model", None) for model in self.models.asked]
-        return [model for model in models if hasattr(model, "spend")]
 
     def _parts(self, training: Training) -> dict[str, Any]:
         """Return what has a state; random numbers last, as some of the others may draw some."""
@@ -129,15 +117,49 @@ class Checkpoints(Watcher):
 
     def _restart(self, training: Any) -> None:
         self._at, self._ended = training.steps, 0
-        for model in self.models.asked:
-            # To ask a server again costs.
-            if isinstance(model, CachedModel) and not hasattr(model.model, "spend"):
-                model.forget()
-        for role in self.stack.roles.values():
-            role.forget()
-        observer: Any = self.stack.observer
-        if hasattr(observer, "forget"):
-            observer.forget()
+        forget(self.stack, self.models)
         seed = derive_seed("restart", self.models.seed, training.steps)
         # Each copy has the number after that of the copy before it.
         training.restart(seed // 2)
+
+
+def forget(stack: RoleStack, models: Models) -> None:
+    """Let roles and models of a process forget what they remember only to save time."""
+    for model in models.asked:
+        # To ask a server again costs.
+        if isinstance(model, CachedModel) and not hasattr(model.model, "spend"):
+            model.forget()
+    for role in stack.roles.values():
+        role.forget()
+    observer: Any = stack.observer
+    if hasattr(observer, "forget"):
+        observer.forget()
+
+
+def spent(models: Models) -> list[Any]:
+    """Return what was spent by each of the models whose asking costs money."""
+    return [taken(server.spend) for server in _servers(models)]
+
+
+def spend_on(models: Models, before: Sequence[Any]) -> None:
+    """Let the models that `spent` speaks of go on spending."""
+    for server, spend in zip(_servers(models), before, strict=False):
+        server.spend += given(server.spend, spend)
+
+
+def _servers(models: Models) -> list[Any]:
+    inner = [getattr(model, "model", None) for model in models.asked]
+    return [model for model in inner if hasattr(model, "spend")]
+
+
+def _cost_on(asked: Sequence[Any], before: Sequence[Cost]) -> None:
+    """Let models go on counting; those of other processes together are one more, or one less."""
+    last = len(asked) - 1
+    costs = [*before[:last], sum(before[last:], Cost())]
+    for model, cost in zip(asked, costs, strict=False):
+        # What this process has spent on the way here was spent before, too.
+        more = cost - model.cost
+        if hasattr(model, "earlier"):
+            model.earlier += more
+        else:  # as counts of words, which need no memory
+            vars(model.cost).update(vars(model.cost + more))

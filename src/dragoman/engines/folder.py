@@ -162,7 +162,8 @@ def _refuse_state(run: Run) -> None:
 
 def _engine(run: Run, engine: str | Engine | None) -> Engine:
     name = run.environment.get("engine", "sb3")
-    chosen = engine_named(name if engine is None else engine)
+    # Named alone, it goes on with as many processes as before.
+    chosen = _recorded(run) if engine in (None, name) else engine_named(engine)
     if chosen.name != name:
         raise ConfigError(
             f"{run.path} was begun with the engine {name}, and {chosen.name} cannot go on with it",
@@ -170,11 +171,16 @@ def _engine(run: Run, engine: str | Engine | None) -> Engine:
         )
     if not chosen.can_resume:
         raise ConfigError(
-            f"{run.path} is trained by the engine {name}, whose trainings cannot be resumed: its "
-            "processes keep random numbers and environments of their own",
-            cure=f"{CURE}; what must survive a stop is trained by the engine sb3",
+            f"{run.path} is trained by the engine {name}, whose trainings cannot be resumed",
+            cure=f"{CURE}; what must survive a stop is trained by the engines sb3 and rllib",
         )
     return chosen
+
+
+def _recorded(run: Run) -> Engine:
+    engine = engine_named(run.environment.get("engine", "sb3"))
+    own = {key: run.environment[key] for key in engine.record if key in run.environment}
+    return type(engine)(**own)
 
 
 def _warn_of_versions(run: Run) -> None:

@@ -85,11 +85,15 @@ class RoleStack:
 
     def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
         """Take back what `state` returned, instead of calibrating and preparing."""
+        self.see_on(state)
+        for name, role in self.roles.items():
+            role.restore(below(f"{name}.", state), notes)
+
+    def see_on(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what the policy sees with, instead of calibrating."""
         if self.observer is not None:
             self.observer.load_state(below("observer.", state))
             self.observer.learning = False
-        for name, role in self.roles.items():
-            role.restore(below(f"{name}.", state), notes)
 
     def close(self) -> None:
         """Close the environment, and what roles run in."""

@@ -183,6 +183,9 @@ def _trained(
     if folder.found is None:
         play = partial(calibrate, make=make, moments=moments, seed=seed)
         record |= _calibrated(acting, stack, watchers, play)
+    else:
+        # Before the engine sends it to other processes.
+        stack.see_on(folder.found.state["learnt"])
     _stage(watchers, f"building the agent with {engine.name}")
     training = engine.build(acting, stack.env, derive_seed("train", seed), reader, stack)
     closing.callback(training.close)

@@ -44,7 +44,7 @@ class RLlib:
     name: ClassVar[str] = "rllib"
     algorithms: ClassVar[tuple[str, ...]] = ("appo", "dqn", "ppo", "sac")
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.NEXT_STEP
-    can_resume: ClassVar[bool] = False
+    can_resume: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("env_runners", "learners", "gpus_per_learner", "model_replicas"):
@@ -64,6 +64,7 @@ class RLlib:
         return {
             "env_runners": self.env_runners,
             "learners": self.learners,
+            "gpus_per_learner": self.gpus_per_learner,
             "model_replicas": self.model_replicas,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -23,6 +24,24 @@ class AsynchronousModule(WithTarget, Module):
 
 
 class APPOLearner(RatedLearner, APPOTorchLearner):
-    """RLlib's loss, with a learning rate that is set from outside."""
+    """RLlib's loss, with a learning rate that is set from outside.
+
+    Attributes:
+        turn: Held while weights change: another thread of this process changes them.
+    """
 
     epsilon = 1e-5
+
+    def build(self) -> None:
+        """Make the lock before the thread that takes it."""
+        self.turn = threading.RLock()
+        super().build()
+
+    def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Move the older actor."""
+        with self.turn:
+            super().after_gradient_based_update(timesteps=timesteps)
+
+    def _update(self, batch: Any, **named: Any) -> Any:
+        with self.turn:
+            return super()._update(batch, **named)

@@ -65,6 +65,9 @@ class Network(TorchRLModule):
     def make_room(self) -> None:
         """Do nothing: nothing is kept of older texts."""
 
+    def forget(self) -> None:
+        """Do nothing: nothing was computed of texts."""
+
 
 class WithTarget(Network, TargetNetworkAPI, InferenceOnlyAPI):
     """A module with an older copy of its network, which runners need not have.
@@ -107,6 +110,12 @@ class Module(Network, ValueFunctionAPI):
         act = self.task.what.act
         if act is not None and act.tune is not None:
             make_room(self.reader, act.tune.keep_bytes)
+
+    def forget(self) -> None:
+        """Forget what was computed of texts, where the model is trained."""
+        act = self.task.what.act
+        if act is not None and act.tune is not None:
+            self.reader.model.inner.forget()
 
     @property
     def reader(self) -> TunedReader:

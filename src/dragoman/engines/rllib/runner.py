@@ -17,7 +17,9 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import moments_of, spec_of
-from dragoman.engines.rllib.task import Task, model_of, own_of
+from dragoman.engines.checkpoints import forget, spend_on, spent
+from dragoman.engines.rllib.kept import remember_on, remembered
+from dragoman.engines.rllib.task import Task, model_of, own_of, seed_process
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own, drained
 from dragoman.environments import make_environment
@@ -107,10 +109,7 @@ class Runner(SingleAgentEnvRunner):
             env = Stepped(self._with_roles(task), self._note)
         else:
             env = Stepped(own.env, own.on_step)
-        # Those of RLlib overlap: the second environment of one runner is the first of the next.
-        self._seed = [
-            derive_seed("env", task.env_seed, self.worker_index, i) for i in range(self.num_envs)
-        ]
+        self._seed = self._seeds(task.env_seed)
         self.env = DictInfoToList(env)
         self._needs_initial_reset = True
 
@@ -162,6 +161,36 @@ class Runner(SingleAgentEnvRunner):
         except Exception as error:
             self.error = self.error or error
             raise
+
+    def restart(self, seed: int, steps: int) -> None:
+        """Begin a new episode in every environment, as a checkpoint's runs do.
+
+        Args:
+            seed: What environments, and actions of a process of its own, are drawn from.
+            steps: What RLlib has counted over all runners.
+        """
+        self._seed = self._seeds(seed)
+        self._needs_initial_reset = True
+        self.num_env_steps_sampled_lifetime = steps
+        self.module.forget()
+        if own_of(self.config.env_config["task"]) is None:
+            forget(self.stack, self.models)
+            seed_process(derive_seed("runner", seed, self.worker_index))
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what roles know here, and what was spent."""
+        return {**remembered(self.stack), "spends": spent(self.models)}
+
+    def remember_on(self, state: Mapping[str, Any]) -> None:
+        """Go on from what roles knew here, or in another runner."""
+        remember_on(self.stack, state, self.notes)
+        spend_on(self.models, state.get("spends", ()))
+        # The run folder has them.
+        self.notes.rows.clear()
+
+    def _seeds(self, seed: int) -> list[int]:
+        # Those of RLlib overlap: the second environment of one runner is the first of the next.
+        return [derive_seed("env", seed, self.worker_index, i) for i in range(self.num_envs)]
 
     def drain(self) -> Drained:
         """Return what was done since the last call."""

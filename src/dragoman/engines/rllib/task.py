@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,6 +117,13 @@ def _made(task: Task, experiment: Experiment, worker: int) -> CachedModel | None
     if task.model is not None:
         return remembering(cloudpickle.loads(task.model))
     return remembering(reader_of(experiment, task.seed))
+
+
+def seed_process(seed: int) -> None:
+    """Let a process that has its own random numbers draw from a seed."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
 
 
 def packed(model: CachedModel | None) -> bytes | None:

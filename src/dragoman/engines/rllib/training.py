@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.rllib import cluster, replica
 from dragoman.engines.rllib.config import config_of
+from dragoman.engines.rllib.processes import Processes
 from dragoman.engines.rllib.runner import Drained
 from dragoman.engines.rllib.settings import (
     PPOSettings,
@@ -53,7 +54,7 @@ DRAIN_SECONDS = 30.0
 
 
 class RLlibTraining:
-    """An algorithm of RLlib as a `dragoman.engines.engine.Learner`.
+    """An algorithm of RLlib as a `dragoman.engines.checkpoints.Resumable`.
 
     Args:
         engine: Where it runs.
@@ -61,7 +62,13 @@ class RLlibTraining:
         settings: The algorithm's.
         actions: What the environment chooses from.
         stack: The roles of this process, if it has any.
+
+    Attributes:
+        processes: What plays and what learns, when it is open.
     """
+
+    resumes = ("steps", "row", "_reported", "processes")
+    processes: Processes
 
     def __init__(
         self,
@@ -88,6 +95,8 @@ class RLlibTraining:
                 # It has no answers, but a cost like them.
                 stack.context.models.asked.append(cast(LanguageModel, self._costs))
         self._algorithm: Any = None
+        self._stack = stack
+        self._reported = 0
         self._replicas: list[Any] = []
         self._is_lost = False
 
@@ -102,6 +111,13 @@ class RLlibTraining:
             # Runners wait for replicas, and an error of these says more than one of theirs.
             replica.wait(self._replicas)
             raise
+        self.processes = Processes(
+            self._algorithm, self._engine.env_runners, self._stack, self._engine.patience
+        )
+
+    def restart(self, seed: int) -> None:
+        """Begin a new episode in every environment, and forget what is remembered of texts."""
+        self.processes.restart(seed)
 
     @property
     def policy(self) -> nn.Module:
@@ -137,7 +153,7 @@ class RLlibTraining:
         self._watchers = watchers
         watchdog = Watchdog(self._engine.patience)
         watchers.begin(self)
-        least, reported = self._steps_of_a_row(steps), 0
+        least = self._steps_of_a_row(steps)
         while self.steps < steps and not watchers.stopped:
             before = self.steps
             result = self._round(max(watchers.progress(), self.steps / steps))
@@ -151,11 +167,13 @@ class RLlibTraining:
                     ray.kill(runner)
                 raise
             is_last = self.steps >= steps or watchers.stopped
-            if self.steps > before and (is_last or self.steps - reported >= least):
-                reported = self.steps
+            if self.steps > before and (is_last or self.steps - self._reported >= least):
+                self._reported = self.steps
                 self._report(watchers, result)
                 if writer is not None:
                     writer.metric({"step": self.steps, **self.row})
+            if self.steps > before and not is_last:
+                watchers.boundary(self)
 
     def _round(self, progress: float) -> Mapping[str, Any]:
         """Play and learn once."""
@@ -174,7 +192,7 @@ class RLlibTraining:
             raise LearnerLostError(
                 f"a process that learns is gone after {self.steps:,} steps",
                 cure="see in Ray's logs whether its memory was short; what was learnt until then "
-                "is saved, and a training begins anew",
+                "is saved, and the run goes on from its last checkpoint where it is resumed",
             ) from cause
         if cause is not None:
             raise cause
@@ -289,15 +307,20 @@ THEIRS = {
 
 
 class RunnersCost:
-    """What the language models of all runners have cost together."""
+    """What the language models of all runners have cost together.
+
+    Attributes:
+        earlier: What they had cost before the training was resumed.
+    """
 
     def __init__(self) -> None:
+        self.earlier = Cost()
         self._costs: dict[int, list[Cost]] = {}
 
     @property
     def cost(self) -> Cost:
         """The sum. Of a runner that was lost it holds what the last one in its place has cost."""
-        return sum((cost for costs in self._costs.values() for cost in costs), Cost())
+        return sum((cost for costs in self._costs.values() for cost in costs), self.earlier)
 
     def update(self, found: list[Drained]) -> None:
         """Take in the costs of runners."""

@@ -34,11 +34,20 @@ class ReturnScale:
     """
 
     learning = True
-    resumes = ("sums", "moments")
+    resumes = ("running", "moments")
 
     def __init__(self, num_envs: int) -> None:
         self.sums = np.zeros(num_envs)
         self.moments = Moments.empty(1)
+
+    @property
+    def running(self) -> NDArray[np.float64]:
+        """The sums; where a training is resumed with other copies, some begin with the same."""
+        return self.sums
+
+    @running.setter
+    def running(self, sums: NDArray[np.float64]) -> None:
+        self.sums = np.resize(sums, len(self.sums))
 
     @property
     def deviation(self) -> float:

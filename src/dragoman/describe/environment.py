@@ -17,6 +17,7 @@ from dragoman.describe.documentation import Documentation
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
 from dragoman.describe.families.registry import Knowledge, changes_observations, parts_of
 from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
+from dragoman.describe.numbers import shown
 from dragoman.describe.spaces import (
     Writer,
     checked,
@@ -27,6 +28,7 @@ from dragoman.describe.spaces import (
 )
 from dragoman.describe.words import Words
 from dragoman.environments import as_environment
+from dragoman.environments.checks import lies_in
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
 from dragoman.types import Info
 
@@ -63,8 +65,8 @@ class EnvDescriber:
         """
         text = info.get("text") if self.heeds else None
         # The writer also separates a rounded bound from an observation that is really outside.
-        is_quoted = isinstance(text, str)
-        if not is_quoted or not self.space.contains(observation):
+        is_quoted = isinstance(text, str) and bool(text.strip())
+        if not is_quoted or not lies_in(self.space, observation):
             written = self.write_observation(observation)
             text = text if is_quoted else written
         if self.write_exact is None or (self.says_all and not is_quoted):
@@ -319,6 +321,12 @@ def _action_writer(
     space: gym.Space[Any], knowledge: Knowledge, texts: Sequence[str] | None, *, precision: int
 ) -> Writer:
     if texts is not None:
+        is_list = isinstance(texts, Sequence) and not isinstance(texts, str | bytes)
+        if not is_list or not all(isinstance(text, str) for text in texts):
+            raise ConfigError(
+                f"the action texts are {shown(texts)}, which is no list of texts",
+                cure="give one text for each action of a Discrete space, all different",
+            )
         if not isinstance(space, gym.spaces.Discrete) or len(set(texts)) != space.n:
             raise ConfigError(
                 f"got {len(set(texts))} different action texts for {space}",

@@ -10,7 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.describe.spaces import MOST_NUMBERS, holds_texts, known_space
+from dragoman.describe.numbers import array_of
+from dragoman.describe.spaces import MOST_NUMBERS, holds_texts, known_space, outside, refusing
 from dragoman.errors import SpaceError
 
 Key = Callable[[Any], bytes]
@@ -36,7 +37,7 @@ def key_writer(space: gym.Space[Any]) -> Key:
     known = known_space(space)
     for kind, make in _KEYS.items():
         if isinstance(known, kind):
-            return make(known)
+            return refusing(space, make(known))
     raise SpaceError(
         f"{type(space).__name__} is not a space of Gymnasium's own kinds, so nothing separates its "
         "values",
@@ -57,14 +58,23 @@ def exact_writer(space: gym.Space[Any]) -> Callable[[Any], str]:
         return lambda value: json.dumps(value, ensure_ascii=False)
     if isinstance(space, gym.spaces.Dict):
         named = {key: exact_writer(part) for key, part in space.items()}
-        return lambda value: "; ".join(f"{key}: {part(value[key])}" for key, part in named.items())
+        return refusing(
+            space,
+            lambda value: "; ".join(f"{key}: {part(value[key])}" for key, part in named.items()),
+        )
     if isinstance(space, gym.spaces.Tuple):
         parts = [exact_writer(part) for part in space.spaces]
-        return lambda value: "; ".join(part(item) for part, item in zip(parts, value, strict=True))
+        return refusing(
+            space,
+            lambda value: "; ".join(part(item) for part, item in zip(parts, value, strict=True)),
+        )
     if isinstance(space, gym.spaces.Box) and int(np.prod(space.shape)) <= MOST_NUMBERS:
         return lambda value: " ".join(map(_shortest, _array(space, value).ravel()))
     if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary):
-        return lambda value: " ".join(str(int(number)) for number in np.asarray(value).ravel())
+        return refusing(
+            space,
+            lambda value: " ".join(str(int(number)) for number in np.asarray(value).ravel()),
+        )
     key = key_writer(space)
     return lambda value: hashlib.blake2b(key(value), digest_size=DIGEST_BYTES).hexdigest()
 
@@ -91,7 +101,7 @@ def _shortest(number: Any) -> str:
 
 
 def _array(space: gym.Space[Any], value: Any) -> Any:
-    array = np.asarray(value)
+    array = array_of(value)
     if array.shape != space.shape or array.dtype.kind not in "fiub" or np.isnan(array).any():
         raise SpaceError(
             f"got an array of shape {array.shape} and type {array.dtype}"
@@ -106,7 +116,16 @@ def _numbers(space: gym.Space[Any]) -> Key:
     is_float = space.dtype is not None and space.dtype.kind == "f"
     # Wide enough for every number of the space, so that one number has one key in any type.
     wide = np.float64 if is_float else np.uint64 if space.dtype == np.uint64 else np.int64
-    return lambda value: bytes(_array(space, value).astype(wide).tobytes())
+
+    def key(value: Any) -> bytes:
+        array = _array(space, value)
+        with np.errstate(invalid="ignore"):
+            numbers = array.astype(wide)
+        if array.dtype.kind == "f" and not is_float and not np.array_equal(numbers, array):
+            raise outside(space, value)
+        return bytes(numbers.tobytes())
+
+    return key
 
 
 def _framed(parts: Iterable[bytes]) -> bytes:

@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.describe.numbers import number_writer, shown
+from dragoman.describe.numbers import array_of, number_writer, shown
 from dragoman.errors import SpaceError
 
 TOLERANCE = 1e-6
@@ -152,11 +152,12 @@ def _limits(feature: Feature, low: float, high: float, write: Callable[[float], 
 
 def slack(bound: Any) -> Any:
     """Return by how much values may lie outside a bound, or an array of bounds."""
-    return TOLERANCE * np.maximum(1.0, np.abs(bound))
+    size = np.abs(bound)
+    return TOLERANCE * np.where(np.isfinite(size), np.maximum(1.0, size), 0.0)
 
 
 def _shaped(space: gym.spaces.Box, value: Any) -> NDArray[Any]:
-    array = np.asarray(value)
+    array = array_of(value)
     if array.shape != space.shape or array.dtype.kind not in "fiub":
         raise SpaceError(
             f"got an array of shape {array.shape} and type {array.dtype}, but the space is "

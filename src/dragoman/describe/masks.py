@@ -12,13 +12,14 @@ first: everything above it reads ``info["action_mask"]`` alone, which counts fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
+from dragoman.describe.numbers import array_of, shown
 from dragoman.errors import SpaceError
 from dragoman.types import BoolArray, Info
 
@@ -33,6 +34,27 @@ def without_mask(space: gym.Space[Any]) -> gym.Space[Any]:
     if not isinstance(space, gym.spaces.Dict) or set(space.spaces) <= {MASK}:
         return space
     return gym.spaces.Dict({key: value for key, value in space.spaces.items() if key != MASK})
+
+
+def bits(mask: Any, count: int, what: str, when: str = "") -> BoolArray:
+    """Return which of ``count`` actions a mask says are valid, bool ``(K,)``.
+
+    Raises:
+        SpaceError: It is no list of as many zeros and ones; ``what`` and ``when`` say which.
+    """
+    result = array_of(mask)
+    if result.shape != (count,):
+        raise SpaceError(
+            f"{what} has shape {result.shape}{when}, but there are {count} actions",
+            cure="give one entry for each action of the space, whichever are valid now",
+        )
+    # Whole numbers count as in Python; a text, and what is no number, is a mistake.
+    if result.dtype.kind not in "biu" and not np.isin(result, (0, 1)).all():
+        raise SpaceError(
+            f"{what} is {shown(mask)}{when}, which is not made of zeros and ones",
+            cure="give one entry for each action of the space, 1 where it is valid now",
+        )
+    return result.astype(np.bool_)
 
 
 class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -119,16 +141,17 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return np.zeros(self._count, np.int8) if is_over and self._count else self._ask()
 
     def _checked(self, mask: Any) -> BoolArray:
-        result = np.asarray(mask)
-        if result.shape != (self._count,):
-            raise SpaceError(
-                f"{self._name}: the mask of the actions has shape {result.shape} at step "
-                f"{self._step}, but there are {self._count} actions",
-                cure="give one entry for each action of the space, whichever are valid now",
-            )
-        return result.astype(np.bool_)
+        return bits(
+            mask, self._count, f"{self._name}: the mask of the actions", f" at step {self._step}"
+        )
 
-    def _texts(self, texts: Sequence[Any]) -> list[str]:
+    def _texts(self, texts: Any) -> list[str]:
+        if not isinstance(texts, list | tuple | np.ndarray) or np.ndim(texts) == 0:
+            raise SpaceError(
+                f"{self._name}: info['action_texts'] is {shown(texts)} at step {self._step}, "
+                "which is no list of texts",
+                cure="give one text for each action, empty where it is not valid",
+            )
         if len(texts) != self._count:
             raise SpaceError(
                 f"{self._name}: info['action_texts'] has {len(texts)} texts at step {self._step} "

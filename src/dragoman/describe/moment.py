@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.environment import EnvDescriber
-from dragoman.describe.masks import MASK, TEXTS
+from dragoman.describe.masks import MASK, TEXTS, bits
 from dragoman.errors import SpaceError
 from dragoman.types import BoolArray, Describer, Info
 
@@ -184,10 +184,4 @@ def valid_actions(info: Info, count: int) -> BoolArray:
     mask, texts = info.get(MASK), info.get(TEXTS)
     if mask is None:
         mask = np.ones(count) if texts is None else [bool(text) for text in texts]
-    result = np.asarray(mask).astype(np.bool_)
-    if result.shape != (count,):
-        raise SpaceError(
-            f"info['action_mask'] has shape {result.shape}, but there are {count} actions",
-            cure="give one entry for each action of the space",
-        )
-    return result
+    return bits(mask, count, "info['action_mask']")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 MOST_DIGITS = 15
 """From here on a number is written with an exponent."""
@@ -36,6 +37,14 @@ def shown(value: Any) -> str:
     """Return a value as a message shows it: in plain types, and not at any length."""
     text = repr(plain(value))
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def array_of(value: Any) -> NDArray[Any]:
+    """Return a value as an array, of no numbers where its parts differ in shape."""
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        return np.asarray(None)
 
 
 def number_writer(precision: int) -> Callable[[float], str]:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 import string
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.features import Feature, array_reader, feature_texts, vector_writer
 from dragoman.describe.numbers import number_writer, shown
+from dragoman.environments.checks import lies_in
 from dragoman.errors import SpaceError
 from dragoman.phrases import counted
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Writer = Callable[[Any], str]
+
+NOTHING = "(empty)"
+"""Stands where a value has no parts, since no model reads an empty text."""
 
 MOST_NUMBERS = 64
 """A box with more numbers and no names is summarised: a list of 100,000 is not read."""
@@ -49,7 +54,7 @@ def space_writer(space: gym.Space[Any], *, precision: int = 3, limits: bool = Tr
     known = known_space(space)
     for kind, make in _WRITERS.items():
         if isinstance(known, kind):
-            return make(known, precision, limits)
+            return refusing(space, make(known, precision, limits))
     if holds_texts(space):
         return _own_text
     raise SpaceError(
@@ -78,6 +83,21 @@ def holds_texts(space: gym.Space[Any]) -> bool:
     return space.dtype is not None and space.dtype.kind == "U"
 
 
+def refusing(space: gym.Space[Any], write: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return ``write`` with one error for whatever is so unlike its space that it fails."""
+
+    def refusing_write(value: Any) -> T:
+        try:
+            return write(value)
+        except SpaceError:
+            raise
+        # What a value of another kind lacks: parts, keys, a length, a shape, a number.
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+            raise outside(space, value) from error
+
+    return refusing_write
+
+
 def checked(space: gym.Space[Any], write: Writer) -> Writer:
     """Return ``write`` behind a check that the value lies in the space.
 
@@ -88,7 +108,7 @@ def checked(space: gym.Space[Any], write: Writer) -> Writer:
     def checked_write(value: Any) -> str:
         if read is not None:
             read(value)
-        elif not space.contains(value):
+        elif not lies_in(space, value):
             raise outside(space, value)
         return write(value)
 
@@ -98,7 +118,7 @@ def checked(space: gym.Space[Any], write: Writer) -> Writer:
 def outside(space: gym.Space[Any], value: Any) -> SpaceError:
     """Return the error of a value that does not lie in its space."""
     return SpaceError(
-        f"{shown(value)} is not in {space}",
+        f"{shown(value)} is not in {shown(space)}",
         cure="return what the environment's declared space contains",
     )
 
@@ -107,6 +127,8 @@ def _box(space: gym.spaces.Box, precision: int, limits: bool) -> Writer:
     size = int(np.prod(space.shape))
     if size > MOST_NUMBERS:
         return _large_box(space, precision)
+    if size == 0:
+        return checked(space, lambda value: NOTHING)
     if size == 1:
         texts = feature_texts(space, [Feature("value")], precision=precision, limits=limits)
         return lambda value: texts(value)[0]
@@ -121,7 +143,7 @@ def _own_text(value: Any) -> str:
             f"got {shown(value)} instead of a text",
             cure="return what the environment's declared space contains",
         )
-    return str(value) or "(empty)"
+    return str(value) or NOTHING
 
 
 def _large_box(space: gym.spaces.Box, precision: int) -> Writer:
@@ -219,7 +241,7 @@ def dict_writer(space: gym.spaces.Dict, parts: Mapping[str, Writer]) -> Writer:
                 f"got {given} instead of the keys {sorted(space.spaces)}",
                 cure="return exactly the keys that the environment's space declares",
             )
-        return "; ".join(part(value[key]) for key, part in parts.items())
+        return "; ".join(part(value[key]) for key, part in parts.items()) or NOTHING
 
     return write
 
@@ -250,7 +272,7 @@ def _tuple(space: gym.spaces.Tuple[Any], precision: int, limits: bool) -> Writer
                 f"got {shown(value)} instead of {len(space.spaces)} parts",
                 cure="return as many parts as the environment's space declares",
             )
-        return "; ".join(f"part {i}: {part(value[i])}" for i, part in parts.items())
+        return "; ".join(f"part {i}: {part(value[i])}" for i, part in parts.items()) or NOTHING
 
     return write
 

@@ -73,7 +73,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         self._step = 0
         self._check(observation, info)
         space = self.env.observation_space
-        if not isinstance(space, _LOOKED_AT) and not space.contains(observation):
+        if not isinstance(space, _LOOKED_AT) and not lies_in(space, observation):
             self._refuse(
                 f"the observation is {_short(observation)}, which does not lie in {space}",
                 "return what observation_space says, or correct the space",
@@ -100,9 +100,9 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         return observation, reward, terminated, truncated, info
 
     def _check(self, observation: Any, info: Any) -> None:
-        if self._shape is not None and np.shape(observation) != self._shape:
+        if self._shape is not None and _shape(observation) != self._shape:
             self._refuse(
-                f"the observation has shape {np.shape(observation)}, but its space says "
+                f"the observation has shape {_shape(observation)}, but its space says "
                 f"{self._shape}",
                 "return what observation_space says, or correct the space",
             )
@@ -310,10 +310,28 @@ def _is_finite(value: Any) -> bool:
     return _first_not_finite(value, "") is None
 
 
+def _shape(value: Any) -> tuple[int, ...] | str:
+    try:
+        shape: tuple[int, ...] = np.shape(value)
+        return shape
+    except ValueError:  # rows of different lengths
+        return "none"
+
+
+def lies_in(space: gym.Space[Any], value: Any) -> bool:
+    """Return whether a value lies in a space, even where the space cannot say so."""
+    try:
+        return bool(space.contains(value))
+    except Exception:  # some spaces fail at what has no shape, in many ways
+        return False
+
+
 def _first_not_finite(value: Any, path: str, names: Sequence[str] = ()) -> str | None:
     """Say where in a value the first number stands that is not finite, and what it is."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
-        bad: np.ndarray = ~(np.abs(value) <= LARGEST)
+        # No number of 16 bits is as large as that one.
+        is_half = value.dtype.char == "e"
+        bad: np.ndarray = ~(np.isfinite(value) if is_half else np.abs(value) <= LARGEST)
         if not bad.any():
             return None
         place = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -1,0 +1,94 @@
+"""What the guard around each environment costs: environment steps a second with and without it.
+
+    python benchmarks/guard.py [--rounds 15] [--out FOLDER]
+
+CartPole, 8 copies: stepped alone, which is the most that it can cost, and in a training by PPO
+without a language model. Both with and without, interleaved in one process on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from measuring import Figure, interleaved, table
+
+import dragoman
+from dragoman.environments import environment_spec
+from dragoman.environments.guard import Faults
+from dragoman.environments.vector import make_vector
+
+COPIES, STEPS, TRAINED = 8, 1000, 4096
+MAKER = "dragoman.engines.train.make_vector"
+
+
+def stepping(faults: Faults | None) -> Callable[[Any], None]:
+    """Return what steps all copies by drawn actions."""
+    envs = make_vector(environment_spec("CartPole-v1"), COPIES, faults=faults)
+    envs.reset(seed=0)
+
+    def step(actions: Any) -> None:
+        with faults.limiting() if faults else contextlib.nullcontext():
+            for action in actions:
+                envs.step(action)
+
+    return step
+
+
+def without_guard(*given: Any, faults: Any, **settings: Any) -> Any:
+    return make_vector(*given, **settings)
+
+
+def training(maker: Any) -> Callable[[Any], None]:
+    """Return what trains for some rollouts, on copies that are made so."""
+    experiment = dragoman.Experiment.from_dict(
+        {"env": "CartPole-v1", "observe": None, "steps": TRAINED, "num_envs": COPIES}
+    )
+
+    def train(seed: int) -> None:
+        with tempfile.TemporaryDirectory() as folder, mock.patch(MAKER, maker):
+            dragoman.train(experiment, seed, out=Path(folder) / "run", progress=False)
+
+    return train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    draw = np.random.default_rng(0)
+    seeds = iter(range(10_000))
+    alone = interleaved(
+        [stepping(Faults()), stepping(None)],
+        lambda: draw.integers(2, size=(STEPS, COPIES)),
+        4 * options.rounds,
+    )
+    trained = interleaved(
+        [training(make_vector), training(without_guard)], lambda: next(seeds), options.rounds
+    )
+    figures = [
+        Figure(f"{STEPS * COPIES:,} steps alone", "no guard", *alone),
+        Figure(f"PPO for {TRAINED:,} steps", "no guard", *trained, target=0.98),
+    ]
+    about = "CartPole with 8 copies, no language model. Times in ms; a ratio is of steps a second."
+    text = f"# What the guard around environments costs\n\n{about}\n\n{table(figures)}\n"
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "guard.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

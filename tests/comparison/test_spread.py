@@ -54,7 +54,6 @@ def decided(results: dict[str, Any]) -> str:
     return json.dumps([results["random"], arms])
 
 
-@pytest.mark.slow
 def test_one_process_two_and_a_cluster_give_the_same_to_the_last_bit(
     comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

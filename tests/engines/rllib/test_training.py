@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from dragoman.agents.evaluate import evaluate
+from dragoman.cli import app
 from dragoman.engines.rllib import RLlib
+from dragoman.engines.rllib.training import RLlibTraining
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Watcher
 from dragoman.errors import ConfigError, SpaceError
@@ -23,6 +26,7 @@ from dragoman.roles.control import Control
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.role import RoleVector
+from dragoman.run import Run
 from dragoman.testing import ScriptedModel
 from tests.engines.sb3.test_tuned import recall, tuned
 from tests.text_tasks import bag_of_words
@@ -324,21 +328,39 @@ def test_two_runners_train_one_policy_though_one_is_killed(tmp_path: Path) -> No
         np.testing.assert_array_equal(one, first["observer"][name])
 
 
-def test_a_trained_model_lives_in_each_runner(tiny_llama: Any, tmp_path: Path) -> None:
-    looking = Looking()
-    experiment = recall("score", tuned("lora"), tiny_llama)
-    run = train(experiment, out=tmp_path / "run", engine=RLlib(env_runners=2), watchers=[looking])
+def test_the_command_line_trains_a_model_in_a_runner(
+    tiny_llama: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two runners with a model of the score policy are those of `test_two_nodes`.
+    seen: list[Any] = []
+    close = RLlibTraining.close
+
+    def looking(training: RLlibTraining) -> None:
+        group = training._algorithm.env_runner_group
+        seen.extend(group.foreach_env_runner(seen_of, local_env_runner=False))
+        close(training)
+
+    monkeypatch.setattr(RLlibTraining, "close", looking)
+    file, out = tmp_path / "experiment.yaml", tmp_path / "run"
+    file.write_text(recall("hybrid", tuned("lora"), tiny_llama).to_yaml())
+    typed = ["train", str(file), "--engine", "rllib", "--env-runners", "1", "--seed", "3"]
+    done = CliRunner().invoke(app, [*typed, "--out", str(out), "--set", "steps=1536"])
+    assert done.exit_code == 0, done.output
+    assert f"run folder: {out}" in done.output
+    run = Run(out)
+    assert (run.status, run.steps, run.seed) == ("finished", 1536, 3)
+    assert (run.environment["engine"], run.environment["env_runners"]) == ("rllib", 1)
     assert abs(run.last_metrics()["train/first_ratio"] - 1) < 1e-4
     assert evaluate(run, 60).mean > 0.6
-    first, second = looking.rounds[-1]
-    assert all(
-        np.array_equal(one, second["weights"][name]) for name, one in first["weights"].items()
-    )
+    (runner,) = seen
+    assert runner["pid"] != os.getpid()
+    saved = {name: one for name, one in run.weights().items() if name.startswith("policy.")}
     # Nothing but what is trained travels.
-    assert {f"policy.{name}" for name in first["weights"]} == {
-        f"policy.{name}" for name in run.weights() if name.startswith("policy.")
-    }
-    assert all("lora" in name for name in first["weights"] if "reader.model" in name)
+    assert set(runner["weights"]) == set(saved)
+    assert all("lora" in name for name in runner["weights"] if "reader.model" in name)
+    assert any("lora" in name for name in runner["weights"])
+    for name, one in runner["weights"].items():
+        np.testing.assert_array_equal(one, saved[name])
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ def test_training_goes_on_though_a_runner_and_a_node_are_lost(
         timeout=400,
         cwd=Path(__file__).parents[3],
     )
+    sys.stdout.write(done.stdout)  # what has happened when
     assert done.returncode == 0, done.stdout[-4000:]
     result = json.loads((out / "result.json").read_text())
     replica, act = result["replica"], result["act"]

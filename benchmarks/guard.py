@@ -1,6 +1,6 @@
 """What the guard around each environment costs: environment steps a second with and without it.
 
-    python benchmarks/guard.py [--rounds 15] [--out FOLDER]
+    python benchmarks/guard.py [--rounds 4] [--out FOLDER]
 
 CartPole, 8 copies: stepped alone, which is the most that it can cost, and in a training by PPO
 without a language model. Both with and without, interleaved in one process on one thread.
@@ -65,7 +65,7 @@ def training(maker: Any) -> Callable[[Any], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def main() -> None:
     alone = interleaved(
         [stepping(Faults()), stepping(None)],
         lambda: draw.integers(2, size=(STEPS, COPIES)),
-        4 * options.rounds,
+        10 * options.rounds,
     )
     trained = interleaved(
         [training(make_vector), training(without_guard)], lambda: next(seeds), options.rounds

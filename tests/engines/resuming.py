@@ -58,6 +58,20 @@ CASES: dict[str, dict[str, Any]] = {
         "explore": {"method": "noveld", "placebo": "noise"},
         "algorithm": PPO,
     },
+    "goals": {
+        **LAKE,
+        "observe": None,
+        "explore": {"method": "goals", "goals": {"given": ["row 1", "column 2"], "threshold": 0.5}},
+        "algorithm": PPO,
+    },
+    "guide kl": {**LAKE, "observe": None, "guide": {"use": "kl", "weight": 0.5}, "algorithm": PPO},
+    "guide mixture": {**LAKE, "observe": None, "guide": {"use": "mixture", "weight": 0.5}},
+    "guide values": {
+        **LAKE,
+        "observe": None,
+        "guide": {"use": "values", "weight": 0.5},
+        "algorithm": {**OFF, "name": "dqn"},
+    },
 }
 SLOW_CASES: dict[str, dict[str, Any]] = {
     "sac": {

@@ -146,7 +146,8 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         )
 
     def _texts(self, texts: Any) -> list[str]:
-        if not isinstance(texts, list | tuple | np.ndarray) or np.ndim(texts) == 0:
+        is_array = isinstance(texts, np.ndarray) and texts.ndim > 0
+        if not is_array and not isinstance(texts, list | tuple):
             raise SpaceError(
                 f"{self._name}: info['action_texts'] is {shown(texts)} at step {self._step}, "
                 "which is no list of texts",

@@ -93,3 +93,29 @@ class Recall(gym.Env[str, int]):
 
     def _info(self) -> dict[str, Any]:
         return {"action_texts": list(WORDS)}
+
+
+class Alphabet(gym.Env[str, int]):
+    """Say an early letter when asked for one, else a late one: 1 if right."""
+
+    def __init__(self, length: int = 1) -> None:
+        self.observation_space = gym.spaces.Text(100, charset=string.ascii_lowercase + " ")
+        self.action_space = gym.spaces.Discrete(26)
+        self.length = length
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.left = self.length
+        return self._ask()
+
+    def step(self, action: int) -> Any:
+        assert 0 <= action < 26, "a text that names nothing was taken for an action"
+        self.left -= 1
+        reward = float((action < 13) == self.is_early)
+        text, info = self._ask()
+        return text, reward, not self.left, False, info
+
+    def _ask(self) -> Any:
+        self.is_early = bool(self.np_random.integers(2))
+        text = "left" if self.is_early else "right"
+        return text, {"action_texts": list(string.ascii_lowercase)}

@@ -111,6 +111,12 @@ SLOW_CASES: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "write": {
+        **LAKE,
+        **ACT,
+        "act": {"policy": "write", "constrain": "none", "max_tokens": 2, "tune": TUNE},
+        "algorithm": PPO,
+    },
     "match": {**LAKE, "act": {"policy": "match"}, "algorithm": PPO},
     "match lora": {**LAKE, **ACT, "act": {"policy": "match", "tune": TUNE}, "algorithm": PPO},
     "score full": {

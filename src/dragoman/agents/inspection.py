@@ -50,6 +50,8 @@ def weighed_of(view: View, action: Any) -> tuple[Weighed, ...]:
     if view.options:
         pairs = zip(view.options, chosen, strict=True)
         return tuple(Weighed(weights, one) for weights, one in pairs)
+    if not view.means:
+        return ()
     numbers = zip(chosen, view.means, view.spreads, strict=True)
     return tuple(Weighed((), *number) for number in numbers)
 

@@ -22,6 +22,9 @@ from dragoman.types import BoolArray, Describer, Info
 MOMENT = "moment"
 """Key of an info under which its moment stands."""
 
+NOTHING = "(no valid action)"
+"""What is said of a step in which a written text named none."""
+
 Past = tuple[tuple[str, str], ...]
 """The last steps of an episode, oldest first: the text of an observation, and of the action."""
 
@@ -101,6 +104,8 @@ class Moment:
 
     def action_text(self, action: Any) -> str:
         """Return what an action of any space is called if it is taken now."""
+        if self.maker.is_nothing(action):
+            return NOTHING
         describer = self.maker.describer
         if isinstance(describer, EnvDescriber):
             return describer.action_in(self.info, action)
@@ -148,6 +153,10 @@ class MomentMaker:
     def __call__(self, observation: Any, info: Info, past: Past = ()) -> Moment:
         """Return the moment of one step."""
         return Moment(observation, info, self, past)
+
+    def is_nothing(self, action: Any) -> bool:
+        """Return whether an action stands for a text that named none."""
+        return self.count > 0 and bool(np.asarray(action) == self._first - 1)
 
     @cached_property
     def describer(self) -> Describer:

@@ -43,6 +43,12 @@ def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSp
         }
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
         spec.additional_wrappers += (memory,)
+    act = experiment.act
+    if act is not None and act.writes_freely:
+        tolerant = WrapperSpec(
+            "Tolerant", "dragoman.environments.tolerant:Tolerant", {"ends": act.invalid == "end"}
+        )
+        spec.additional_wrappers += (tolerant,)
     return spec
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.readers import TunedReader
 from dragoman.roles.act.tune import Tune
+from dragoman.roles.act.written import WrittenPolicy
 
 
 class Masters(torch.optim.Optimizer):
@@ -62,7 +63,9 @@ class Masters(torch.optim.Optimizer):
                     weight.copy_(master)
 
 
-def groups_of(policy: ActionPolicy, tune: Tune, rate: float) -> list[dict[str, Any]]:
+def groups_of(
+    policy: ActionPolicy | WrittenPolicy, tune: Tune, rate: float
+) -> list[dict[str, Any]]:
     """Return groups of weights with their factors of the rate: model, critic and all the rest.
 
     Args:

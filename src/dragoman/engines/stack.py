@@ -12,6 +12,7 @@ from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import observer_of
 from dragoman.engines.weights import below
 from dragoman.experiment import Experiment
+from dragoman.roles.act.vector import WriteVector
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.vector import ObserveVector
 from dragoman.roles.role import Context, Notes, RoleVector, roles_of
@@ -48,6 +49,9 @@ class RoleStack:
                 self.put(name, role.wrap(self.env, context))
         if self.observer is not None:
             self.env = ObserveVector(self.env, self.observer)
+        act = experiment.act
+        if act is not None and act.writes_freely:
+            self.env = WriteVector(self.env, act, context.models.of())
 
     def put(self, name: str, env: VectorEnv[Any, Any, Any]) -> None:
         """Put on one role, by its name."""

@@ -311,6 +311,8 @@ def _without_encoder(data: Mapping[str, Any]) -> dict[str, Any]:
                 cure=f"write '{role}.model: words' instead of encoder, {' and '.join(keys)}, and "
                 "train again",
             )
+        if role == "act" and "encoder" not in settings:
+            continue  # whose max_tokens is that of a policy that writes
         kept[role] = {key: settings[key] for key in settings if key not in ("encoder", *keys)}
     return kept
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -64,6 +65,7 @@ class Writer:
         sampling: Sampling,
         constraint: Constraint | None,
         prefix: Prefix | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> list[Generation]:
         """Return one text for each prompt.
 
@@ -72,7 +74,11 @@ class Writer:
             sampling: How tokens are chosen.
             constraint: What each text must be.
             prefix: What all prompts begin with, where the model can go on from it.
+            seeds: One for each prompt, instead of the one of the settings.
         """
+        own = [sampling] * len(prompts)
+        if seeds is not None:
+            own = [replace(sampling, seed=seed) for seed in seeds]
         texts: list[Generation] = [Generation("", np.empty(0, np.float32), "stop")] * len(prompts)
         # One more batch costs a forward for every token that is written.
         overhead = FORWARD_TOKENS * sampling.max_tokens
@@ -84,7 +90,7 @@ class Writer:
         for rows in plan:
             for row, text in zip(
                 rows,
-                self._write([prompts[i] for i in rows], sampling, constraint, prefix),
+                self._write([prompts[i] for i in rows], [own[i] for i in rows], constraint, prefix),
                 strict=True,
             ):
                 texts[row] = text
@@ -145,14 +151,14 @@ class Writer:
     def _write(
         self,
         prompts: list[list[int]],
-        sampling: Sampling,
+        samplings: list[Sampling],
         constraint: Constraint | None,
         prefix: Prefix | None,
     ) -> list[Generation]:
         # Of this moment: whoever changes the model's settings changes its texts.
         ends = end_tokens(self._model, self._tokens)
         guides = [self._guide(constraint, ends) for _ in prompts] if constraint else None
-        chooser = _Chooser(prompts, self._tokens, ends, sampling, guides)
+        chooser = _Chooser(prompts, self._tokens, ends, samplings, guides)
         shared = len(prefix) if prefix else 0
         ids, is_real = self._lay_out(prompts, shared)
         extra: dict[str, Any] = {}
@@ -164,7 +170,7 @@ class Writer:
             self._model.generate(
                 ids.to(self._stack.device),
                 attention_mask=is_real.long().to(self._stack.device),
-                generation_config=self._settings(sampling),
+                generation_config=self._settings(samplings[0]),
                 logits_processor=transformers.LogitsProcessorList([chooser]),
                 stopping_criteria=transformers.StoppingCriteriaList([_Finished(chooser)]),
                 **extra,
@@ -216,15 +222,18 @@ class _Chooser(transformers.LogitsProcessor):
         prompts: list[list[int]],
         tokens: Tokens,
         end_tokens: tuple[int, ...],
-        sampling: Sampling,
+        samplings: list[Sampling],
         guides: list[Guide] | None,
     ) -> None:
         self._tokens = tokens
         self._end_tokens = end_tokens
-        self._sampling = sampling
+        # They differ by their seeds alone.
+        self._sampling = samplings[0]
         self._guides = guides
         # One number decides one token, and belongs to the prompt, not to its place in a batch.
-        self._draws = np.stack([_draws(ids, sampling) for ids in prompts])
+        self._draws = np.stack(
+            [_draws(ids, own) for ids, own in zip(prompts, samplings, strict=True)]
+        )
         self._chosen: list[list[int]] = [[] for _ in prompts]
         self._log_probs: list[list[float]] = [[] for _ in prompts]
         self._texts: list[str | None] = [None for _ in prompts]

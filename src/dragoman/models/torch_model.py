@@ -280,6 +280,23 @@ class TorchModel:
         result = dict(zip(distinct, written, strict=True))
         return [result[prompt] for prompt in prompts]
 
+    def write(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+    ) -> list[Generation]:
+        """Return one text for each prompt of token ids, drawn by a seed of its own.
+
+        Args:
+            prompts: Token ids of ``B`` prompts, whole.
+            sampling: How tokens are chosen; its seed is not looked at.
+            seeds: One for each prompt, so that equal prompts can have unlike texts.
+        """
+        with self._meter.call(len(prompts)):
+            return self._writer.write([list(ids) for ids in prompts], sampling, None, seeds=seeds)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens."""
+        return self._tokens.text(ids)
+
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
         """Return the tokens of a prompt and of what may follow it, as scoring reads them."""
         if self._is_seq2seq:

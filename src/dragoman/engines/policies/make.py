@@ -15,10 +15,12 @@ from dragoman.engines.policies.features import PICTURE_FEATURES, Features
 from dragoman.engines.policies.noise import Noise
 from dragoman.engines.policies.policy import Policy, layers
 from dragoman.engines.policies.values import ActionValues, GreedyPolicy
+from dragoman.engines.policies.written import WritingPolicy
 from dragoman.experiment import Experiment
 from dragoman.experiment.checks import POLICY_GRADIENT
 from dragoman.models.cache import torch_model_of, without_memory
 from dragoman.roles.act import policy as act
+from dragoman.roles.act.written import WrittenPolicy
 from dragoman.roles.observe.settings import Observe
 
 CRITICS = 2
@@ -42,7 +44,10 @@ def make_policy(
     """
     if experiment.act is not None:
         module = make_action_policy(experiment, observations, actions, model)
-        return ActorCriticPolicy(module, actions, device=device_of(experiment, model))
+        device = device_of(experiment, model)
+        if isinstance(module, WrittenPolicy):
+            return WritingPolicy(module, actions, device=device)
+        return ActorCriticPolicy(module, actions, device=device)
     settings = network_settings(experiment)
     name = experiment.algorithm.name
     if name in POLICY_GRADIENT:
@@ -60,7 +65,7 @@ def make_action_policy(
     observations: gym.Space[Any],
     actions: gym.Space[Any],
     model: Any = None,
-) -> act.ActionPolicy:
+) -> act.ActionPolicy | WrittenPolicy:
     """Return the untrained module of the act role, see `make_policy`."""
     assert experiment.act is not None
     assert isinstance(observations, Dict)

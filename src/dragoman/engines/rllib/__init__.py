@@ -99,6 +99,11 @@ class RLlib:
                 "of which there is one",
                 cure="use ppo, or leave act.tune out",
             )
+        if act is not None and act.writes_freely:
+            raise ConfigError(
+                "act.constrain is 'none', but the engine rllib keeps no written texts",
+                cure="train with the engine sb3, or set act.constrain to 'texts'",
+            )
         if experiment.guide is not None:
             raise ConfigError(
                 "guide is set, but the engine rllib has no place for a prior over actions",

@@ -39,6 +39,7 @@ from dragoman.engines.sb3.settings import (
 )
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
+from dragoman.engines.sb3.written import WritePolicy
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.experiment.checks import POLICY_GRADIENT
@@ -102,7 +103,7 @@ def build(
 
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
     if experiment.act is not None:
-        return ActPolicy
+        return WritePolicy if experiment.act.writes_freely else ActPolicy
     name = "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
     return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
 

@@ -32,6 +32,7 @@ from dragoman.roles.act.networks import mlp
 from dragoman.roles.act.penalty import divergence
 from dragoman.roles.act.readers import StateReader, TunedReader, size_of
 from dragoman.roles.act.settings import Act
+from dragoman.roles.act.written import WrittenPolicy
 from dragoman.types import Pooling
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def make_policy(
     *,
     model: TorchModel | None = None,
     pooling: tuple[Pooling, ...] = ("last",),
-) -> ActionPolicy:
+) -> ActionPolicy | WrittenPolicy:
     """Return the untrained policy of the act role.
 
     Args:
@@ -127,6 +128,15 @@ def make_policy(
     else:
         reader = TunedReader(_tuned(settings, model), settings, pooling, observations)
     critic = mlp(reader.critic_width, hidden, 1)
+    if settings.writes_freely:
+        assert isinstance(reader, TunedReader)
+        if reader.model.inner.is_seq2seq:
+            raise ConfigError(
+                f"act.constrain is 'none', but {reader.model.inner.name!r} is an encoder-decoder "
+                "model, which writes apart from what it reads",
+                cure="name a causal model, or set act.constrain to 'texts'",
+            )
+        return WrittenPolicy(reader, critic, settings)
     if not isinstance(actions, gym.spaces.Discrete):
         size = size_of(actions)
         log_std = nn.Parameter(torch.zeros(size))
@@ -137,8 +147,9 @@ def make_policy(
             return HeadActor(reader.width, int(actions.n), hidden)
         if name == "match":
             return _make_match(settings, observations, reader, hidden)
-        prior = ScoreActor(settings.temperature, settings.learn_temperature)
-        if name == "score":
+        learns = settings.learn_temperature and name != "write"
+        prior = ScoreActor(settings.temperature, learns)
+        if name in ("score", "write"):
             return prior
         return HybridActor(make_actor(settings.base), prior, settings.weight)
 

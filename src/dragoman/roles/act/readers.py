@@ -90,8 +90,8 @@ class TunedReader(nn.Module):
 
     def forward(self, observation: Observation) -> Read:
         """Return the states, with scores or features of the actions where the policy needs them."""
-        prompts = _rows(observation["prompt"])
-        if self.settings.policy == "score":
+        prompts = rows_of(observation["prompt"])
+        if self.settings.sums_candidates:
             state, observation = self._scored(prompts, observation)
         else:
             state, _ = self._features(prompts)
@@ -105,7 +105,19 @@ class TunedReader(nn.Module):
         """Return the critic's state alone."""
         if self.frozen is not None:
             return self.frozen.critic_state(observation)
-        return self._features(_rows(observation["prompt"]))[0]
+        return self._features(rows_of(observation["prompt"]))[0]
+
+    def written(self, observation: Observation, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the critic's state, and the log-prob ``(B,)`` of the text behind each prompt.
+
+        Args:
+            observation: With the prompts.
+            ids: Token ids of the texts ``(B, L)``, negative behind them.
+        """
+        candidates: list[tuple[tuple[int, ...], ...]] = [(own,) for own in rows_of(ids)]
+        state, sums = self._features(rows_of(observation["prompt"]), candidates)
+        critic = state if self.frozen is None else self.frozen.critic_state(observation)
+        return critic, torch.cat(sums)
 
     def _features(
         self,
@@ -126,7 +138,7 @@ class TunedReader(nn.Module):
         """Return states, and normalised scores in the place of what stood in the observation."""
         mask = observation["mask"] > 0
         candidates = [
-            tuple(_rows(own[valid]))
+            tuple(rows_of(own[valid]))
             for own, valid in zip(observation["candidates"], mask, strict=True)
         ]
         state, sums = self._features(prompts, candidates)
@@ -143,13 +155,13 @@ class TunedReader(nn.Module):
         mask = (observation["mask"] > 0).to(self.model.device)
         pooling = self.settings.pooling
         features, _ = self._features(
-            _rows(observation["candidates"][observation["mask"] > 0]), pooling=pooling
+            rows_of(observation["candidates"][observation["mask"] > 0]), pooling=pooling
         )
         result = features.new_zeros(*mask.shape, features.shape[-1])
         return result.masked_scatter(mask.unsqueeze(-1), features)
 
 
-def _rows(ids: Tensor) -> list[tuple[int, ...]]:
+def rows_of(ids: Tensor) -> list[tuple[int, ...]]:
     """Return the token ids of each row without its padding, which is negative."""
     rows = ids.cpu().numpy()
     counts = (rows >= 0).sum(axis=1)

@@ -6,6 +6,7 @@ head      an MLP on the state, one output an action, as without this role, but w
 match     the state beside f of each action's text: actions are chosen by what they are called
 score     how likely the model finds each action's text after the observation's
 hybrid    head or match, on top of the model's scores as a prior
+write     the trained model writes the action's text
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 PRIOR = "the wording of observations and actions; no pre-training"
 
-PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid"]
+PolicyName: TypeAlias = Literal["head", "match", "score", "hybrid", "write"]
 
 UNIFORM_PRIOR = Control(
     name="uniform-prior",
@@ -51,7 +52,7 @@ class Act:
     """What the language model has to do with the choice of actions.
 
     Attributes:
-        policy: How actions are chosen: ``head``, ``match``, ``score`` or ``hybrid``.
+        policy: How actions are chosen: ``head``, ``match``, ``score``, ``hybrid`` or ``write``.
         pooling: Which real tokens of an action's text become its features (match).
         template: What an action's text is read in (match): a sentence around ``{action}`` says
             to the model what the command is about.
@@ -74,6 +75,13 @@ class Act:
             scores them in any case.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
+        max_tokens: Most tokens of a text that is written freely, its end included (write).
+        constrain: What may be written: ``texts`` are the valid actions' alone, ``none`` is anything
+            (write). Freely written, a text ends with its line.
+        invalid: What a freely written text that names no valid action does: ``noop`` lets a step
+            pass in which nothing is done, ``penalty`` takes off ``penalty`` for it in training,
+            ``end`` ends the episode.
+        penalty: What an invalid text costs in training, where that is said.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
             hidden layer, pooled as the observe role says.
     """
@@ -93,6 +101,10 @@ class Act:
     model: NamedModel | None = None
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
+    max_tokens: int = 32
+    constrain: Literal["texts", "none"] = "texts"
+    invalid: Literal["noop", "penalty", "end"] = "noop"
+    penalty: float = 0.1
     tune: Tune | None = None
 
     without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
@@ -109,6 +121,8 @@ class Act:
             raise ConfigError(
                 f"act.temperature is {self.temperature}", cure="choose a number above 0"
             )
+        if self.policy == "write":
+            self._check_writing()
         if self.tune is None:
             return
         if self.model is not None or (self.scores == "uniform" and self.policy == "score"):
@@ -122,6 +136,45 @@ class Act:
                 f"{self.policy!r}",
                 cure="use policy 'score', or leave reference_kl out",
             )
+
+    def _check_writing(self) -> None:
+        if self.tune is None:
+            raise ConfigError(
+                "act.policy is 'write', which trains the model that writes, but act.tune is not "
+                "set",
+                cure="set act.tune, such as {how: lora}, or use policy 'score'",
+            )
+        if self.temperature != 1 or self.domain is not None or self.scores != "model":
+            raise ConfigError(
+                "act.policy is 'write', which draws from the model's own distribution, but "
+                "act.temperature, act.domain or act.scores changes it",
+                cure="leave these settings out, or use policy 'score'",
+            )
+        if self.max_tokens < 1:
+            raise ConfigError(
+                f"act.max_tokens is {self.max_tokens}, but must be at least 1",
+                cure="raise act.max_tokens",
+            )
+
+    @property
+    def writes_freely(self) -> bool:
+        """Whether anything may be written."""
+        return self.policy == "write" and self.constrain == "none"
+
+    @property
+    def reads_candidates(self) -> bool:
+        """Whether action texts stand behind the question, token by token."""
+        return self.policy in ("score", "write")
+
+    @property
+    def sums_candidates(self) -> bool:
+        """Whether the model that is trained scores action texts."""
+        return self.reads_candidates and not self.writes_freely
+
+    @property
+    def divides_by(self) -> Normalisation:
+        """By what a text's log-prob is divided: what is written has the probability that it has."""
+        return "sum" if self.policy == "write" else self.normalisation
 
     @property
     def reads_scores(self) -> bool:

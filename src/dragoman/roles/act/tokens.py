@@ -70,9 +70,9 @@ class OptionTokens:
         self.spaces: dict[str, gym.Space[Any]] = {
             "prompt": gym.spaces.Box(*ids, (tune.max_prompt,), np.int32)
         }
-        if settings.policy == "score" or settings.reads_texts:
+        if settings.reads_candidates or settings.reads_texts:
             self.spaces["candidates"] = gym.spaces.Box(*ids, (count, tune.max_action), np.int32)
-        if settings.policy == "score":
+        if settings.sums_candidates:
             self.spaces["divisor"] = gym.spaces.Box(1, np.inf, (count,), np.float32)
             if settings.domain is not None:
                 self.spaces["domain"] = gym.spaces.Box(-np.inf, np.inf, (count,), np.float32)
@@ -116,7 +116,7 @@ class OptionTokens:
         self, text: str, options: Mapping[int, str]
     ) -> tuple[list[int], Sequence[Sequence[int]]]:
         """Return the tokens of a prompt, and of the action texts where the policy reads them."""
-        if self.settings.policy == "score":
+        if self.settings.reads_candidates:
             question = question_of(self.settings, text, self._model)
             answers = [answer_of(self.settings, name) for name in options.values()]
             result = self._cutter.continuations(question, answers)
@@ -140,7 +140,7 @@ class OptionTokens:
             seen["domain"][i] = 0.0
         if not options:
             return
-        places, how = list(options), self.settings.normalisation
+        places, how = list(options), self.settings.divides_by
         tokens = [len(ids) for ids in candidates]
         seen["divisor"][i, places] = divisors(tokens, list(options.values()), how)
         if self.settings.domain is not None:

@@ -1,0 +1,60 @@
+"""Where a written text becomes an action of the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+from dragoman.environments.indices import Indices
+from dragoman.environments.vector import Step
+from dragoman.models.cache import without_memory
+from dragoman.roles.act.settings import Act
+from dragoman.roles.act.written import PAD, named_actions
+
+MOST = 2**24
+"""Up to here float32, in which training libraries keep rows of numbers, holds whole numbers."""
+
+
+class WriteVector(VectorWrapper):
+    """Takes rows of token ids for actions.
+
+    Put it above what makes the prompts. A text that names no valid action is passed on as the
+    number before the first one, see `dragoman.environments.tolerant.Tolerant`.
+
+    Args:
+        env: The vector environment, whose observations have ``mask`` and ``candidates``.
+        settings: The act role.
+        model: The language model, around or without a memory.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], settings: Act, model: Any) -> None:
+        super().__init__(env)
+        self._settings = settings
+        inner: Any = without_memory(model)
+        self._decode = inner.text
+        self._indices = Indices(env.single_action_space)
+        self._seen: Any = None
+        self.single_action_space = gym.spaces.Box(PAD, MOST, (settings.max_tokens,), np.float32)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset (the masked) sub-environments."""
+        self._seen, infos = self.env.reset(seed=seed, options=options)
+        return self._seen, infos
+
+    def step(self, actions: Any) -> Step:
+        """Step by what was written; an invalid text may cost something."""
+        mask, candidates = self._seen["mask"], self._seen["candidates"]
+        named = named_actions(self._decode, np.asarray(actions), mask, candidates)
+        self._seen, rewards, terminations, truncations, infos = self.env.step(
+            self._indices.actions(named)
+        )
+        if self._settings.invalid == "penalty":
+            rewards = rewards - self._settings.penalty * (named < 0)
+        return self._seen, rewards, terminations, truncations, infos

@@ -1,0 +1,299 @@
+"""What a policy that writes its actions has to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dragoman.agents.evaluate import evaluate
+from dragoman.agents.inspection import weighed_of
+from dragoman.describe import describe_env
+from dragoman.describe.moment import MomentMaker
+from dragoman.engines.policies.make import make_policy
+from dragoman.engines.policies.policy import View
+from dragoman.engines.rllib import RLlib
+from dragoman.engines.train import train
+from dragoman.engines.watcher import Rollout, Training, Watcher
+from dragoman.environments.tolerant import PATIENCE, Tolerant
+from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.generation import Sampling
+from dragoman.models.tuned import Text, TunedModel
+from dragoman.roles.act.written import named_actions
+from tests.models import tiny
+from tests.text_tasks import Alphabet
+
+PROMPTS = ["left", "right pole", "left"]
+
+
+def trained_a_little(top: int | None = None) -> TunedModel:
+    """Return a model whose adapters are no longer what they began as."""
+    model = TunedModel(tiny.make("llama"), rank=4, top=top)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=generator)
+    return model
+
+
+def prompts_of(model: TunedModel) -> list[tuple[int, ...]]:
+    return [tuple(ids) for ids in model.inner.token_ids(PROMPTS)]
+
+
+@pytest.mark.parametrize("top", [None, 1])
+def test_a_written_text_has_the_writers_own_log_prob(top: int | None) -> None:
+    model = trained_a_little(top)
+    prompts = prompts_of(model)
+    written = model.inner.write(prompts, Sampling(6, temperature=1.0), [5, 6, 7])
+    texts = [Text(p, (w.tokens,)) for p, w in zip(prompts, written, strict=True)]
+    for _ in range(2):  # the second time with the trunk that was kept
+        _, sums = model(texts)
+        own = [float(w.log_probs.sum()) for w in written]
+        assert np.allclose(torch.cat(sums).detach(), own, atol=1e-4)
+    assert max(len(w.tokens) for w in written) > 1
+    if top is not None:
+        assert model.trunk is not None
+        assert model.trunk.rows_reused > 0
+
+
+def test_the_gradient_is_that_of_a_plain_forward_of_the_whole_text() -> None:
+    model = trained_a_little()
+    (prompt, *_) = prompts_of(model)
+    (written,) = model.inner.write([prompt], Sampling(6, temperature=1.0), [11])
+    weights = list(model.parameters())
+    _, (ours,) = model([Text(prompt, (written.tokens,))])
+    ids = torch.tensor([[*prompt, *written.tokens]])
+    logits = model.inner._model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
+    chosen = torch.log_softmax(logits.float(), -1)
+    plain = chosen.gather(1, torch.tensor(written.tokens)[:, None]).sum()
+    assert float(ours.detach()) == pytest.approx(float(plain.detach()), abs=1e-4)
+    for mine, theirs in zip(
+        torch.autograd.grad(ours.sum(), weights), torch.autograd.grad(plain, weights), strict=True
+    ):
+        assert torch.allclose(mine, theirs, atol=1e-5)
+        assert theirs.abs().max() > 0
+
+
+def test_a_draw_belongs_to_its_row() -> None:
+    model = trained_a_little()
+    prompts = prompts_of(model)
+    draw = Sampling(6, temperature=1.0)
+    first, other, again = (w.tokens for w in model.inner.write(prompts, draw, [1, 1, 2]))
+    assert first != again  # equal prompts, unlike seeds
+    alone = [model.inner.write([prompts[i]], draw, [s])[0].tokens for i, s in enumerate([1, 1, 2])]
+    assert alone == [first, other, again]
+
+
+def walked(model: TunedModel, prompt: tuple[int, ...], texts: list[tuple[int, ...]]) -> list[float]:
+    """Return the log-probs of texts, written token by token along the tree of all of them.
+
+    The next token is drawn by the mass of the texts that go on with it: by all of their
+    probability, however deep. A plain forward of the model gives every step.
+    """
+
+    def steps(text: tuple[int, ...]) -> torch.Tensor:
+        ids = torch.tensor([[*prompt, *text]])
+        logits = model.inner._model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 : -1]
+        return torch.log_softmax(logits, -1).gather(1, torch.tensor(text)[:, None]).detach()
+
+    probs = {text: float(steps(text).sum().exp()) for text in texts}
+    result = []
+    for text in texts:
+        total = 0.0
+        for i in range(len(text) + 1):
+            begun = [t for t in texts if t[:i] == text[:i]]
+            going = (
+                [t for t in begun if t == text]
+                if i == len(text)
+                else [t for t in begun if t[: i + 1] == text[: i + 1]]
+            )
+            total += float(np.log(sum(probs[t] for t in going) / sum(probs[t] for t in begun)))
+        result.append(total)
+    return result
+
+
+def experiment(**act: Any) -> Experiment:
+    settings = {"n_steps": 24, "batch_size": 192, "n_epochs": 4, "learning_rate": 0.003}
+    tune = {"learning_rate": 0.01, "alpha": 32, "max_prompt": 64, "max_action": 8}
+    return Experiment.from_dict(
+        {
+            "env": "tests.text_tasks:Alphabet",
+            "num_envs": 8,
+            "steps": 192,
+            "observe": {"pooling": ["last"]},
+            "algorithm": {"name": "ppo", "settings": settings, "network": [16]},
+            "act": {"policy": "write", "question": "so", "tune": tune, **act},
+            "checkpoint": None,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tiny.save("llama", tmp_path_factory.mktemp("tiny") / "llama")
+    return {"name": str(folder), "dtype": "float32", "threads": 1}
+
+
+def test_texts_are_written_as_often_as_score_with_sum_chooses_them() -> None:
+    model = tiny.make("llama")
+    write = experiment().replaced(
+        {"env": "FrozenLake-v1", "act.tune.max_prompt": 256, "act.tune.max_action": 64}
+    )
+    score = write.replaced({"act.policy": "score", "act.normalisation": "sum"})
+    logs = []
+    for one in (write, score):
+        torch.manual_seed(0)
+        policy, batch = untrained(one, model)
+        with torch.no_grad():
+            tensors = policy.tensors(batch)
+            logs.append(policy.module.distribution(policy.module(tensors)[0]).logits[0])
+    assert torch.allclose(logs[0], logs[1], atol=1e-4)
+    prompt = tuple(ids for ids in batch["prompt"][0].tolist() if ids >= 0)
+    texts = [tuple(i for i in own if i >= 0) for own in batch["candidates"][0].tolist()]
+    assert min(map(len, texts)) > 1
+    assert len({text[0] for text in texts}) < len(texts)  # which share their beginning
+    tuned = policy.module.reader.model
+    assert np.allclose(logs[0].numpy(), walked(tuned, prompt, texts), atol=1e-4)
+
+
+def untrained(what: Experiment, model: Any) -> tuple[Any, Any]:
+    """Return the policy of an experiment as it begins, and what it sees first."""
+    from dragoman.engines.assembly import moments_of, observer_of, spec_of
+    from dragoman.environments.vector import make_vector
+    from dragoman.models.cache import CachedModel
+    from dragoman.roles.role import Models
+
+    cached = CachedModel(model)
+    env = make_vector(spec_of(what), 1)
+    observer = observer_of(what, env, Models(cached, 0))
+    moments = moments_of(what, env)
+    observation, info = env.envs[0].reset(seed=1)
+    batch = observer([moments(observation, info)])
+    return make_policy(what, observer.feature_space, env.single_action_space, cached), batch
+
+
+class Ids(Watcher):
+    """Keeps the actions of each rollout."""
+
+    def __init__(self) -> None:
+        self.actions: list[np.ndarray] = []
+
+    def rollout(self, training: Training, rollout: Rollout | None) -> None:
+        assert rollout is not None
+        self.actions.append(rollout.actions.copy())
+
+
+@pytest.mark.parametrize("invalid", ["noop", "penalty", "end"])
+def test_any_text_is_lived_with(invalid: str, llama: dict[str, Any], tmp_path: Path) -> None:
+    what = experiment(constrain="none", max_tokens=3, invalid=invalid).replaced({"model": llama})
+    what = what.replaced({"max_episode_steps": 6, "steps": 384, "env_settings.length": 3})
+    ids = Ids()
+    run = train(what, out=tmp_path / "run", watchers=[ids])
+    row = run.last_metrics()
+    assert 0 < row["collapse/invalid"] <= 1
+    assert abs(row["train/first_ratio"] - 1) < 1e-4
+    assert {action.shape[-1] for action in ids.actions} == {3}
+    assert max(episode["length"] for episode in run.episodes()) <= 6
+    # The environment's own returns know nothing of what an invalid text costs.
+    assert all(episode["return"] >= 0 for episode in run.episodes())
+    if invalid == "end":
+        assert any(e["terminated"] and e["length"] < 3 for e in run.episodes())
+    assert 0 <= evaluate(run, 5).mean <= 3
+
+
+SLOW_RULES = ["returns", "gigpo", "hgpo", "grouped-gae", "q-v"]
+
+
+@pytest.mark.parametrize(
+    "credit", ["gae", "grpo", *(pytest.param(rule, marks=pytest.mark.slow) for rule in SLOW_RULES)]
+)
+def test_free_writing_learns_a_toy(credit: str, llama: dict[str, Any], tmp_path: Path) -> None:
+    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
+    what = experiment(constrain="none", max_tokens=1, invalid="end").replaced(
+        {
+            "model": llama,
+            "credit": {"use": credit, "copies": 16},
+            "num_envs": 96,
+            "steps": 2400,
+            "act.tune.how": "full",
+            "act.tune.learning_rate": 0.002,
+            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
+        }
+    )
+    run = train(what, out=tmp_path / "run")
+    returns = [episode["return"] for episode in run.episodes()]
+    # Not half of what an untrained model writes is a letter at all, and half of these are wrong.
+    assert np.mean(returns[:200]) < 0.3
+    assert np.mean(returns[-200:]) > 0.8
+    assert evaluate(run, 60).mean > 0.8
+
+
+def test_texts_learn_a_toy(llama: dict[str, Any], tmp_path: Path) -> None:
+    run = train(experiment().replaced({"model": llama, "steps": 1344}), out=tmp_path / "run")
+    assert evaluate(run, 100, sampled=True).mean > 0.8
+
+
+def test_a_name_is_found_whatever_surrounds_it() -> None:
+    words = {1: " go left", 2: "Go LEFT.", 3: "\n", 4: "stay", 5: "fly", 6: "go left\nand more"}
+    ids = np.array([[n, -1] for n in (1, 2, 3, 4, 5, 6)])
+    candidates = np.tile(np.array([[[1, -1], [4, -1]]]), (6, 1, 1))
+    mask = np.ones((6, 2), np.int8)
+    mask[3, 1] = 0
+
+    def decode(own: Any) -> str:
+        return "".join(words[n] for n in own)
+
+    # Nothing, what is not valid now and what nobody knows name no action.
+    assert named_actions(decode, ids, mask, candidates).tolist() == [0, 0, -1, -1, -1, 0]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_environment_lives_with_what_names_nothing(ends: bool) -> None:
+    env = Tolerant(Alphabet(), ends)
+    first, _ = env.reset(seed=0)
+    results = [env.step(-1) for _ in range(1 if ends else PATIENCE)]
+    for observation, reward, terminated, _, info in results:
+        assert (observation, reward, terminated) == (first, 0.0, ends)
+        assert info["invalid_text"]
+    cuts = [truncated for *_, truncated, _ in results]
+    assert cuts == ([False] if ends else [*[False] * (PATIENCE - 1), True])
+    env.reset(seed=0)
+    assert env.step(3)[-1]["invalid_text"] is False
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        ({"tune": None}, "act.tune is not set"),
+        ({"temperature": 2.0}, "model's own distribution"),
+        ({"max_tokens": 0}, "act.max_tokens is 0"),
+        ({"constrain": "grammar"}, "constrain"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(act: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        experiment(**act)
+
+
+def test_a_step_without_an_action_is_told_as_such() -> None:
+    env = Alphabet()
+    moments = MomentMaker(lambda: describe_env(env), env.action_space)
+    observation, info = env.reset(seed=0)
+    moment = moments(observation, info)
+    assert moment.action_text(-1) == "(no valid action)"
+    assert moment.action_text(2) == "c"
+    assert weighed_of(View(1.0), -1) == ()
+
+
+def test_an_encoder_decoder_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="encoder-decoder"):
+        untrained(experiment(constrain="none"), tiny.make("t5"))
+
+
+def test_ray_says_that_it_keeps_no_texts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="keeps no written texts"):
+        train(experiment(constrain="none"), out=tmp_path / "run", engine=RLlib())

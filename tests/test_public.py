@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -41,3 +42,16 @@ def test_every_error_shows_its_cure() -> None:
 def test_did_you_mean() -> None:
     assert errors.did_you_mean("PPO", ["ppo", "dqn"]) == " (did you mean 'ppo'?)"
     assert errors.did_you_mean("zzz", ["ppo", "dqn"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "9"}, "9"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+)
+def test_idle_threads_sleep_unless_told_how_to_wait(given: dict[str, str], expected: str) -> None:
+    code = "import os, dragoman; print(os.environ.get('GOMP_SPINCOUNT'))"
+    ours = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=ours | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected

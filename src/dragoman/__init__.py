@@ -7,7 +7,13 @@ its module when it is first used.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+if "OMP_WAIT_POLICY" not in os.environ:
+    # Read when PyTorch is loaded. Its threads would spin for a millisecond or more before they
+    # sleep, which on a busy machine takes from each other the cores that they wait for.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 if TYPE_CHECKING:
     from dragoman.agents.distill.dagger import Distillation

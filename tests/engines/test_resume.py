@@ -41,8 +41,8 @@ from tests.models.remote.stub_server import StubServer
 
 
 @pytest.fixture(scope="module")
-def model(tiny_gpt2_path: Path) -> Path:
-    return tiny_gpt2_path
+def model(roomy_gpt2_path: Path) -> Path:
+    return roomy_gpt2_path
 
 
 @pytest.fixture(scope="module")

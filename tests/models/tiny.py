@@ -149,14 +149,18 @@ def ids_as_text(tokenizer, text: str, *, special: bool = True) -> list[int]:
     return [*around[:start], *ids, *around[start + len(plain) :]]
 
 
-def make_parts(architecture: str, padding_side: str = "right"):
-    """Return a Transformers model, with its language-modelling head if it has one."""
+def make_parts(architecture: str, padding_side: str = "right", **more: int):
+    """Return a Transformers model, with its language-modelling head if it has one.
+
+    ``more`` are settings of its configuration.
+    """
     tokenizer = make_tokenizer(architecture, padding_side)
     config_name, settings = ARCHITECTURES[architecture]
     ids = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")
     }
-    config = getattr(transformers, config_name)(vocab_size=len(tokenizer), **ids, **settings)
+    settings = {"vocab_size": len(tokenizer), **ids, **settings, **more}
+    config = getattr(transformers, config_name)(**settings)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         kinds = {"t5": "AutoModelForSeq2SeqLM", "bert": "AutoModel"}
@@ -174,9 +178,9 @@ def make(architecture: str, padding_side: str = "right") -> TorchModel:
     return TorchModel(*make_parts(architecture, padding_side), name=f"tiny {architecture}")
 
 
-def save(architecture: str, folder: Path) -> Path:
+def save(architecture: str, folder: Path, **more: int) -> Path:
     """Save a tiny model where `load_model` can find it."""
-    model, tokenizer = make_parts(architecture)
+    model, tokenizer = make_parts(architecture, **more)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -59,9 +59,9 @@ def both(case: str, model: Path, folder: Path, at: int = 200) -> None:
 
 @pytest.mark.parametrize("case", ["dqn", "ppo lora"])
 def test_a_resumed_training_of_one_process_is_the_straight_one_to_the_bit(
-    case: str, tiny_gpt2_path: Path, tmp_path: Path
+    case: str, roomy_gpt2_path: Path, tmp_path: Path
 ) -> None:
-    both(case, tiny_gpt2_path, tmp_path)
+    both(case, roomy_gpt2_path, tmp_path)
 
 
 @pytest.mark.slow
@@ -70,9 +70,9 @@ def test_a_resumed_training_of_one_process_is_the_straight_one_to_the_bit(
     [case for case in {**CASES, **SLOW_CASES} if case not in ("dqn", "ppo lora", *ELSEWHERE)],
 )
 def test_so_it_is_with_every_algorithm_and_role(
-    case: str, tiny_gpt2_path: Path, tmp_path: Path
+    case: str, roomy_gpt2_path: Path, tmp_path: Path
 ) -> None:
-    both(case, tiny_gpt2_path, tmp_path)
+    both(case, roomy_gpt2_path, tmp_path)
 
 
 class Looking:
@@ -191,10 +191,10 @@ def test_a_comparison_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 def test_runners_come_and_go_with_each_stop(
-    tiny_gpt2_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    roomy_gpt2_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looking = Looking(monkeypatch)
-    what = experiment("reward", tiny_gpt2_path, steps=400).replaced(
+    what = experiment("reward", roomy_gpt2_path, steps=400).replaced(
         {"observe": {"pooling": ["last"], "freeze_after": 32}}
     )
     run = stopped(what, 100, tmp_path / "run", engine=RLlib())
@@ -227,7 +227,7 @@ def resume_until(run: Run, steps: int, engine: RLlib) -> None:
 
 @pytest.mark.slow
 def test_equal_runners_give_what_the_straight_training_gives(
-    tiny_gpt2_path: Path, tmp_path: Path
+    roomy_gpt2_path: Path, tmp_path: Path
 ) -> None:
     # Nothing promises it: a runner that is lost is enough to change it.
     straight = train(counting(), 3, out=tmp_path / "straight", engine=RLlib(env_runners=2))
@@ -270,8 +270,8 @@ def test_a_buffer_of_another_kind_is_filled_anew(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runners", [0, 1])
-def test_a_killed_process_goes_on(runners: int, tiny_gpt2_path: Path, tmp_path: Path) -> None:
-    what = experiment("reward", tiny_gpt2_path, steps=400)
+def test_a_killed_process_goes_on(runners: int, roomy_gpt2_path: Path, tmp_path: Path) -> None:
+    what = experiment("reward", roomy_gpt2_path, steps=400)
     options = f"--engine rllib --env-runners {runners}"
     with commands() as by:
         run, kills = killed_and_resumed(what, tmp_path, 2, by, random.Random(1), options)

@@ -22,6 +22,7 @@ include_patterns = [
     "benchmarks/results/model_runtime_avx2.md",
     "benchmarks/results/model_runtime_cpu.md",
     "benchmarks/results/store.md",
+    "benchmarks/results/busy.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",

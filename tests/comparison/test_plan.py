@@ -42,9 +42,11 @@ def test_more_seeds_show_smaller_gains() -> None:
 
 def test_the_command_only_prints_it(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dragoman.cli.compare.measured", lambda *_, **__: "about 9 minutes")
     result = CliRunner().invoke(app, ["compare", SOURCE, "--seeds", "3", "--plan"])
     assert result.exit_code == 0
     assert "4 arms x 3 seeds = 12 runs" in result.stderr
     assert "3 seeds cannot give a verdict, 6 can" in result.stderr
     assert "learned-embedding" in result.stderr
+    assert result.stderr.endswith("about 9 minutes\n")
     assert not list(tmp_path.iterdir())

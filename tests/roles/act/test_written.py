@@ -74,8 +74,8 @@ def test_the_gradient_is_that_of_a_plain_forward_of_the_whole_text() -> None:
     for mine, theirs in zip(
         torch.autograd.grad(ours.sum(), weights), torch.autograd.grad(plain, weights), strict=True
     ):
-        assert torch.allclose(mine, theirs, atol=1e-5)
-        assert theirs.abs().max() > 0
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+        assert theirs.abs().max() > 0.01
 
 
 def test_a_draw_belongs_to_its_row() -> None:

@@ -82,7 +82,7 @@ def test_the_plan_says_what_trains_and_how_long(
     wide = {"COLUMNS": "200"}
     said = runner.invoke(app, command, env=wide).output
     assert "trained by sb3." in said
-    assert said.endswith("less than a minute of training\n")
+    assert said.endswith("less than a minute in all\n")
     engine = ["--engine", "rllib", "--env-runners", "2", "--jobs", "1"]
     said = runner.invoke(app, [*command, *engine], env=wide).output
     assert "trained by rllib, 3 processes a run, 1 run at once." in said

@@ -44,8 +44,15 @@ def test_minutes_are_measured_on_the_first_rollouts_of_arms_with_and_without_a_m
     assert estimate.note(Event("model", 0, "steps", 120)) is None  # 0.4 s a step
     said = estimate.note(Event("no-model", 0, "steps", 600))  # 0.1 s a step
     # Two arms of each kind, six seeds, two at once: (2 * 400 + 2 * 100) * 6 / 2 + 30 seconds.
-    assert said == "about 50 minutes of training, by the first rollouts"
+    assert said == "about 50 minutes in all, by the first rollouts"
     assert estimate.note(Event("no-model", 0, "steps", 800)) is None
+    now[0] = 130.0  # 0.13 s a step, its start and its evaluation with it
+    assert estimate.note(Event("no-model", 0, "done")) is None  # about the same
+    # Its texts were new after the first rollout: 2 s a step.
+    now[0] = 2000.0
+    said = estimate.note(Event("model", 0, "done"))
+    assert said == "about 213 minutes in all, by the runs that are done"
+    assert estimate.note(Event("model", 1, "kept")) is None
 
 
 def test_what_runs_alone_is_not_divided_and_less_than_a_minute_is_one() -> None:
@@ -57,7 +64,7 @@ def test_what_runs_alone_is_not_divided_and_less_than_a_minute_is_one() -> None:
         now[0] += 2.5
         said = estimate.note(Event(arm, 0, "steps", steps))
         estimate.note(Event(arm, 0, "done"))
-    assert said == "about 1 minute of training, by the first rollouts"  # 6 * (5 + 2.5) seconds
+    assert said == "about 1 minute in all, by the first rollouts"  # 6 * (5 + 2.5) seconds
 
 
 def test_measuring_leaves_nothing_and_a_training_that_fails_is_said(
@@ -69,7 +76,7 @@ def test_measuring_leaves_nothing_and_a_training_that_fails_is_said(
     comparison = read_comparison({"base": base, "arms": arms, "baseline": "one"}, seeds=6)
     said = measured(comparison, jobs=1)
     assert said is not None
-    assert re.fullmatch(r"about \d+ minutes? of training, by the first rollouts", said)
+    assert re.fullmatch(r"about \d+ minutes? in all, by the first rollouts", said)
     failing = {"env": "tests.comparison.test_estimate:Failing", "observe": None, "steps": 20_000}
     with pytest.raises(RunError, match=r"failed: .*the motor is hot"):
         measured(read_comparison({"base": failing, "arms": arms, "baseline": "one"}, seeds=6))

@@ -91,7 +91,7 @@ def compare(
     if plan:
         typer.echo("measuring the first rollouts; Ctrl-C ends it", err=True)
         settings = {"jobs": jobs, "engine": chosen, "ray": ray, "trust_code": trust_code}
-        typer.echo(measured(comparison, **settings) or "less than a minute of training", err=True)
+        typer.echo(measured(comparison, **settings) or "less than a minute in all", err=True)
         return
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.

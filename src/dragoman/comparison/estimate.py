@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from dragoman.comparison.comparison import Comparison
@@ -16,13 +17,17 @@ from dragoman.phrases import counted
 
 MEASURED = 0.05
 """Share of a run after which its speed says something of the others."""
+NEAR = 1.5
+"""An estimate this many times another is another."""
 
 
 class Estimate:
-    """Says once how many minutes the trainings take, when arms with and without a model have run.
+    """Says how many minutes all runs take, when arms with and without a model have run.
 
     An arm takes as long a step as the first that asks a model as it does, or asks none as it does.
     What passes before a first step, such as loading the model, is added once for each of these.
+    Runs that are done know better, since a first rollout may meet texts that the cache has already:
+    where they say something else, it is said again.
 
     Args:
         comparison: What is compared.
@@ -39,24 +44,41 @@ class Estimate:
         self._first: dict[tuple[str, int], tuple[float, int]] = {}
         self._before: dict[bool, float] = {}
         self._seconds: dict[bool, float] = {}
-        self._is_said = False
+        self._whole: dict[bool, list[float]] = {}
+        self._at_once = 1
+        self._said: float | None = None
 
     def note(self, event: Event) -> str | None:
         """Take in what happened to a run, and return the estimate once there is one."""
         key, now = (event.arm, event.seed), self._clock()
         if event.kind == "started":
             self._running[key] = now
+            self._at_once = max(self._at_once, len(self._running))
         elif event.kind in ("done", "failed"):
-            self._running.pop(key, None)
+            began = self._running.pop(key, None)
+            if event.kind == "done" and began is not None and event.arm:
+                whole = self._whole.setdefault(self._asks[event.arm], [])
+                whole.append((now - began) / self._steps[event.arm])
         elif event.kind == "steps":
             self._measure(key, event.steps, now)
-        if self._is_said or set(self._seconds) != set(self._asks.values()):
+        if set(self._seconds) != set(self._asks.values()):
             return None
-        self._is_said = True
-        one_seed = sum(self._steps[name] * self._seconds[asks] for name, asks in self._asks.items())
-        seconds = one_seed * self._seeds / max(len(self._running), 1) + sum(self._before.values())
-        minutes = counted(max(round(seconds / 60), 1), "minute")
-        return f"about {minutes} of training, by the first rollouts"
+        minutes = self._minutes()
+        if self._said is not None and 1 / NEAR < minutes / self._said < NEAR:
+            return None
+        by = "by the first rollouts" if self._said is None else "by the runs that are done"
+        self._said = minutes
+        return f"about {counted(max(round(minutes), 1), 'minute')} in all, {by}"
+
+    def _minutes(self) -> float:
+        """Return how long all runs take."""
+        seconds = {
+            asks: fmean(self._whole[asks]) if asks in self._whole else rate
+            for asks, rate in self._seconds.items()
+        }
+        one_seed = sum(self._steps[name] * seconds[asks] for name, asks in self._asks.items())
+        before = sum(self._before[asks] for asks in seconds if asks not in self._whole)
+        return (one_seed * self._seeds / self._at_once + before) / 60
 
     def _measure(self, key: tuple[str, int], steps: int, now: float) -> None:
         """Take in how far a run has come: its speed counts from the first that is told of it."""

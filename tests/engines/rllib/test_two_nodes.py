@@ -28,7 +28,6 @@ def refused() -> str:
     return f"namespaces are refused: {tried.stderr.strip()}" if tried.returncode else ""
 
 
-@pytest.mark.slow
 def test_training_goes_on_though_a_runner_and_a_node_are_lost(
     tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -36,7 +36,8 @@ if __name__ == "__main__":
         print(dragoman.evaluate(dragoman.train(experiment, out=out)).mean)
     else:
         comparison = dragoman.read_comparison("CartPole-v1", overrides=overrides, seeds=seeds)
-        print(dragoman.compare(comparison, out=out)["verdicts"])
+        arms = dragoman.compare(comparison, out=out)["arms"]
+        print({name: arm["verdict"] for name, arm in arms.items() if arm["verdict"]})
 """
 
 

@@ -107,10 +107,12 @@ def _engine(name: EngineName, resume: Path | None, **settings: Any) -> str | Eng
     given = {key: value for key, value in settings.items() if value is not None}
     if not given:
         return None if name == EngineName.SB3 else name.value
-    record = Run(resume).environment
+    from dragoman.engines.folder import recorded
+
+    before = recorded(Run(resume))
     if name == EngineName.SB3:
-        name = EngineName(record.get("engine", "sb3"))
-    return engine_of(name, **{key: record[key] for key in settings if key in record} | given)
+        name = EngineName(before.name)
+    return engine_of(name, **{**before.record, **given})
 
 
 def engine_of(name: EngineName, **settings: Any) -> Engine:

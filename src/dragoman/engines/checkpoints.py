@@ -109,11 +109,8 @@ class Checkpoints(Watcher):
 
     def _parts(self, training: Training) -> dict[str, Any]:
         """Return what has a state; random numbers last, as some of the others may draw some."""
-        roles: dict[str, Any] = {f"role {name}": role for name, role in self.stack.roles.items()}
-        if hasattr(self.stack.observer, "resumes"):
-            roles["observer"] = self.stack.observer
         watchers = {f"watcher {name}": one for name, one in self._watchers.items()}
-        return {"training": training, **roles, **watchers, "random": Random()}
+        return {"training": training, **self.stack.parts(), **watchers, "random": Random()}
 
     def _restart(self, training: Any) -> None:
         self._at, self._ended = training.steps, 0

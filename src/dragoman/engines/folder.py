@@ -163,7 +163,7 @@ def _refuse_state(run: Run) -> None:
 def _engine(run: Run, engine: str | Engine | None) -> Engine:
     name = run.environment.get("engine", "sb3")
     # Named alone, it goes on with as many processes as before.
-    chosen = _recorded(run) if engine in (None, name) else engine_named(engine)
+    chosen = recorded(run) if engine in (None, name) else engine_named(engine)
     if chosen.name != name:
         raise ConfigError(
             f"{run.path} was begun with the engine {name}, and {chosen.name} cannot go on with it",
@@ -177,7 +177,8 @@ def _engine(run: Run, engine: str | Engine | None) -> Engine:
     return chosen
 
 
-def _recorded(run: Run) -> Engine:
+def recorded(run: Run) -> Engine:
+    """Return the engine that a run was begun with, with as many processes."""
     engine = engine_named(run.environment.get("engine", "sb3"))
     own = {key: run.environment[key] for key in engine.record if key in run.environment}
     return type(engine)(**own)

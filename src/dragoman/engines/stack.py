@@ -87,6 +87,13 @@ class RoleStack:
             f"{name}.{key}": value for name, own in result.items() for key, value in own.items()
         }
 
+    def parts(self) -> dict[str, Any]:
+        """Return what a resumed training has again, by name: roles, and what the policy sees by."""
+        result: dict[str, Any] = {f"role {name}": role for name, role in self.roles.items()}
+        if hasattr(self.observer, "resumes"):
+            result["observer"] = self.observer
+        return result
+
     def restore(self, state: Mapping[str, NDArray[Any]], notes: Notes) -> None:
         """Take back what `state` returned, instead of calibrating and preparing."""
         self.see_on(state)

@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import PassiveEnvChecker
 
+from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import DragomanError, SpaceError, raised_in
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -145,7 +146,7 @@ class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         )
 
 
-class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+class Interface(Unlisted, gym.utils.RecordConstructorArgs):
     """The innermost wrapper: an environment that speaks as Gymnasium's do, or an error.
 
     Raises:
@@ -164,11 +165,6 @@ class Interface(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
                 "declare 'def reset(self, *, seed=None, options=None)' and begin it with "
                 "'super().reset(seed=seed)'",
             )
-
-    @property
-    def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
-        """The environment's own specification: this wrapper is not made again from it."""
-        return self.env.spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Reset.

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
+from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import ConfigError, DragomanError, SpaceError
 from dragoman.settings import check_fields
 
@@ -117,7 +118,7 @@ class Faults:
             raise Hung
 
 
-class Guarded(gym.Wrapper[Any, Any, Any, Any]):
+class Guarded(Unlisted):
     """One copy of an environment, which is made anew where it fails and that is wanted.
 
     Args:
@@ -136,11 +137,6 @@ class Guarded(gym.Wrapper[Any, Any, Any, Any]):
         self._last: Any = None
         self._seed: int | None = None
         self._episode = self._steps = 0
-
-    @property
-    def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
-        """The environment's own specification: this wrapper is not made again from it."""
-        return self.env.spec
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

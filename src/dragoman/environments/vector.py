@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dragoman.environments import make_environment
 from dragoman.environments.guard import Faults, Guarded
+from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import ConfigError
 from dragoman.types import BoolArray
 
@@ -61,7 +62,7 @@ def make_vector(
     return SyncVectorEnv(makers, autoreset_mode=autoreset)
 
 
-class Resting(gym.Wrapper[Any, Any, Any, Any]):
+class Resting(Unlisted):
     """One copy of an environment that can be told to wait at the beginning of its episode.
 
     While it waits, steps do nothing, and say so by ``info["resting"]``.
@@ -71,11 +72,6 @@ class Resting(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     is_resting: bool = False
-
-    @property
-    def spec(self) -> Any:  # type: ignore[override] # as gymnasium.Wrapper does it
-        """The environment's own specification: this wrapper is not made again from it."""
-        return self.env.spec
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -75,7 +75,7 @@ def _network(learner: Any) -> Any:
 
 def remembered(stack: RoleStack) -> dict[str, Any]:
     """Return what the roles on the environments of one process know."""
-    return {"learnt": stack.state(), "roles": taken(_roles(stack))}
+    return {"learnt": stack.state(), "roles": taken(stack.parts())}
 
 
 def remember_on(stack: RoleStack, state: Mapping[str, Any], notes: Notes | None = None) -> None:
@@ -88,12 +88,7 @@ def remember_on(stack: RoleStack, state: Mapping[str, Any], notes: Notes | None 
     """
     if notes is not None:
         stack.restore(state["learnt"], notes)
-    given(_roles(stack), state["roles"])
-
-
-def _roles(stack: RoleStack) -> dict[str, Any]:
-    roles: dict[str, Any] = {f"role {name}": role for name, role in stack.roles.items()}
-    return roles | ({"observer": stack.observer} if hasattr(stack.observer, "resumes") else {})
+    given(stack.parts(), state["roles"])
 
 
 def is_kept(buffer: Any) -> bool:

@@ -57,9 +57,9 @@ class Tape:
         return np.concatenate(parts)[order]
 
     def play(self, group_size: int) -> rules.Play:
-        """Return what was played, as far as the groups' episodes have all ended."""
+        """Return what was played."""
         copies, lengths = np.unique(self.column("copy"), return_counts=True)
-        play = rules.Play(
+        return rules.Play(
             rewards=self.column("reward").astype(np.float64),
             lengths=lengths,
             groups=copies // group_size,
@@ -67,7 +67,6 @@ class Tape:
             actions=self.column("action_number"),
             reached=np.array([self.reached.get(copy, -1) for copy in copies.tolist()]),
         )
-        return play
 
     def whole(self, group_size: int, num_envs: int) -> BoolArray:
         """Return which steps belong to a group all of whose episodes have ended ``(M,)``."""

@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+from dragoman.models.hardware import usable_cores
+
 WAYS = {"as PyTorch has it": None, "asleep at once": "0", "asleep soon": "1000"}
 """How idle threads wait: ``GOMP_SPINCOUNT``, of which Dragoman sets the last."""
 
@@ -32,7 +34,7 @@ def measure(name: str, threads: int, rounds: int) -> None:
     model = load_model(name, dtype="float32")
     torch.set_num_threads(threads)
     busy = "while True: pass"
-    others = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(os.cpu_count() or 1)]
+    others = [subprocess.Popen([sys.executable, "-c", busy]) for _ in range(usable_cores())]
     taken: dict[int, list[float]] = {signal.SIGSTOP: [], signal.SIGCONT: []}
     try:
         for turn in range(-1, rounds):
@@ -66,7 +68,7 @@ def main() -> None:
         "| threads | idle threads | alone, ms | a competitor on each core, ms | of a fair share |",
         "|---|---|---|---|---|",
     ]
-    for threads in sorted({1, os.cpu_count() or 1}):
+    for threads in sorted({1, usable_cores()}):
         for way, spins in WAYS.items():
             environment = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
             environment |= {"OMP_WAIT_POLICY": ""} if spins is None else {"GOMP_SPINCOUNT": spins}

@@ -22,7 +22,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measuring import Figure, interleaved, table
+from measuring import Figure, interleaved, publish
 
 import dragoman
 from dragoman.environments import environment_spec
@@ -84,10 +84,7 @@ def main() -> None:
         Figure(f"PPO for {TRAINED:,} steps", "no guard", *trained, target=0.98),
     ]
     about = "CartPole with 8 copies, no language model. Times in ms; a ratio is of steps a second."
-    text = f"# What the guard around environments costs\n\n{about}\n\n{table(figures)}\n"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "guard.md").write_text(text)
-    print(text)
+    publish(figures, options.out / "guard.md", "What the guard around environments costs", about)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,14 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
+def publish(figures: Sequence[Figure], file: Path, title: str, about: str) -> None:
+    """Write a page with the table of the figures, and print it."""
+    text = f"# {title}\n\n{about}\n\n{table(figures)}\n"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    print(text)
+
+
 def draw(figures: Sequence[Figure], file: Path, title: str) -> None:
     """Draw ratios beside their targets."""
     import matplotlib.pyplot as plt

@@ -19,7 +19,7 @@ import lmdb
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measuring import Figure, interleaved, table
+from measuring import Figure, interleaved, publish
 
 from dragoman.models.store import Store
 
@@ -65,10 +65,7 @@ def main() -> None:
         Figure(f"write {BATCH} answers", "LMDB", *writes),
     ]
     about = "The store, SQLite in WAL mode with a checksum an answer. Times in ms."
-    text = f"# Speed of the store on disk\n\n{about}\n\n{table(figures)}\n"
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "store.md").write_text(text)
-    print(text)
+    publish(figures, options.out / "store.md", "Speed of the store on disk", about)
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(200, b"this is no gzip", Content_Encoding="gzip")
 
 
+KEY = "sk-secret-key"
 GOOD = chat_answer("four words as usage")
 Fault = Callable[[_Handler, Any], None]
 

@@ -14,22 +14,11 @@ from dragoman.errors import BudgetError, ConfigError, ModelError
 from dragoman.generation import Json, Sampling
 from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
 from dragoman.models.remote.answers import EXCERPT
-from tests.models.remote.stub_server import GOOD, StubServer, chat_answer, usage
+from tests.models.remote.stub_server import GOOD, KEY, StubServer, chat_answer, usage
 
-KEY = "sk-secret-key"
+pytestmark = pytest.mark.usefixtures("api_key")
 QUICK = Connection(timeout=10, retries=1, backoff=0)
 ONCE = Connection(timeout=1.5, retries=0)
-
-
-@pytest.fixture(autouse=True)
-def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-@pytest.fixture
-def stub():
-    with StubServer() as server:
-        yield server
 
 
 def said(stub: StubServer, answer: Any, connection: Connection = QUICK, **options: Any) -> str:

@@ -31,6 +31,7 @@ from dragoman.types import GeneratingModel, ScoringModel
 from tests.models.remote.stub_server import (
     BILLED,
     FINAL,
+    KEY,
     SLOW,
     UNBILLED,
     StubServer,
@@ -38,20 +39,9 @@ from tests.models.remote.stub_server import (
     usage,
 )
 
-KEY = "sk-secret-key"
+pytestmark = pytest.mark.usefixtures("api_key")
 QUICK = Connection(timeout=10, retries=2, backoff=0)
 HASTY = Connection(timeout=1.5, retries=1, backoff=0)
-
-
-@pytest.fixture(autouse=True)
-def api_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-
-
-@pytest.fixture
-def stub():
-    with StubServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -35,9 +35,11 @@ WITHOUT_MODEL = f"arms: {{one: {OFF}, other: {OTHER}}}\nbaseline: one\ncontrols:
 def two_processors() -> Iterator[None]:
     # Ray gives way to every other process of a machine, and tests would wait for those.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    before = signal.getsignal(signal.SIGTERM)
     cluster.start(cpus=2)
     yield
     cluster.stop()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.fixture

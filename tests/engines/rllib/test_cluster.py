@@ -61,6 +61,19 @@ def test_sigterm_means_what_it_meant_where_there_is_no_cluster(before: Any) -> N
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_start_that_fails_leaves_what_an_earlier_one_has_to_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    cluster.start()
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+        patch.setattr(ray, "is_initialized", lambda: False)
+        cluster.start("nowhere")
+    assert signal.getsignal(signal.SIGTERM) is of_ray
+    cluster.stop()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_a_handler_that_came_after_ray_stays() -> None:
     cluster.start()
     signal.signal(signal.SIGTERM, of_user)

@@ -53,12 +53,15 @@ def start(address: str | None = None, *, cpus: int | None = None) -> bool:
             runtime_env={"env_vars": {"PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}},
             **own,
         )
-    finally:
-        # Ray takes SIGTERM over, where it then finds no cluster too.
-        _replaced[:] = [(before, signal.getsignal(signal.SIGTERM))]
-        if before is terminate or not ray.is_initialized():
-            # Ray's would end this process before anything is saved.
-            _put_back()
+    except BaseException:
+        # Ray takes SIGTERM over where it then finds no cluster too. What an earlier cluster
+        # replaced is still to be put back at its end.
+        _put_back([(before, signal.getsignal(signal.SIGTERM))])
+        raise
+    _replaced[:] = [(before, signal.getsignal(signal.SIGTERM))]
+    if before is terminate:
+        # Ray's would end this process before anything is saved.
+        _put_back(_replaced)
     return True
 
 
@@ -68,15 +71,13 @@ def stop() -> None:
     SIGTERM means what it meant before, where Ray's handler is still there.
     """
     ray.shutdown()
-    _put_back()
+    _put_back(_replaced)
 
 
-def _put_back() -> None:
-    """Let SIGTERM mean what it meant before Ray, where nobody has set it since."""
+def _put_back(replaced: list[tuple[Any, Any]]) -> None:
+    """Let SIGTERM mean what it meant before, where nobody has set it since."""
     # Only the main thread may set handlers, and one that was not set by Python cannot be set again.
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for before, handler in _replaced:
+    while replaced and threading.current_thread() is threading.main_thread():
+        before, handler = replaced.pop()
         if before is not None and signal.getsignal(signal.SIGTERM) is handler:
             signal.signal(signal.SIGTERM, before)
-    _replaced.clear()

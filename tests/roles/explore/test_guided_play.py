@@ -59,15 +59,8 @@ def goals(use: str, task: str, folder: Path, model: Any, **more: Any) -> int:
     return sum(row["return"] > 0 for row in run.episodes())
 
 
-@pytest.mark.parametrize(
-    ("use", "task"),
-    [
-        ("kl", "UnpaidChain"),
-        ("mixture", "UnpaidChain"),
-        ("values", "UnpaidChain"),
-        ("mixture", "UnpaidKeyDoor"),
-    ],
-)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("use", GUIDES)
 def test_it_goes_where_uniform_play_hardly_comes(use: str, task: str, tmp_path: Path) -> None:
     assert goals(use, task, tmp_path / "run", prior_model()) >= 3 * uniform(task)
 

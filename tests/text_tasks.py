@@ -95,7 +95,7 @@ class Recall(gym.Env[str, int]):
         return {"action_texts": list(WORDS)}
 
 
-class Alphabet(gym.Env[str, int]):
+class Alphabet(gym.Env[str, Any]):
     """Say an early letter when asked for one, else a late one: 1 if right."""
 
     def __init__(self, length: int = 1) -> None:
@@ -119,3 +119,18 @@ class Alphabet(gym.Env[str, int]):
         self.is_early = bool(self.np_random.integers(2))
         text = "left" if self.is_early else "right"
         return text, {"action_texts": list(string.ascii_lowercase)}
+
+
+class Letters(Alphabet):
+    """The same, where what is said is a text: one small letter."""
+
+    def __init__(self, length: int = 1) -> None:
+        super().__init__(length)
+        self.action_space = gym.spaces.Text(1, charset=string.ascii_lowercase)
+
+    def step(self, action: str) -> Any:
+        assert self.action_space.contains(action), f"{action!r} was taken for an action"
+        return super().step(ord(action) - ord("a"))
+
+    def _ask(self) -> Any:
+        return super()._ask()[0], {}

@@ -16,7 +16,7 @@ def parts_of(space: gym.Space[Any], say: Callable[[Any], str]) -> tuple[Part, ..
     """Return the parts of an action.
 
     Args:
-        space: Box, Discrete, MultiDiscrete or MultiBinary.
+        space: Box, Discrete, MultiDiscrete, MultiBinary, or Text, which has no parts.
         say: Puts a whole action into words.
     """
     if isinstance(space, gym.spaces.Discrete):
@@ -30,6 +30,8 @@ def parts_of(space: gym.Space[Any], say: Callable[[Any], str]) -> tuple[Part, ..
         )
     if isinstance(space, gym.spaces.MultiBinary):
         return tuple(Part(f"part {i + 1}", ("off", "on")) for i in range(int(np.prod(space.shape))))
+    if isinstance(space, gym.spaces.Text):
+        return ()
     assert isinstance(space, gym.spaces.Box)
     bounds = zip(space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True)
     several = int(np.prod(space.shape)) > 1

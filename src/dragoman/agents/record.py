@@ -104,6 +104,7 @@ def _play(
         seen = _seen(agent, stage, moment)
         batch = agent.read([moment.observation], [moment.info])
         indices = agent.policy.act(batch, agent.sampled)
+        said: str = next(iter(getattr(agent.policy, "said", ())), "")
         action = agent.indices.actions(indices)[0]
         command = moment.action_text(action)
         view = agent.policy.view(batch, indices[0])
@@ -119,6 +120,7 @@ def _play(
                 reward=float(reward),
                 terms={**reward_terms(float(reward), info), **added},
                 critiques=(*critiques_of(info), *critiques),
+                said=said,
             )
         )
         if terminated or truncated:

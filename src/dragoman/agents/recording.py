@@ -73,6 +73,7 @@ class Step:
         reward: The environment's reward of the action.
         terms: What the reward is made of, by name.
         critiques: What a judge said of the step.
+        said: What a policy that writes its actions wrote, with its thoughts.
     """
 
     frame: Frame
@@ -84,6 +85,7 @@ class Step:
     reward: float = 0.0
     terms: Mapping[str, float] = field(default_factory=dict)
     critiques: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)

@@ -343,6 +343,8 @@ def _action_writer(
     features = _action_features(space, knowledge)
     if features and isinstance(space, gym.spaces.Box):
         return vector_writer(space, features, precision=precision, limits=False)
+    if isinstance(space, gym.spaces.Text):
+        return str  # what is typed, even where the space does not hold it
     write = space_writer(space, precision=precision, limits=False)
     return lambda value: f"action {write(value)}"
 

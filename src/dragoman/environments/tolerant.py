@@ -1,4 +1,4 @@
-"""An environment of numbered actions that lives with a text that names none of them."""
+"""An environment that lives with a text that is none of its actions."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ PATIENCE = 100
 class Tolerant(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Takes the number before the first action for a text that named none.
 
-    Then nothing is done, and a step passes all the same: time limits count it. What is seen stays
+    Where actions are texts, it takes any text: one that does not lie in the space is none. Then
+    nothing is done, and a step passes all the same: time limits count it. What is seen stays
     what it was.
 
     Args:
-        env: An environment with Discrete actions.
+        env: An environment with Discrete or Text actions.
         ends: Such a text ends the episode.
     """
 
@@ -29,6 +30,7 @@ class Tolerant(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, ends=ends)
         gym.Wrapper.__init__(self, env)
         self._ends = ends
+        self._takes_texts = isinstance(env.action_space, gym.spaces.Text)
         self._nothing = int(getattr(env.action_space, "start", 0)) - 1
         spec = env.spec
         self._limit = None if spec is None else spec.max_episode_steps
@@ -47,7 +49,7 @@ class Tolerant(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Step, or let a step pass."""
         self._steps += 1
         is_late = self._limit is not None and self._steps >= self._limit
-        if int(action) == self._nothing:
+        if self._is_nothing(action):
             self._in_a_row += 1
             is_late |= self._limit is None and self._in_a_row >= PATIENCE
             observation, info = self._last
@@ -57,4 +59,10 @@ class Tolerant(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._last = observation, info
         is_cut = truncated or (is_late and not terminated)
-        return observation, reward, terminated, is_cut, {**info, INVALID: False}
+        # An environment may itself say of a text that it says nothing.
+        return observation, reward, terminated, is_cut, {INVALID: False, **info}
+
+    def _is_nothing(self, action: Any) -> bool:
+        if self._takes_texts:
+            return not self.env.action_space.contains(action)
+        return int(action) == self._nothing

@@ -313,6 +313,10 @@ class TorchModel:
         """Return the token ids of each text, with the special tokens the tokenizer adds."""
         return self._tokens.of(texts)
 
+    def bare_ids(self, text: str) -> tuple[int, ...]:
+        """Return the token ids of a text that stands between others: without special tokens."""
+        return tuple(self._tokens.plain_candidates([text])[0])
+
     def copied(self, names: Collection[str]) -> TorchModel:
         """Return a copy with weights of its own under these names, and the same ones elsewhere."""
         shared = {

@@ -110,7 +110,11 @@ class TunedModel(nn.Module):
         return self.inner.device
 
     def forward(
-        self, texts: Sequence[Text], pooling: Sequence[Pooling] = ("last",)
+        self,
+        texts: Sequence[Text],
+        pooling: Sequence[Pooling] = ("last",),
+        *,
+        by_token: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         """Read texts.
 
@@ -121,10 +125,12 @@ class TunedModel(nn.Module):
             pooling: What becomes of the hidden states of a prompt's tokens. Of an
                 encoder-decoder model ``last`` is the decoder's at its start token, the others
                 are the encoder's.
+            by_token: Leave the log-probs of a candidate's tokens as they are (a causal model).
 
         Returns:
             Features of the prompts, float32 ``(B, len(pooling) * H)``, and for each text the
-            log-probs ``(K,)`` of its candidates, each the sum over its tokens.
+            log-probs ``(K,)`` of its candidates, each the sum over its tokens; or those of all
+            tokens of its candidates, end to end.
         """
         if not texts:
             # As where no state of a batch has a valid action.
@@ -136,7 +142,7 @@ class TunedModel(nn.Module):
         pieces = plan_batches(lengths, budget=self._tokens if with_gradients else 4 * self._tokens)
         features: list[Tensor] = []
         sums: list[Tensor] = []
-        read = functools.partial(self._read, pooling=tuple(pooling))
+        read = functools.partial(self._read, pooling=tuple(pooling), by_token=by_token)
         with self._meter.call(len(texts)):
             for piece in pieces:
                 part = [distinct[i] for i in piece]
@@ -145,15 +151,23 @@ class TunedModel(nn.Module):
                 else:
                     result, flat = read(part)
                 features.append(result)
-                sums += flat.split([len(item.candidates) for item in part])
+                sums += flat.split(
+                    [
+                        sum(map(len, item.candidates)) if by_token else len(item.candidates)
+                        for item in part
+                    ]
+                )
         order = [i for piece in pieces for i in piece]
         place = {distinct[i]: row for row, i in enumerate(order)}
         rows = [place[text] for text in texts]
         return torch.cat(features)[rows], [sums[row] for row in rows]
 
-    def _read(self, texts: Sequence[Text], pooling: tuple[Pooling, ...]) -> tuple[Tensor, Tensor]:
+    def _read(
+        self, texts: Sequence[Text], pooling: tuple[Pooling, ...], by_token: bool
+    ) -> tuple[Tensor, Tensor]:
         """Return features ``(B, D)`` and log-probs of all candidates, end to end."""
         if self.inner.is_seq2seq:
+            assert not by_token
             return self.inner.seq2seq_with_gradients(
                 [list(text.prompt) for text in texts],
                 [[list(own) for own in text.candidates] for text in texts],
@@ -163,7 +177,7 @@ class TunedModel(nn.Module):
         rows = [row for own in pieces for row in own]
         if self.inner.packs_at(max(map(len, rows))):
             hidden = self._run(rows)
-            sums = self._packed(hidden, rows)
+            sums = self._packed(hidden, rows, by_token)
             if len(rows) > len(texts):
                 hidden = hidden[np.cumsum([0, *map(len, pieces)])[:-1]]
             return _pool(hidden, [text.prompt for text in texts], pooling), sums
@@ -173,7 +187,7 @@ class TunedModel(nn.Module):
         rows += [Row((*prompt, *candidate[:-1]), LEAF) for prompt, candidate in owned]
         hidden = self._run(rows)
         pooled = _pool(hidden[: len(texts)], [text.prompt for text in texts], pooling)
-        return pooled, self._unpacked(hidden[len(texts) :], owned)
+        return pooled, self._unpacked(hidden[len(texts) :], owned, by_token)
 
     def _run(self, rows: Sequence[Row]) -> Tensor:
         assert self.trunk is not None
@@ -181,31 +195,39 @@ class TunedModel(nn.Module):
             self._meter.blocks(len(row), row.contexts(0), self.trunk.depth(row))
         return self.trunk.run(rows)
 
-    def _packed(self, hidden: Tensor, rows: Sequence[Row]) -> Tensor:
+    def _packed(self, hidden: Tensor, rows: Sequence[Row], by_token: bool) -> Tensor:
         width = hidden.shape[1]
         places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
         at, tokens = wanted(rows)
         lengths = [len(steps) for row in rows for steps in row.tree.steps]
         states = hidden.reshape(-1, hidden.shape[-1])[places]
-        return self._sums(states, at, tokens, lengths)
+        return self._sums(states, at, tokens, None if by_token else lengths)
 
     def _unpacked(
-        self, hidden: Tensor, owned: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
+        self,
+        hidden: Tensor,
+        owned: Sequence[tuple[tuple[int, ...], tuple[int, ...]]],
+        by_token: bool,
     ) -> Tensor:
         spans = [(len(prompt) - 1, len(candidate)) for prompt, candidate in owned]
         states = [hidden[i, start : start + n] for i, (start, n) in enumerate(spans)]
         flat = torch.cat(states) if states else hidden.reshape(-1, hidden.shape[-1])[:0]
         tokens = [token for _, candidate in owned for token in candidate]
-        return self._sums(flat, list(range(len(tokens))), tokens, [n for _, n in spans])
+        lengths = None if by_token else [n for _, n in spans]
+        return self._sums(flat, list(range(len(tokens))), tokens, lengths)
 
-    def _sums(self, states: Tensor, at: list[int], tokens: list[int], lengths: list[int]) -> Tensor:
-        """Return the sum of the log-probs of each candidate's tokens."""
+    def _sums(
+        self, states: Tensor, at: list[int], tokens: list[int], lengths: list[int] | None
+    ) -> Tensor:
+        """Return log-probs of tokens, or their sums over candidates of these lengths."""
         if not tokens:
-            return states.new_zeros(len(lengths), dtype=torch.float32)
+            return states.new_zeros(len(lengths or ()), dtype=torch.float32)
         self._meter.head(len(states))
         device = states.device
         rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
         result = self.inner.log_probs_of(states, rows, wanted_tokens)
+        if lengths is None:
+            return result
         owner = torch.repeat_interleave(torch.tensor(lengths, device=device))
         return result.new_zeros(len(lengths)).index_add(0, owner, result)
 

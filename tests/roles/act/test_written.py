@@ -11,6 +11,7 @@ import torch
 
 from dragoman.agents.evaluate import evaluate
 from dragoman.agents.inspection import weighed_of
+from dragoman.agents.record import record
 from dragoman.describe import describe_env
 from dragoman.describe.moment import MomentMaker
 from dragoman.engines.policies.make import make_policy
@@ -23,9 +24,10 @@ from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.generation import Sampling
 from dragoman.models.tuned import Text, TunedModel
+from dragoman.report.replay import replay_page
 from dragoman.roles.act.written import named_actions
 from tests.models import tiny
-from tests.text_tasks import Alphabet
+from tests.text_tasks import Alphabet, Letters
 
 PROMPTS = ["left", "right pole", "left"]
 
@@ -232,6 +234,106 @@ def test_free_writing_learns_a_toy(credit: str, llama: dict[str, Any], tmp_path:
     assert evaluate(run, 60).mean > 0.8
 
 
+@pytest.mark.parametrize(
+    "act",
+    [{"think": 1, "ratio": "token"}, pytest.param({"ratio": "turn"}, marks=pytest.mark.slow)],
+)
+def test_actions_that_are_texts_are_learnt(
+    act: dict[str, Any], llama: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
+    what = experiment(constrain="none", max_tokens=1, invalid="end", **act).replaced(
+        {
+            "env": "tests.text_tasks:Letters",
+            "model": llama,
+            "num_envs": 96,
+            "steps": 1920,
+            "act.tune.how": "full",
+            "act.tune.learning_rate": 0.002,
+            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
+        }
+    )
+    run = train(what, out=tmp_path / "run")
+    returns = [episode["return"] for episode in run.episodes()]
+    assert np.mean(returns[:200]) < 0.3
+    assert np.mean(returns[-200:]) > 0.7
+    assert evaluate(run, 60).mean > 0.7
+    assert abs(run.last_metrics()["train/first_ratio"] - 1) < 1e-4
+
+
+def policy_and_prompts(what: Experiment, names: list[str]) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Return the policy of an experiment with a trained model, and prompts as it sees them."""
+    wrapped, _ = untrained(what, tiny.make("llama"))
+    policy = wrapped.module
+    rows = policy.reader.model.inner.token_ids(names)
+    ids = torch.full((len(rows), 64), -1)
+    for row, own in zip(ids, rows, strict=True):
+        row[: len(own)] = torch.tensor(own)
+    return policy, {"prompt": ids}
+
+
+def test_a_thought_counts_as_what_follows_it_does_and_the_question_between_does_not() -> None:
+    what = experiment(constrain="none", think=3, max_tokens=2, question="so what")
+    policy, seen = policy_and_prompts(what.replaced({"env": "tests.text_tasks:Letters"}), PROMPTS)
+    torch.manual_seed(1)
+    ids = policy.write(seen)
+    _, ours = policy(seen, ids)
+    model = policy.reader.model.inner
+    bridge = policy.bridge
+    assert model.text(bridge) == "\nso what"
+    assert ids.shape == (3, 5)
+    for row, logs, prompt in zip(ids, ours, seen["prompt"], strict=True):
+        thought, text = (tuple(i for i in part.tolist() if i >= 0) for part in (row[:3], row[3:]))
+        assert len(thought) > 0
+        assert len(text) > 0
+        head = tuple(i for i in prompt.tolist() if i >= 0)
+        whole = torch.tensor([[*head, *thought, *bridge, *text]])
+        logits = model._model(input_ids=whole, use_cache=False).logits[0]
+        steps = torch.log_softmax(logits[:-1].float(), -1).gather(1, whole[0, 1:, None])[:, 0]
+        behind = steps[len(head) - 1 :].detach()
+        own = [*behind[: len(thought)], *behind[len(thought) + len(bridge) :]]
+        assert np.allclose(logs[row >= 0].detach(), own, atol=1e-4)
+        assert not logs[row < 0].any()
+    # A thought that is read otherwise changes what is said after it.
+    other = ids.clone()
+    other[:, 0] = (ids[:, 0] + 1) % 20
+    assert not torch.allclose(policy(seen, other)[1][:, 3:], ours[:, 3:])
+
+
+def test_tokens_are_handed_out_with_the_credit_of_their_text() -> None:
+    from gymnasium.spaces import Box, Dict
+
+    from dragoman.engines.sb3.written import TokenBuffer
+
+    space = Dict(prompt=Box(-1, 9, (2,), np.int32))
+    buffer = TokenBuffer(2, space, Box(-1, 9, (3,), np.float32), n_envs=2)
+    for step in range(2):
+        actions = np.array([[4, 5, -1], [6, -1, -1]]) + 0.0
+        logs = torch.tensor([[-0.1, -0.2, 0.0], [-0.3, 0.0, 0.0]]) * (step + 1)
+        value = torch.zeros(2)
+        buffer.add(
+            {"prompt": np.zeros((2, 2))}, actions, np.array([1.0, 2.0]), np.ones(2), value, logs
+        )
+    buffer.advantages[:] = [[1.0, 2.0], [3.0, 4.0]]
+    (samples,) = buffer.get(None)
+    pairs = zip(samples.old_log_prob.tolist(), samples.advantages.tolist(), strict=True)
+    assert sorted((round(log, 5), one) for log, one in pairs) == [
+        (-0.6, 4.0), (-0.4, 3.0), (-0.3, 2.0), (-0.2, 1.0), (-0.2, 3.0), (-0.1, 1.0),
+    ]  # fmt: skip
+    assert samples.old_values.shape == (4,)
+
+
+def test_a_replay_shows_what_was_written(llama: dict[str, Any], tmp_path: Path) -> None:
+    what = experiment(constrain="none", think=2, max_tokens=2).replaced(
+        {"model": llama, "env": "tests.text_tasks:Letters", "max_episode_steps": 3}
+    )
+    run = train(what, out=tmp_path / "run")
+    (episode,) = record(run, 1, sampled=True).episodes
+    assert all("\nso " in step.said for step in episode.steps[:-1])
+    assert episode.steps[-1].said == ""
+    assert "The model wrote" in replay_page([record(run, 1)])
+
+
 def test_texts_learn_a_toy(llama: dict[str, Any], tmp_path: Path) -> None:
     run = train(experiment().replaced({"model": llama, "steps": 1344}), out=tmp_path / "run")
     assert evaluate(run, 100, sampled=True).mean > 0.8
@@ -249,6 +351,16 @@ def test_a_name_is_found_whatever_surrounds_it() -> None:
 
     # Nothing, what is not valid now and what nobody knows name no action.
     assert named_actions(decode, ids, mask, candidates).tolist() == [0, 0, -1, -1, -1, 0]
+
+
+def test_texts_of_a_space_are_its_actions_and_others_are_lived_with() -> None:
+    env = Tolerant(Letters(length=2))
+    first, _ = env.reset(seed=0)
+    assert env.step("left pole")[:2] == (first, 0.0)
+    assert env.step("")[-1]["invalid_text"]
+    assert env.step("A")[-1]["invalid_text"]  # not in the alphabet of the space
+    assert env.step("c")[-1]["invalid_text"] is False
+    assert env.step("z")[2]
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -271,7 +383,10 @@ def test_an_environment_lives_with_what_names_nothing(ends: bool) -> None:
         ({"tune": None}, "act.tune is not set"),
         ({"temperature": 2.0}, "model's own distribution"),
         ({"max_tokens": 0}, "act.max_tokens is 0"),
-        ({"constrain": "grammar"}, "constrain"),
+        ({"constrain": "grammar"}, "act.constrain .*'texts' or 'none'"),
+        ({"think": -1}, "act.think is -1"),
+        ({"think": 4}, "act.think is for what is written freely"),
+        ({"ratio": "token"}, "act.ratio is for what is written freely"),
     ],
 )
 def test_what_cannot_be_written_is_refused(act: dict[str, Any], says: str) -> None:
@@ -287,6 +402,11 @@ def test_a_step_without_an_action_is_told_as_such() -> None:
     assert moment.action_text(-1) == "(no valid action)"
     assert moment.action_text(2) == "c"
     assert weighed_of(View(1.0), -1) == ()
+
+
+def test_texts_without_a_list_can_be_written_freely_alone() -> None:
+    with pytest.raises(ConfigError, match="texts without a list"):
+        untrained(experiment().replaced({"env": "tests.text_tasks:Letters"}), tiny.make("llama"))
 
 
 def test_an_encoder_decoder_model_is_refused() -> None:

@@ -39,7 +39,7 @@ from dragoman.engines.sb3.settings import (
 )
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
-from dragoman.engines.sb3.written import WritePolicy
+from dragoman.engines.sb3.written import TokenBuffer, WritePolicy
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.experiment.checks import POLICY_GRADIENT
@@ -80,6 +80,8 @@ def build(
     if guide is not None and guide.in_policy:
         kind = GUIDED[name]
         more = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}
+    if experiment.act is not None and experiment.act.ratio == "token":
+        more["rollout_buffer_class"] = TokenBuffer
     algorithm = made(
         experiment,
         kind,

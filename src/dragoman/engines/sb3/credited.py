@@ -123,7 +123,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
                 action=actions.reshape(len(rows), -1),
                 reward=rewards[rows],
                 value=values.reshape(-1),
-                log_prob=log_probs.reshape(-1),
+                log_prob=log_probs,
                 state=np.array([tape.number(identity(moments[i])) for i in rows]),
                 action_number=self._action_numbers(tape, actions, [moments[i] for i in rows]),
             )

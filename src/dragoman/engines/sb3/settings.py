@@ -22,6 +22,7 @@ from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment
+from dragoman.roles.act.vector import written_space
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "a2c": WholeA2C,
@@ -52,6 +53,8 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     """
     name = experiment.algorithm.name
     settings = settings_of(experiment)
+    if experiment.act is not None and experiment.act.writes_freely:
+        actions = written_space(experiment.act)
     check_actions(name, actions, ACTION_SPACES)
     given = settings.get("policy_kwargs") or {}
     known = inspect.signature(ALGORITHMS[name].policy_aliases["MlpPolicy"]).parameters

@@ -70,6 +70,8 @@ class Tuning(OnPolicyAlgorithm):
             observation = {key: value.to(self.device) for key, value in seen.items()}
             _, log_probs, _ = self.policy.evaluate_actions(observation, actions)
         old_log_probs = _first(buffer.log_probs, steps)
+        if old_log_probs.dim() > 1:  # of tokens
+            old_log_probs = old_log_probs[actions.cpu() >= 0]
         self.first_ratio = first_ratio(self._reader, log_probs, old_log_probs)
 
 

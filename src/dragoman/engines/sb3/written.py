@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from stable_baselines3.common.buffers import DictRolloutBuffer
+from stable_baselines3.common.type_aliases import DictRolloutBufferSamples
 from torch import Tensor
 
 from dragoman.engines.sb3.policy import ActPolicy
@@ -20,13 +23,44 @@ class WritePolicy(ActPolicy):
     policy: WrittenPolicy  # type: ignore[assignment] # which has no distribution to choose by
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Return token ids ``(B, L)``, values ``(B,)`` and log-probs ``(B,)``."""
+        """Return token ids ``(B, L)``, values ``(B,)`` and log-probs of texts or of tokens.
+
+        Those of tokens are ``(B, L)``, zero where there is none; those of texts ``(B,)``.
+        """
         ids = self.policy.write(obs, greedy=deterministic)
         values, log_probs = self.policy(obs, ids)
-        return ids.float(), values, log_probs
+        return ids.float(), values, log_probs if self._by_token else log_probs.sum(dim=1)
 
     def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return values and log-probs, each ``(B,)``."""
-        ids = actions.long().reshape(-1, self.policy.settings.max_tokens)
+        """Return values ``(B,)``, and log-probs of texts ``(B,)`` or of all tokens, end to end."""
+        ids = actions.long().reshape(-1, self.policy.settings.most_written)
         values, log_probs = self.policy(obs, ids)
-        return values, log_probs, None
+        return values, log_probs[ids >= 0] if self._by_token else log_probs.sum(dim=1), None
+
+    @property
+    def _by_token(self) -> bool:
+        return self.policy.settings.ratio == "token"
+
+
+class TokenBuffer(DictRolloutBuffer):
+    """Keeps the log-prob of each token, and hands out tokens instead of texts.
+
+    Every token has the advantage of its text. Values and returns stay those of texts.
+    """
+
+    def reset(self) -> None:
+        """Forget everything."""
+        super().reset()
+        shape = (self.buffer_size, self.n_envs, self.action_dim)
+        self.log_probs = np.zeros(shape, dtype=np.float32)
+
+    def _get_samples(  # type: ignore[override] # as theirs does
+        self, batch_inds: Any, env: Any = None
+    ) -> DictRolloutBufferSamples:
+        samples = super()._get_samples(batch_inds, env)
+        is_token = samples.actions >= 0
+        advantages = samples.advantages.unsqueeze(1).expand(is_token.shape)
+        return samples._replace(
+            old_log_prob=self.to_torch(self.log_probs[batch_inds])[is_token],
+            advantages=advantages[is_token],
+        )

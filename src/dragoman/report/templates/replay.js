@@ -219,6 +219,9 @@
     column.querySelector(".return").textContent = format(earned);
     showWeighed(column.querySelector(".weighed"), recording, state);
     showTerms(column, played.steps, at);
+    const said = column.querySelector(".said");
+    said.hidden = !state.said;
+    said.querySelector("p").textContent = state.said;
     const judge = column.querySelector(".judge");
     judge.hidden = !state.critiques.length;
     column.querySelector(".critiques").replaceChildren(...state.critiques.map((text) => element("li", "", text)));

@@ -24,7 +24,7 @@ class ActionSet:
         seed: Draws what shuffled texts are.
 
     Attributes:
-        count: Number of actions ``K``; 0 where they are continuous.
+        count: Number of actions ``K``; 0 where they are continuous or texts.
 
     Raises:
         ConfigError: The policy cannot choose in this space.
@@ -62,8 +62,18 @@ class ActionSet:
 
 def check_choice(settings: Act, space: gym.Space[Any]) -> None:
     """Refuse an action space that a policy cannot choose in."""
-    able = (gym.spaces.Discrete,) if settings.policy != "head" else HEAD_SPACES
+    able: tuple[type[gym.Space[Any]], ...] = (gym.spaces.Discrete,)
+    if settings.policy == "head":
+        able = HEAD_SPACES
+    elif settings.writes_freely:
+        able = (gym.spaces.Discrete, gym.spaces.Text)
     if not isinstance(space, able):
+        if isinstance(space, gym.spaces.Text):
+            raise ConfigError(
+                f"the policy {settings.policy!r} chooses among named actions, but those of {space} "
+                "are texts without a list",
+                cure="set act: {policy: write, constrain: none}",
+            )
         raise ConfigError(
             f"the policy {settings.policy!r} cannot choose in {space}: it needs "
             f"{' or '.join(kind.__name__ for kind in able)} actions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium as gym
@@ -107,29 +108,34 @@ class TunedReader(nn.Module):
             return self.frozen.critic_state(observation)
         return self._features(rows_of(observation["prompt"]))[0]
 
-    def written(self, observation: Observation, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the critic's state, and the log-prob ``(B,)`` of the text behind each prompt.
+    def written(
+        self, observation: Observation, texts: Sequence[tuple[int, ...]]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the critic's state, and the log-probs of the tokens behind each prompt.
 
         Args:
             observation: With the prompts.
-            ids: Token ids of the texts ``(B, L)``, negative behind them.
+            texts: Token ids of what stands behind each of them.
         """
-        candidates: list[tuple[tuple[int, ...], ...]] = [(own,) for own in rows_of(ids)]
-        state, sums = self._features(rows_of(observation["prompt"]), candidates)
+        candidates: list[tuple[tuple[int, ...], ...]] = [(own,) for own in texts]
+        prompts = rows_of(observation["prompt"])
+        state, log_probs = self._features(prompts, candidates, by_token=True)
         critic = state if self.frozen is None else self.frozen.critic_state(observation)
-        return critic, torch.cat(sums)
+        return critic, log_probs
 
     def _features(
         self,
         prompts: list[tuple[int, ...]],
         candidates: list[tuple[tuple[int, ...], ...]] | None = None,
         pooling: tuple[Pooling, ...] | None = None,
+        *,
+        by_token: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         from dragoman.models.tuned import Text
 
         own = candidates or [()] * len(prompts)
         texts = [Text(prompt, one) for prompt, one in zip(prompts, own, strict=True)]
-        features, sums = self.model(texts, pooling or self.pooling)
+        features, sums = self.model(texts, pooling or self.pooling, by_token=by_token)
         return functional.layer_norm(features, features.shape[-1:]), sums
 
     def _scored(

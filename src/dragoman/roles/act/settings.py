@@ -82,6 +82,10 @@ class Act:
             pass in which nothing is done, ``penalty`` takes off ``penalty`` for it in training,
             ``end`` ends the episode.
         penalty: What an invalid text costs in training, where that is said.
+        think: Most tokens that the model writes to itself before each freely written text, up to
+            the end of a line; 0 for none. They are no action, and trained as the text is.
+        ratio: Whether PPO's ratio, its clipping and its mean are over whole texts (``turn``), or
+            over their tokens, each with the credit of its text (``token``). For free writing.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
             hidden layer, pooled as the observe role says.
     """
@@ -105,6 +109,8 @@ class Act:
     constrain: Literal["texts", "none"] = "texts"
     invalid: Literal["noop", "penalty", "end"] = "noop"
     penalty: float = 0.1
+    think: int = 0
+    ratio: Literal["turn", "token"] = "turn"
     tune: Tune | None = None
 
     without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
@@ -123,6 +129,16 @@ class Act:
             )
         if self.policy == "write":
             self._check_writing()
+        if self.think < 0:
+            raise ConfigError(
+                f"act.think is {self.think}, but must be at least 0", cure="raise act.think"
+            )
+        if (self.think or self.ratio == "token") and not self.writes_freely:
+            raise ConfigError(
+                f"act.{'think' if self.think else 'ratio'} is for what is written freely, but "
+                "here a whole text is one choice among others",
+                cure="set act.policy to 'write' and act.constrain to 'none', or leave it out",
+            )
         if self.tune is None:
             return
         if self.model is not None or (self.scores == "uniform" and self.policy == "score"):
@@ -155,6 +171,11 @@ class Act:
                 f"act.max_tokens is {self.max_tokens}, but must be at least 1",
                 cure="raise act.max_tokens",
             )
+
+    @property
+    def most_written(self) -> int:
+        """Most tokens that are written for one action, thoughts included."""
+        return self.think + self.max_tokens
 
     @property
     def writes_freely(self) -> bool:

@@ -18,6 +18,8 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
 
 PAD = -1
+THINK = "Think first:"
+"""Asks for a thought; the question follows behind it."""
 LARGEST = 2**31 - 1
 
 
@@ -70,7 +72,7 @@ class OptionTokens:
         self.spaces: dict[str, gym.Space[Any]] = {
             "prompt": gym.spaces.Box(*ids, (tune.max_prompt,), np.int32)
         }
-        if settings.reads_candidates or settings.reads_texts:
+        if count and (settings.reads_candidates or settings.reads_texts):
             self.spaces["candidates"] = gym.spaces.Box(*ids, (count, tune.max_action), np.int32)
         if settings.sums_candidates:
             self.spaces["divisor"] = gym.spaces.Box(1, np.inf, (count,), np.float32)
@@ -166,7 +168,7 @@ def question_of(settings: Act, text: str, model: Any) -> str:
         text: What describes the moment.
         model: The language model, around or without a memory.
     """
-    question = f"{text}\n{settings.question}"
+    question = f"{text}\n{THINK if settings.think else settings.question}"
     if not settings.chat:
         return question
     chat = getattr(without_memory(model), "chat", None)

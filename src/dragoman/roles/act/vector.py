@@ -13,17 +13,23 @@ from dragoman.environments.indices import Indices
 from dragoman.environments.vector import Step
 from dragoman.models.cache import without_memory
 from dragoman.roles.act.settings import Act
-from dragoman.roles.act.written import PAD, named_actions
+from dragoman.roles.act.written import PAD, lines, named_actions
 
 MOST = 2**24
 """Up to here float32, in which training libraries keep rows of numbers, holds whole numbers."""
 
 
+def written_space(settings: Act) -> gym.spaces.Box:
+    """Return the space of what is written: rows of token ids."""
+    return gym.spaces.Box(PAD, MOST, (settings.most_written,), np.float32)
+
+
 class WriteVector(VectorWrapper):
     """Takes rows of token ids for actions.
 
-    Put it above what makes the prompts. A text that names no valid action is passed on as the
-    number before the first one, see `dragoman.environments.tolerant.Tolerant`.
+    Put it above what makes the prompts. Where actions are texts, what is written is the action. A
+    text that names no valid action is passed on as the number before the first one, see
+    `dragoman.environments.tolerant.Tolerant`.
 
     Args:
         env: The vector environment, whose observations have ``mask`` and ``candidates``.
@@ -37,8 +43,9 @@ class WriteVector(VectorWrapper):
         inner: Any = without_memory(model)
         self._decode = inner.text
         self._indices = Indices(env.single_action_space)
+        self._takes_texts = isinstance(env.single_action_space, gym.spaces.Text)
         self._seen: Any = None
-        self.single_action_space = gym.spaces.Box(PAD, MOST, (settings.max_tokens,), np.float32)
+        self.single_action_space = written_space(settings)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
     def reset(
@@ -50,11 +57,17 @@ class WriteVector(VectorWrapper):
 
     def step(self, actions: Any) -> Step:
         """Step by what was written; an invalid text may cost something."""
-        mask, candidates = self._seen["mask"], self._seen["candidates"]
-        named = named_actions(self._decode, np.asarray(actions), mask, candidates)
-        self._seen, rewards, terminations, truncations, infos = self.env.step(
-            self._indices.actions(named)
-        )
+        texts = np.asarray(actions)[:, self._settings.think :]
+        chosen: Any
+        if self._takes_texts:
+            chosen = tuple(lines(self._decode, texts))
+            space = self.env.single_action_space
+            is_invalid = np.array([not space.contains(text) for text in chosen])
+        else:
+            mask, candidates = self._seen["mask"], self._seen["candidates"]
+            named = named_actions(self._decode, texts, mask, candidates)
+            chosen, is_invalid = self._indices.actions(named), named < 0
+        self._seen, rewards, terminations, truncations, infos = self.env.step(chosen)
         if self._settings.invalid == "penalty":
-            rewards = rewards - self._settings.penalty * (named < 0)
+            rewards = rewards - self._settings.penalty * is_invalid
         return self._seen, rewards, terminations, truncations, infos

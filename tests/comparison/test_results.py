@@ -167,7 +167,7 @@ def test_results_are_computed_again_where_a_run_is_newer(folder: ComparisonFolde
     assert read_results(folder)["arms"]["model"]["scores"]["0"] == 0.625
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 3}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 4}'])
 def test_results_that_are_damaged_or_older_are_computed_again(
     content: str, folder: ComparisonFolder
 ) -> None:
@@ -179,7 +179,7 @@ def test_results_that_are_damaged_or_older_are_computed_again(
 def test_results_of_a_newer_version_are_refused(folder: ComparisonFolder) -> None:
     write_results(folder)
     change(folder, format=99)
-    with pytest.raises(RunError, match=r"format 99, .* reads up to 3") as error:
+    with pytest.raises(RunError, match=r"format 99, .* reads up to 4") as error:
         read_results(folder)
     assert "remove the file" in error.value.cure
 

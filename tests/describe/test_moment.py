@@ -87,3 +87,21 @@ def test_a_moment_is_not_described_unless_it_is_read_and_then_once() -> None:
     assert Counted.calls == 0
     assert moment.text == moment.state == moment.prompt(()) == "1"
     assert Counted.calls == 1
+
+
+def test_synonyms_stand_in_every_text() -> None:
+    words = {"press": "push", "lamp": "light"}
+    env = Remember(Lamps(length=9), steps=1, goal="press the right one", synonyms=words)
+    observation, info = env.reset(seed=0)
+    plain = describe_env(env).observation(observation, info)
+    moment = info[MOMENT]
+    assert moment.state == plain.replace("lamp", "light") != plain
+    assert moment.text.startswith("Goal: push the right one\n")
+    own = info["action_texts"]
+    assert list(moment.action_texts) == [text.replace("press", "push") for text in own]
+    action = int(np.flatnonzero(info["action_mask"])[0])
+    assert moment.action_text(action) == moment.action_texts[action]
+    after = env.step(action)[-1][MOMENT]
+    assert after.past == ((moment.state, moment.action_texts[action]),)
+    make = MomentMaker(lambda: describe_env(env), env.action_space, synonyms=words)
+    assert make.action_names == tuple(map(make.reword, make.action_names))

@@ -20,6 +20,7 @@ from dragoman.engines.weights import restore, weights_of
 from dragoman.environments.indices import Indices
 from dragoman.environments.vector import make_vector
 from dragoman.errors import ConfigError
+from dragoman.experiment.shift import shifted
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.role import Models
@@ -42,9 +43,10 @@ class Agent:
         describer: What puts observations into words, where the training was given one from Python.
         trust_code: Run the code that the run's config names, even if this user has not trained
             it here, see `dragoman.run.trust`.
+        shift: What it reads otherwise than in the training, see `dragoman.experiment.shift`.
 
     Raises:
-        ConfigError: The config names code that is not trusted.
+        ConfigError: The config names code that is not trusted, or the shift does not fit.
 
     Warns:
         ModelChangedWarning: The language model has other weights than in the training.
@@ -68,11 +70,12 @@ class Agent:
         model: LanguageModel | None = None,
         describer: Describer | None = None,
         trust_code: bool = False,
+        shift: Mapping[str, Any] | None = None,
     ) -> None:
         run.require_trust(trust_code)
         weights = weights_of(run)
         _check_describer(run, describer)
-        played = obeying(run.experiment, run.environment)
+        played = obeying(shifted(run.experiment, shift or {}), run.environment)
         # These are matters of the training: playing needs no model for them.
         experiment = replace(played, reward=None, explore=None, guide=None)
         model = model if model is not None else reader_of(experiment, run.seed)

@@ -15,9 +15,11 @@ from gymnasium.envs.registration import EnvSpec
 
 from dragoman.agents.agent import Agent
 from dragoman.describe.rollout import random_actions
-from dragoman.engines.assembly import spec_of
+from dragoman.engines.assembly import moments_of, spec_of
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
+from dragoman.experiment import Experiment
+from dragoman.experiment.shift import shifted
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.phrases import counted
@@ -187,6 +189,7 @@ def evaluate(
     seed: int = 0,
     sampled: bool = False,
     env_settings: Mapping[str, Any] | None = None,
+    shift: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
     model: LanguageModel | None = None,
     describer: Describer | None = None,
@@ -203,6 +206,8 @@ def evaluate(
         sampled: Draw actions from the policy instead of taking the likeliest.
         env_settings: What of the environment's settings differs from the training's, such as
             objects that were held out from it.
+        shift: What else differs, such as ``{"describe.synonyms": {"take": "grab"}}``, see
+            `dragoman.experiment.shift`.
         max_steps: Most steps of an episode, which counts as stopped if it has not ended by then.
             Unless given, 10,000 where the environment has no time limit of its own.
         model: Language model to use instead of loading the experiment's.
@@ -220,14 +225,22 @@ def evaluate(
     run = run if isinstance(run, Run) else Run(run)
     check_number("episodes", episodes, 1)
     check_number("seed", seed)
-    check_playable(run, env_settings, max_steps, describer=describer, trust_code=trust_code)
+    check_playable(
+        run, env_settings, max_steps, shift=shift, describer=describer, trust_code=trust_code
+    )
     agent = Agent(
-        run, sampled=sampled, seed=seed, model=model, describer=describer, trust_code=trust_code
+        run,
+        sampled=sampled,
+        seed=seed,
+        model=model,
+        describer=describer,
+        trust_code=trust_code,
+        shift=shift,
     )
     with shown(progress) as show:
         return play(
             agent.spec,
-            {**run.experiment.env_settings, **(env_settings or {})},
+            {**shifted(run.experiment, shift or {}).env_settings, **(env_settings or {})},
             agent.act,
             episodes=episodes,
             seed=seed,
@@ -257,6 +270,7 @@ def check_playable(
     env_settings: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
     *,
+    shift: Mapping[str, Any] | None = None,
     describer: Describer | None = None,
     trust_code: bool = False,
 ) -> None:
@@ -265,13 +279,42 @@ def check_playable(
     The arguments are those of `evaluate`.
 
     Raises:
-        ConfigError: The config names code that is not trusted, the environment refuses its
-            settings, or ``max_steps`` is below one.
+        ConfigError: The config names code that is not trusted, the environment or the shift
+            refuses its settings, or ``max_steps`` is below one.
     """
     run.require_trust(trust_code)
-    spec = spec_of(run.experiment, describer)
-    _most_steps(spec, max_steps)
-    make_environment(spec, {**run.experiment.env_settings, **(env_settings or {})}).close()
+    _most_steps(spec_of(run.experiment, describer), max_steps)
+    own = {f"env_settings.{key}": value for key, value in (env_settings or {}).items()}
+    check_shift(run.experiment, {**(shift or {}), **own}, describer)
+
+
+def check_shift(
+    experiment: Experiment, shift: Mapping[str, Any], describer: Describer | None = None
+) -> None:
+    """Refuse a shift under which what is trained could not be played.
+
+    Raises:
+        ConfigError: The environment refuses its settings, has other spaces than in the training,
+            or cannot be put into words as the shift says.
+    """
+    now = shifted(experiment, shift)
+    spec = spec_of(now, describer)
+    before, after = (make_environment(spec, one.env_settings) for one in (experiment, now))
+    try:
+        pairs = {"action": (before.action_space, after.action_space)}
+        if experiment.observe is None:
+            pairs["observation"] = (before.observation_space, after.observation_space)
+        for kind, (was, is_now) in pairs.items():
+            if was != is_now:
+                raise ConfigError(
+                    f"the {kind} space was {was} in the training, and {is_now} with "
+                    f"{dict(now.env_settings)}",
+                    cure="play with settings that leave the spaces as they are",
+                )
+        moments_of(now, after, describer).describer  # noqa: B018  made here
+    finally:
+        before.close()
+        after.close()
 
 
 def evaluate_random(

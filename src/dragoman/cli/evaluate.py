@@ -37,6 +37,13 @@ def evaluate(
             help="Other settings: --env split=test",
         ),
     ] = None,
+    shift: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Other words: --shift 'describe.synonyms={take: grab}'",
+        ),
+    ] = None,
     max_steps: Annotated[
         int | None,
         typer.Option(min=1, help="Most steps of an episode."),
@@ -54,13 +61,15 @@ def evaluate(
     run = Run(folder)
     settings = parse_overrides(env_settings or [], option="--env")
     refuse_yes_no(settings, "--env")
+    changes = parse_overrides(shift or [], option="--shift")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman.agents import evaluate as agents
     from dragoman.agents.video import film, refuse_unfilmable
     from dragoman.engines.assembly import reader_of
     from dragoman.engines.weights import weights_of
+    from dragoman.experiment.shift import shifted
 
-    agents.check_playable(run, settings, max_steps, trust_code=trust_code)
+    agents.check_playable(run, settings, max_steps, shift=changes, trust_code=trust_code)
     weights_of(run)  # damaged ones are refused before a model is loaded
     if video is not None:
         refuse_unfilmable(run, video, settings)
@@ -68,8 +77,8 @@ def evaluate(
     model = reader_of(run.experiment, run.seed)  # once for both ways to act
     how: dict[str, Any] = {"seed": seed, "env_settings": settings, "max_steps": max_steps}
     trained = {**how, "model": model, "trust_code": trust_code}
-    rows = _played(run, episodes, trained)
-    rows["random"] = agents.evaluate_random(run.experiment, episodes, **how)
+    rows = _played(run, episodes, {**trained, "shift": changes})
+    rows["random"] = agents.evaluate_random(shifted(run.experiment, changes), episodes, **how)
     if video is not None:
         made = film(run, video, **trained)
         # Aside, where programs read what is printed.

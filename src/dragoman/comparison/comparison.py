@@ -59,19 +59,37 @@ class EvaluationSettings:
         sampled: Play them again with actions drawn from the policy, not only greedily.
         env_settings: What of the environment's settings differs from the training's, such as
             objects or missions that were held out from it.
+        shifts: Changes by name under which agents are played again, such as held-out objects or
+            other words, see `dragoman.experiment.shift`: what each arm loses by them.
     """
 
     episodes: int = 50
     sampled: bool = True
     env_settings: Mapping[str, Any] = field(default_factory=dict)
+    shifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self, "evaluation")
+        for name, shift in self.shifts.items():
+            if not shift:
+                raise ConfigError(
+                    f"evaluation.shifts.{name} changes nothing",
+                    cure="say what differs, such as {describe.synonyms: {take: grab}}",
+                )
+            if not FOLDER_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"{name!r} cannot name a shift", cure="use letters, digits, '.', '_' and '-'"
+                )
         refuse_yes_no(self.env_settings, "evaluation.env_settings")
         if self.episodes < 1:
             raise ConfigError(
                 f"evaluation.episodes is {self.episodes}, but must be at least 1", cure="raise it"
             )
+
+    def changes(self, shift: str | None = None) -> dict[str, Any]:
+        """Return what differs from the training, and under a shift too, as `shifted` reads it."""
+        own = {f"env_settings.{key}": value for key, value in self.env_settings.items()}
+        return own if shift is None else {**own, **self.shifts[shift]}
 
 
 @dataclass(frozen=True)

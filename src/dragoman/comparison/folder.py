@@ -94,7 +94,7 @@ class ComparisonFolder:
             status = run.status
         except (ConfigError, RunError):
             return "interrupted", None
-        if status == "finished" and not (folder / "evaluation.json").is_file():
+        if status == "finished" and not self._is_evaluated(arm, seed):
             return "unevaluated", run
         return status, run
 
@@ -126,6 +126,18 @@ class ComparisonFolder:
     def costs(self, arm: str, seed: int) -> dict[str, float]:
         """Return what a run has cost: tokens, texts, seconds, gigaflops, steps."""
         return costs_of(Run(self.run_folder(arm, seed)))
+
+    def _is_evaluated(self, arm: str, seed: int) -> bool:
+        """Return whether a run was played, under every shift that is asked for now too."""
+        wanted = set(self.comparison.evaluation.shifts)
+        there = (self.run_folder(arm, seed) / "evaluation.json").is_file()
+        return there and (not wanted or wanted <= set(self.evaluation(arm, seed).get("shifts", ())))
+
+    def has_played_at_random(self) -> bool:
+        """Return whether the random policy has played all that is asked for now."""
+        random = self.random()
+        wanted = set(self.comparison.evaluation.shifts)
+        return random is not None and wanted <= set(random.get("shifts", ()))
 
     def random(self) -> dict[str, Any] | None:
         """Return what ``random.json`` says, once the random policy has played."""
@@ -163,8 +175,8 @@ def costs_of(run: Run) -> dict[str, float]:
 def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
     """Write a comparison into its folder, or let the one that is there grow.
 
-    Seeds and arms may be added to a comparison. What its runs have been trained with may not
-    change, since old and new runs would no longer be comparable; a precision that is settled
+    Seeds, arms and shifts may be added to a comparison. What its runs have been trained with may
+    not change, since old and new runs would no longer be comparable; a precision that is settled
     stays, whatever machine goes on.
 
     Raises:
@@ -197,8 +209,9 @@ def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
 
 def _changes(before: Comparison, now: Comparison) -> list[str]:
     old, new = _deciding(before), _deciding(now)
-    # Arms may be added, but then all of their keys are new.
-    added = tuple(f"arms.{name}." for name in set(now.arms) - set(before.arms))
+    # Arms and shifts may be added, but then all of their keys are new.
+    arms, shifts = set(now.arms) - set(before.arms), _shifts(now) - _shifts(before)
+    added = (*(f"arms.{name}." for name in arms), *(f"evaluation.shifts.{one}." for one in shifts))
     absent = "nothing"
     return [
         f"{key} was {old.get(key, absent)!r} and is {new.get(key, absent)!r}"
@@ -218,4 +231,10 @@ def _deciding(comparison: Comparison) -> dict[str, Any]:
         for name, arm in data["arms"].items()
     }
     kept = {key: data[key] for key in ("base", "evaluation", "budget")}
+    if not _shifts(comparison):
+        del kept["evaluation"]["shifts"]  # or none would count as one that is then taken away
     return flat({**kept, "arms": arms, "first arm": next(iter(arms))})
+
+
+def _shifts(comparison: Comparison) -> set[str]:
+    return set(comparison.evaluation.shifts)

@@ -109,19 +109,19 @@ class TrainJob:
                 trust_code=self.trust_code,
             )
 
-        def play(sampled: bool) -> Evaluation:
+        def play(sampled: bool = False, shift: str | None = None) -> Evaluation:
             return evaluate(
                 run,
                 self.evaluation.episodes,
                 seed=EVALUATION_SEED,
                 sampled=sampled,
-                env_settings=self.evaluation.env_settings,
+                shift=self.evaluation.changes(shift),
                 model=model,
                 trust_code=self.trust_code,
                 progress=False,
             )
 
-        greedy = play(sampled=False)
+        greedy = play()
         write_json(
             self.folder / "evaluation.json",
             {
@@ -131,6 +131,7 @@ class TrainJob:
                 "lengths": [episode.length for episode in greedy.episodes],
                 "stopped": greedy.stopped,
                 "sampled_returns": play(sampled=True).returns if self.evaluation.sampled else [],
+                "shifts": {shift: play(shift=shift).returns for shift in self.evaluation.shifts},
             },
         )
 
@@ -155,18 +156,25 @@ class RandomJob:
         """Keep a sample of what is read, play, and write the returns."""
         from dragoman.agents.evaluate import evaluate_random
         from dragoman.agents.sample import take_sample
+        from dragoman.experiment.shift import shifted
 
         write_json(self.folder / SAMPLE, take_sample(Experiment.from_dict(self.reader)))
 
         experiment = Experiment.from_dict(self.experiment)
         episodes = self.evaluation.episodes
-        played = evaluate_random(
-            experiment,
-            episodes,
-            seed=EVALUATION_SEED,
-            env_settings=self.evaluation.env_settings,
+
+        def play(shift: str | None = None) -> list[float]:
+            played = shifted(experiment, self.evaluation.changes(shift))
+            return evaluate_random(played, episodes, seed=EVALUATION_SEED).returns
+
+        write_json(
+            self.folder / "random.json",
+            {
+                "episodes": episodes,
+                "returns": play(),
+                "shifts": {shift: play(shift) for shift in self.evaluation.shifts},
+            },
         )
-        write_json(self.folder / "random.json", {"episodes": episodes, "returns": played.returns})
 
 
 class _StepReport(Watcher):

@@ -2,20 +2,20 @@
 
 ``format`` is the version of this list. Of the comparison: ``name``, ``env``, ``algorithm``,
 ``steps``, ``budget``, ``seeds``, ``episodes`` evaluated a run, ``random`` (mean return of the
-random policy), ``reference``, ``threshold``, ``window`` (see `dragoman.comparison.speed`),
-``sample`` of what the model reads (see `dragoman.agents.sample`), ``dates`` on which the first
-and the last run began, and ``versions`` of software and machine. ``sources`` has a digest of the
-files behind the results.
+random policy), ``shifts`` by name (``changes``, ``random``), ``reference``, ``threshold``,
+``window`` (see `dragoman.comparison.speed`), ``sample`` of what the model reads (see
+`dragoman.agents.sample`), ``dates`` on which the first and the last run began, and ``versions`` of
+software and machine. ``sources`` has a digest of the files behind the results.
 
 For each arm ``kind``, ``role``, ``about``, ``prior``, ``differences`` (key: value, the base's
 value) and ``problems`` (seed, what is missing); by seed ``status``, ``scores`` (mean greedy return)
 and ``sampled_scores``, ``costs``; ``mean`` and ``interquartile_mean`` with their intervals,
 ``sampled_mean``, ``worst``, ``best``, ``mean_costs`` (see `dragoman.comparison.costs`); the
-learning ``curve`` over seeds; with a threshold ``speed``; and for those that are judged
-``verdict``, whose ``outcome``, ``reason``, ``summary`` in plain words and ``is_final`` (no run of
-the family is still to come) are always there, with all the numbers of
-`dragoman.comparison.verdict.Verdict` where there was something to judge. What is infinite or
-unknown is null.
+learning ``curve`` over seeds; ``shifts`` (see `dragoman.comparison.shifts`); with a threshold
+``speed``; and for those that are judged ``verdict``, whose ``outcome``, ``reason``, ``summary`` in
+plain words and ``is_final`` (no run of the family is still to come) are always there, with all the
+numbers of `dragoman.comparison.verdict.Verdict` where there was something to judge. What is
+infinite or unknown is null.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from dragoman.comparison.folder import (
     scores_of,
 )
 from dragoman.comparison.scores import Scores
+from dragoman.comparison.shifts import shifts_of
 from dragoman.comparison.speed import WINDOW, speeds_of
 from dragoman.comparison.summary import summary
 from dragoman.comparison.verdict import judge
@@ -51,7 +52,7 @@ from dragoman.stats.bootstrap import bootstrap_interval
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Raise it with any change of what ``results.json`` says; 1 had no number."""
 
 POINTS = 30
@@ -121,6 +122,7 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
     }
     scores = {name: scores_of(of_arm) for name, of_arm in evaluations.items()}
     random = folder.random_score()
+    at_random = (folder.random() or {}).get("shifts", {})
     speeds = speeds_of(comparison, runs)
     statuses = {name: {seed: look[0] for seed, look in looks[name].items()} for name in looks}
     verdicts = _verdicts(comparison, scores, random, statuses)
@@ -135,6 +137,13 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
         "episodes": comparison.evaluation.episodes,
         "random": random,
         "reference": asdict(comparison.reference),
+        "shifts": {
+            name: {
+                "changes": shift,
+                "random": float(np.mean(at_random[name])) if name in at_random else None,
+            }
+            for name, shift in comparison.evaluation.shifts.items()
+        },
         "threshold": comparison.threshold,
         "window": WINDOW,
         "arms": {
@@ -146,6 +155,7 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
                 ),
                 **_scores(name, scores[name], scores_of(evaluations[name], sampled=True)),
                 **costs_over({seed: costs_of(run) for seed, run in runs[name].items()}),
+                "shifts": shifts_of(name, comparison.evaluation.shifts, evaluations[name]),
                 "curve": _curve(name, runs[name].values()),
                 "speed": speeds.get(name),
                 "verdict": verdicts.get(name),

@@ -156,11 +156,14 @@ def _check_engine(engine: Engine, ray: str | None) -> None:
 
 def _check(comparison: Comparison, engine: Engine | None) -> None:
     """Refuse a comparison of which an arm could not train, before any arm has."""
+    from dragoman.agents.evaluate import check_shift
     from dragoman.engines.check import check  # loads PyTorch
 
     for arm in comparison.arms:
         try:
             check(comparison.experiment(arm), engine)
+            for shift in (None, *comparison.evaluation.shifts):
+                check_shift(comparison.experiment(arm), comparison.evaluation.changes(shift))
         except DragomanError as error:
             raise ConfigError(f"arm {arm!r}: {error.problem}", cure=error.cure) from error
 
@@ -220,7 +223,7 @@ class _Runner:
     def _missing(self) -> list[tuple[str, int]]:
         """Return what is to be run: seed by seed, so that an early end leaves whole seeds."""
         missing = []
-        if self.folder.random() is None:
+        if not self.folder.has_played_at_random():
             missing.append(("", 0))
         for seed in self.comparison.seeds:
             for arm in self.comparison.arms:

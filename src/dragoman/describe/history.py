@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -29,16 +31,27 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         env: The environment.
         steps: How many steps are remembered.
         goal: What the agent should do, if that is to be said.
+        synonyms: What every text says instead of a word or phrase.
         describe: Keyword arguments of `dragoman.describe.own.describer_for`.
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], steps: int, goal: str | None = None, **describe: Any
+        self,
+        env: gym.Env[Any, Any],
+        steps: int,
+        goal: str | None = None,
+        synonyms: Mapping[str, str] = MappingProxyType({}),
+        **describe: Any,
     ) -> None:
-        RecordConstructorArgs.__init__(self, steps=steps, goal=goal, **describe)
+        # A plain mapping, since specifications are written as JSON.
+        RecordConstructorArgs.__init__(
+            self, steps=steps, goal=goal, synonyms=dict(synonyms), **describe
+        )
         gym.Wrapper.__init__(self, env)
         make = functools.partial(describer_for, env, **describe)
-        self._make = MomentMaker(make, env.action_space, goal=goal, history=steps)
+        self._make = MomentMaker(
+            make, env.action_space, goal=goal, history=steps, synonyms=synonyms
+        )
         self._past: deque[tuple[str, str]] = deque(maxlen=steps)
         self._now = self._make(None, {})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +17,7 @@ import numpy as np
 
 from dragoman.describe.environment import EnvDescriber
 from dragoman.describe.masks import MASK, TEXTS, bits
+from dragoman.describe.synonyms import Synonyms
 from dragoman.errors import SpaceError
 from dragoman.types import BoolArray, Describer, Info
 
@@ -54,7 +56,7 @@ class Moment:
                 f"{type(self.maker.describer).__name__}.observation() returns {text!r}, no text",
                 cure="return a str",
             )
-        return text
+        return self.maker.reword(text)
 
     @cached_property
     def text(self) -> str:
@@ -65,7 +67,8 @@ class Moment:
         """Return the text with another past, such as a shorter one."""
         if not self.maker.is_prompt:
             return self.state
-        lines = [] if self.maker.goal is None else [f"Goal: {self.maker.goal}"]
+        goal = self.maker.goal
+        lines = [] if goal is None else [f"Goal: {self.maker.reword(goal)}"]
         for seen, done in past:
             lines += [f"Observation: {seen}", f"Action: {done}"]
         return "\n".join([*lines, f"Observation: {self.state}"])
@@ -100,7 +103,7 @@ class Moment:
                 f"info['action_texts'] has {len(texts)} texts for {self.maker.count} actions",
                 cure="give one text for each action, empty where it is not valid",
             )
-        return texts
+        return tuple(map(self.maker.reword, texts))
 
     def action_text(self, action: Any) -> str:
         """Return what an action of any space is called if it is taken now."""
@@ -108,8 +111,8 @@ class Moment:
             return NOTHING
         describer = self.maker.describer
         if isinstance(describer, EnvDescriber):
-            return describer.action_in(self.info, action)
-        return describer.action(action)
+            return self.maker.reword(describer.action_in(self.info, action))
+        return self.maker.reword(describer.action(action))
 
 
 class MomentMaker:
@@ -130,8 +133,10 @@ class MomentMaker:
         actions: The (unbatched) action space.
         goal: What the agent should do, if that is to be said.
         history: Number of steps that are remembered, by `dragoman.describe.history.Remember`.
+        synonyms: What every text says instead of a word or phrase, see `Synonyms`.
 
     Attributes:
+        reword: Puts a text in the words that are wanted.
         count: Number of actions ``K`` of a Discrete space, else 0.
         is_prompt: Whether texts have lines for goal and past.
     """
@@ -143,8 +148,10 @@ class MomentMaker:
         *,
         goal: str | None = None,
         history: int = 0,
+        synonyms: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._describe = describe
+        self.reword: Callable[[str], str] = Synonyms(synonyms) if synonyms else str
         self.goal = goal
         self.is_prompt = goal is not None or history > 0
         self.count = int(actions.n) if isinstance(actions, gym.spaces.Discrete) else 0
@@ -166,7 +173,8 @@ class MomentMaker:
     @cached_property
     def action_names(self) -> tuple[str, ...]:
         """What the describer calls the actions, where the environment does not name them."""
-        return tuple(self.describer.action(self._first + i) for i in range(self.count))
+        actions = range(self._first, self._first + self.count)
+        return tuple(self.reword(self.describer.action(action)) for action in actions)
 
     def key(self, observation: Any) -> bytes:
         """Return the exact key of an observation, see `EnvDescriber.state_key`."""

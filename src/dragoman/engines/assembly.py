@@ -38,7 +38,7 @@ def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSp
     if steps:
         memory_settings = {
             "steps": steps,
-            "goal": experiment.describe.goal,
+            **_wording(experiment),
             **_description(experiment, describer),
         }
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
@@ -84,12 +84,16 @@ def _description(experiment: Experiment, describer: Describer | None) -> dict[st
     }
 
 
+def _wording(experiment: Experiment) -> dict[str, Any]:
+    """Return what a `MomentMaker` puts around and in the place of what is described."""
+    return {"goal": experiment.describe.goal, "synonyms": experiment.describe.synonyms}
+
+
 def moments_of(experiment: Experiment, env: Any, describer: Describer | None = None) -> MomentMaker:
     """Return what makes the moments of the experiment's environments, vectors of them or not."""
     space = env.single_action_space if isinstance(env, VectorEnv) else env.action_space
-    goal, history = experiment.describe.goal, experiment.describe.history
     describe = partial(describer_for, env, **_description(experiment, describer))
-    return MomentMaker(describe, space, goal=goal, history=history)
+    return MomentMaker(describe, space, history=experiment.describe.history, **_wording(experiment))
 
 
 def observer_of(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from dragoman.describe.synonyms import Synonyms
 from dragoman.environments.guard import Guard
 from dragoman.errors import ConfigError
 from dragoman.experiment.checkpoint import BY_EVERY, Checkpoint
@@ -64,6 +65,8 @@ class Describe:
         goal: What the agent should do, said before every observation.
         history: Number of steps whose observations and actions stand before the present one.
             Both are for the roles that observe and act; rewards read the present alone.
+        synonyms: What to say instead of a word or phrase, in observations, actions and goal, by
+            ``{word: other}``: to find out whether an agent hangs on its wording.
         use: A describer of your own instead, ``module:Class`` or ``file.py:Class``: a class with
             ``observation(observation, info)`` and ``action(action)``, or a function that makes one.
     """
@@ -75,10 +78,12 @@ class Describe:
     exact: bool = False
     goal: str | None = None
     history: int = 0
+    synonyms: Mapping[str, str] = field(default_factory=dict)
     use: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "describe")
+        Synonyms(self.synonyms)  # refuses what is no word
         if self.use is None:
             return
         if ":" not in self.use:

@@ -57,6 +57,19 @@ def contents(results: Mapping[str, Any]) -> dict[str, Any]:
         "random": None if results["random"] is None else shown(results["random"]),
         "best": shown(best) if (best := results["reference"]["best_known"]) is not None else None,
         "best_source": results["reference"]["source"],
+        "shifts": [
+            {
+                "name": name,
+                "changes": _setting(shift["changes"]),
+                "random": shown(shift["random"]),
+                "rows": [
+                    (arm["name"], _interval(said["mean"]), _interval(said["change"]))
+                    for arm in arms
+                    if (said := arm["shifts"].get(name))
+                ],
+            }
+            for name, shift in results["shifts"].items()
+        ],
         "threshold": shown(results["threshold"]),
         "speeds": [_speed(arm) for arm in arms if arm["speed"]],
         "saved": [

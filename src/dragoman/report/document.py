@@ -19,7 +19,7 @@ from dragoman.comparison.results import read_results
 from dragoman.files import write_bytes, write_text
 from dragoman.report.contents import COST_COLUMNS, contents
 from dragoman.report.drawing import figure_pair, png
-from dragoman.report.forest import forest_figure
+from dragoman.report.forest import forest_figure, shifts_figure
 from dragoman.report.pages import render
 from dragoman.report.plots import curves_figure, intervals_figure
 
@@ -56,6 +56,7 @@ def write_report(folder: str | Path, out: str | Path | None = None) -> Files:
         "difference": forest_figure(results),
         "curves": curves_figure(results),
         "intervals": intervals_figure(results),
+        "shifts": shifts_figure(results),
     }
     drawn = {name: draw for name, draw in draws.items() if draw is not None}
     files = Files(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,9 +28,28 @@ def forest_figure(results: Mapping[str, Any]) -> Draw | None:
         results: What ``results.json`` says.
     """
     rows = list(_rows(results["arms"]))
+    return _figure(rows, results["arms"], "difference of mean return on the same seeds")
+
+
+def shifts_figure(results: Mapping[str, Any]) -> Draw | None:
+    """Return how to draw what each arm loses or gains under each shift, or nothing without any.
+
+    Args:
+        results: What ``results.json`` says.
+    """
+    arms = results["arms"]
+    rows = [
+        _row(name, f"{name}, {shift}", said["change"], said["by_seed"])
+        for name, arm in arms.items()
+        for shift, said in arm["shifts"].items()
+    ]
+    return _figure(rows, arms, "change of mean return under the shift, same agents")
+
+
+def _figure(rows: Sequence[_Row], arms: Mapping[str, Any], axis: str) -> Draw | None:
     if not rows:
         return None
-    looks = looks_of(results["arms"])
+    looks = looks_of(arms)
 
     def draw(palette: Palette, wide: bool) -> Figure:
         labels = [wrapped(row.label, 34 if wide else 46) for row in rows]
@@ -57,7 +76,7 @@ def forest_figure(results: Mapping[str, Any]) -> Draw | None:
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(8 if wide else 4))
         _directions(axes, palette)
-        axes.set_xlabel("difference of mean return on the same seeds", color=palette.soft)
+        axes.set_xlabel(axis, color=palette.soft)
         legend(figure, _handles(palette), palette, wide)
         return figure
 
@@ -83,13 +102,17 @@ def _rows(arms: Mapping[str, Any]) -> Iterator[_Row]:
         if not verdict or "comparisons" not in verdict:
             continue
         for item in verdict["comparisons"]:
-            interval = Interval.from_json(item["difference"])
-            # What is better without doubt lies right of zero, what is worse left of it.
-            is_shown = interval.low > 0 or interval.high < 0
-            numbers = str(interval).replace("-", "\u2212")
-            label = f"{name} against {item['against']}"
-            by_seed = tuple(item["by_seed"])
-            yield _Row(name, label, numbers, interval, by_seed, is_shown)
+            yield _row(
+                name, f"{name} against {item['against']}", item["difference"], item["by_seed"]
+            )
+
+
+def _row(arm: str, label: str, data: Mapping[str, Any], by_seed: Iterable[float]) -> _Row:
+    interval = Interval.from_json(data)
+    # What is better without doubt lies right of zero, what is worse left of it.
+    is_shown = interval.low > 0 or interval.high < 0
+    numbers = str(interval).replace("-", "\u2212")
+    return _Row(arm, label, numbers, interval, tuple(by_seed), is_shown)
 
 
 def _places(rows: Sequence[_Row], labels: Sequence[str], wide: bool) -> list[float]:

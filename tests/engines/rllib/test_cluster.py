@@ -66,9 +66,10 @@ def test_a_start_that_fails_leaves_what_an_earlier_one_has_to_put_back(
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
     cluster.start()
-    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+    with monkeypatch.context() as patch:
         patch.setattr(ray, "is_initialized", lambda: False)
-        cluster.start("nowhere")
+        with pytest.raises(ConnectionError):
+            cluster.start("nowhere")
     assert signal.getsignal(signal.SIGTERM) is of_ray
     cluster.stop()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -75,6 +75,7 @@ class Cost:
         seconds: Time spent in the model.
         flops: Floating-point operations of these tokens, multiply-adds counted as two; nothing
             where a remote server computes.
+        out_of_memory: Batches that the device's memory did not hold, and that were halved.
     """
 
     texts: int = 0
@@ -84,6 +85,7 @@ class Cost:
     tokens_shared: int = 0
     seconds: float = 0.0
     flops: float = 0.0
+    out_of_memory: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         """Return what both have cost together."""

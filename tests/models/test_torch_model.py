@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 
 from dragoman.errors import ConfigError, ModelError
-from dragoman.models import torch_model
-from dragoman.models.batches import plan_batches
 from dragoman.models.torch_model import TorchModel
 from dragoman.testing import TEXTS, check_model
 from tests.models import tiny
@@ -87,11 +83,11 @@ def test_equal_texts_are_computed_once(parts) -> None:
 
 @every_architecture
 def test_the_token_budget_changes_nothing(
-    architecture: str, monkeypatch: pytest.MonkeyPatch
+    architecture: str,
 ) -> None:
     model = tiny.make(architecture)
     whole = model.encode(TEXTS)
-    monkeypatch.setattr(torch_model, "plan_batches", partial(plan_batches, budget=40))
+    model.batcher.budget = 40
     np.testing.assert_allclose(model.encode(TEXTS), whole, rtol=1e-4, atol=1e-4)
 
 

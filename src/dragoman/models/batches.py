@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from dragoman.models.meter import Meter
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BATCH_TOKENS = 8192
 """Most tokens, padding included, that one forward takes."""
@@ -17,6 +25,71 @@ FORWARD_TOKENS = 48
 Some 50 with bfloat16 in the processor, and 55 to 72 in float32 with AVX2: what is fixed grows with
 the time of a token. A constant, since how texts are put into batches moves the last digits.
 """
+
+
+class Cut(Protocol):
+    """Cuts rows of these lengths into batches of row indices."""
+
+    def __call__(self, lengths: Sequence[int], *, budget: int) -> list[list[int]]:
+        """Return every row once."""
+        ...
+
+
+class Batcher:
+    """Cuts work into batches for one device, smaller ones where its memory runs out.
+
+    Args:
+        meter: Where it is booked that memory ran out.
+        budget: Most tokens, padding included, that one forward takes.
+        forward: What one more forward costs, in tokens.
+    """
+
+    def __init__(
+        self, meter: Meter, budget: int = BATCH_TOKENS, forward: int = FORWARD_TOKENS
+    ) -> None:
+        self._meter = meter
+        self.budget = budget
+        self.forward = forward
+
+    def padded(self, lengths: Sequence[int], *, budget: int) -> list[list[int]]:
+        """Return the batches that cost least where rows are padded; see `plan_batches`."""
+        return plan_batches(lengths, budget=budget, overhead=self.forward)
+
+    def each(
+        self, lengths: Sequence[int], cut: Cut, read: Callable[[list[int]], T]
+    ) -> Iterator[tuple[list[int], T]]:
+        """Yield batches of row indices, with what is read of them.
+
+        Args:
+            lengths: Tokens of each row.
+            cut: Which rows stand together, within a budget.
+            read: Reads a batch. Where memory runs out, what is left is cut again by half of it.
+        """
+        left = list(range(len(lengths)))
+        while left:
+            done: set[int] = set()
+            for part in cut([lengths[i] for i in left], budget=self.budget):
+                batch = [left[i] for i in part]
+                try:
+                    result = read(batch)
+                except torch.cuda.OutOfMemoryError:
+                    if len(batch) == 1:
+                        raise
+                    self._halve(sum(lengths[i] for i in batch))
+                    break
+                yield batch, result
+                done.update(batch)
+            left = [i for i in left if i not in done]
+
+    def _halve(self, tokens: int) -> None:
+        self.budget = max(min(self.budget, tokens) // 2, 1)
+        if not self._meter.cost.out_of_memory:
+            log.warning(
+                "the device's memory did not hold a batch of %d tokens; batches of %d from now on",
+                tokens,
+                self.budget,
+            )
+        self._meter.cost.out_of_memory += 1
 
 
 def plan_batches(
@@ -71,6 +144,32 @@ def equal_batches(lengths: Sequence[int], *, budget: int = BATCH_TOKENS) -> list
         step = max(budget // max(length, 1), 1)
         batches += [rows[start : start + step] for start in range(0, len(rows), step)]
     return batches
+
+
+def full_batches(lengths: Sequence[int], *, budget: int = BATCH_TOKENS) -> list[list[int]]:
+    """Return row indices in batches as full as they get in order, for rows without padding.
+
+    >>> full_batches([3, 100, 3, 4], budget=10)
+    [[0], [1], [2, 3]]
+
+    Args:
+        lengths: Tokens of each row.
+        budget: Most tokens of a batch; a longer row stands alone.
+    """
+    batches: list[list[int]] = []
+    tokens = budget + 1
+    for i, length in enumerate(lengths):
+        tokens += length
+        if tokens > budget:
+            batches.append([])
+            tokens = length
+        batches[-1].append(i)
+    return batches
+
+
+def single_batches(lengths: Sequence[int], *, budget: int = BATCH_TOKENS) -> list[list[int]]:
+    """Return each row in a batch of its own, for what must not stand beside another."""
+    return [[i] for i in range(len(lengths))]
 
 
 def pad_right(tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

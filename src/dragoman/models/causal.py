@@ -22,11 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ModelError
-from dragoman.models.batches import equal_batches, pad_right, plan_batches
+from dragoman.models.attention import expand
+from dragoman.models.batches import Batcher, equal_batches, full_batches, pad_right
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row, lay_out, rows_of, wanted
-from dragoman.models.stack import Stack, expand
+from dragoman.models.stack import Stack
 from dragoman.models.tokens import Continuations
 from dragoman.types import FloatArray
 
@@ -98,14 +99,17 @@ class Head:
         logits = self._capped(logits)
         return logits[rows, tokens] - torch.logsumexp(logits, dim=1)[rows]
 
-    def in_parts(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> FloatArray:
+    def in_parts(self, hidden: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> FloatArray:
         """Return the same of many rows, whose logits do not fit at a time; rows ascend."""
-        result = np.empty(len(rows), dtype=np.float32)
-        for start in range(0, len(hidden), LOGIT_ROWS):
-            here = (rows >= start) & (rows < start + LOGIT_ROWS)
-            part = hidden[start : start + LOGIT_ROWS]
-            log_probs = self.log_probs(part, rows[here] - start, tokens[here])
-            result[here.cpu().numpy()] = log_probs.cpu().numpy()
+        where = torch.tensor([rows, tokens], dtype=torch.long).to(hidden.device)
+        starts = range(0, len(hidden), LOGIT_ROWS)
+        bounds = [*np.searchsorted(rows, starts).tolist(), len(rows)]
+        parts = []
+        for start, (begin, end) in zip(starts, pairwise(bounds), strict=True):
+            own, wanted = where[:, begin:end]
+            parts.append(self.log_probs(hidden[start : start + LOGIT_ROWS], own - start, wanted))
+        # Only here is a GPU waited for.
+        result: FloatArray = torch.cat(parts).cpu().numpy()
         return result
 
     def _capped(self, logits: Tensor) -> Tensor:
@@ -121,13 +125,17 @@ class CausalScorer:
         head: Its head.
         prefixes: Memory of constant heads of prompts.
         meter: Where its work is booked.
+        batcher: Cuts it into batches.
     """
 
-    def __init__(self, stack: Stack, head: Head, prefixes: PrefixMemory, meter: Meter) -> None:
+    def __init__(
+        self, stack: Stack, head: Head, prefixes: PrefixMemory, meter: Meter, batcher: Batcher
+    ) -> None:
         self._stack = stack
         self._head = head
         self._prefixes = prefixes
         self._meter = meter
+        self._batcher = batcher
 
     def score(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
         """Return for each prompt and candidate the log-probs ``(n,)`` of its tokens."""
@@ -140,8 +148,9 @@ class CausalScorer:
         rows = (row for item in work for row in rows_of(item.prompt, item.candidates))
         longest = max(map(len, rows), default=0)
         with torch.inference_mode():
-            packs, continues = stack.packs_at(longest), stack.continues_at(longest)
-            if not stack.pads_at(longest) or not (continues or packs):
+            unpads, continues = stack.unpadded.reads(longest), stack.continues_at(longest)
+            packs = unpads or stack.packs_at(longest)
+            if not (unpads or stack.pads_at(longest)) or not (continues or packs):
                 return self._whole(work)
             prefix = None
             if continues:
@@ -150,23 +159,38 @@ class CausalScorer:
             self._meter.shared(shared * len(work))
             rests = [Continuations(item.prompt[shared:], item.candidates) for item in work]
             if packs:
-                return self._packed(rests, prefix)
+                return self._packed(rests, prefix, unpads)
             return [self._expanded(rest, prefix) for rest in rests]
 
     def _packed(
-        self, work: Sequence[Continuations], prefix: Prefix | None
+        self, work: Sequence[Continuations], prefix: Prefix | None, unpads: bool
     ) -> list[list[FloatArray]]:
         pieces = [rows_of(item.prompt, item.candidates) for item in work]
         rows = [row for own in pieces for row in own]
         scores: list[list[FloatArray]] = [[] for _ in rows]
-        for batch in plan_batches([len(row) for row in rows]):
-            result = self._score_rows([rows[i] for i in batch], prefix)
+        states = self._unpadded_states if unpads else self._padded_states
+
+        def read(batch: list[int]) -> list[list[FloatArray]]:
+            own = [rows[i] for i in batch]
+            return self._score_rows(own, states(own, prefix), len(prefix) if prefix else 0)
+
+        cut = full_batches if unpads else self._batcher.padded
+        for batch, result in self._batcher.each([len(row) for row in rows], cut, read):
             for i, answer in zip(batch, result, strict=True):
                 scores[i] = answer
         answers = iter(scores)
         return [[score for _ in own for score in next(answers)] for own in pieces]
 
-    def _score_rows(self, rows: list[Row], prefix: Prefix | None) -> list[list[FloatArray]]:
+    def _unpadded_states(self, rows: list[Row], prefix: Prefix | None) -> Tensor:
+        """Return the hidden states ``(R, H)`` after which candidates go on."""
+        head = prefix.keys_values if prefix else None
+        hidden, starts = self._stack.unpadded.run(rows, head=head)
+        pairs = zip(starts[:-1].tolist(), rows, strict=True)
+        places = [start + place for start, row in pairs for place in row.predicting]
+        return hidden[torch.tensor(places).to(hidden.device)]
+
+    def _padded_states(self, rows: list[Row], prefix: Prefix | None) -> Tensor:
+        """Return the same where rows stand side by side, with a mask."""
         shared = len(prefix) if prefix else 0
         layout, device = lay_out(rows, shared), self._stack.device
         hidden = self._stack.run(
@@ -179,15 +203,13 @@ class CausalScorer:
         # dimensions: a slice of three would fall into a far slower matrix product.
         width = layout.ids.shape[1]
         places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
+        return hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)]
+
+    def _score_rows(self, rows: list[Row], states: Tensor, shared: int) -> list[list[FloatArray]]:
+        result = self._head.in_parts(states, *wanted(rows))
         contexts = sum(row.contexts(shared) for row in rows)
         self._meter.blocks(sum(map(len, rows)), contexts)
-        self._meter.head(len(places))
-        wanted_rows, wanted_tokens = wanted(rows)
-        result = self._head.in_parts(
-            hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)],
-            torch.tensor(wanted_rows, device=device),
-            torch.tensor(wanted_tokens, device=device),
-        )
+        self._meter.head(len(states))
         return _split(result, [row.tree.steps for row in rows])
 
     def _expanded(self, one: Continuations, prefix: Prefix | None) -> list[FloatArray]:
@@ -212,15 +234,20 @@ class CausalScorer:
         rows = [[*prompt, *candidate[:-1]] for prompt, candidate in owned]
         lengths = [len(row) for row in rows]
         scores: list[FloatArray] = [np.empty(0, dtype=np.float32)] * len(rows)
-        pads = self._stack.pads_at(max(lengths, default=0))
-        for batch in plan_batches(lengths) if pads else equal_batches(lengths):
+
+        def read(batch: list[int]) -> list[FloatArray]:
             ids, _ = pad_right([rows[i] for i in batch])
             hidden = self._stack.run(ids.to(self._stack.device))
             counts = [len(owned[i][1]) for i in batch]
             ends = [lengths[i] for i in batch]
             states = [h[end - n : end] for h, end, n in zip(hidden, ends, counts, strict=True)]
             tokens = [token for i in batch for token in owned[i][1]]
-            for i, result in zip(batch, _cut(self._predict(states, tokens), counts), strict=True):
+            return _cut(self._predict(states, tokens), counts)
+
+        pads = self._stack.pads_at(max(lengths, default=0))
+        cut = self._batcher.padded if pads else equal_batches
+        for batch, results in self._batcher.each(lengths, cut, read):
+            for i, result in zip(batch, results, strict=True):
                 scores[i] = result
         self._meter.blocks(sum(lengths), sum(chain_contexts(0, length) for length in lengths))
         self._meter.head(sum(len(candidate) for _, candidate in owned))
@@ -229,11 +256,7 @@ class CausalScorer:
 
     def _predict(self, states: Sequence[Tensor], tokens: Sequence[int]) -> FloatArray:
         """Return the log-prob of each token after the hidden state at its place, end to end."""
-        device = self._stack.device
-        wanted_tokens = torch.tensor(tokens, device=device)
-        return self._head.in_parts(
-            torch.cat(list(states)), torch.arange(len(tokens), device=device), wanted_tokens
-        )
+        return self._head.in_parts(torch.cat(list(states)), range(len(tokens)), tokens)
 
     def _book_expanded(self, prompt: int, lengths: list[int], shared: int) -> None:
         contexts = chain_contexts(shared, prompt)

@@ -69,7 +69,7 @@ class TextReader:
         if self._backend is None:
             return [self._in_pieces(text, special=special) for text in texts]
         marked = [self._marked(text) for text in texts]
-        result = self._backend.encode_batch(marked, add_special_tokens=special)
+        result = self._backend.encode_batch_fast(marked, add_special_tokens=special)
         return [list(item.ids) for item in result]
 
     def chat(self, text: str) -> ChatPrompt:

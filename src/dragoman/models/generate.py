@@ -21,13 +21,14 @@ from torch import Tensor
 from dragoman.errors import ModelError
 from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.maths.seeds import derive_seed
-from dragoman.models.batches import FORWARD_TOKENS, equal_batches, pad_right, plan_batches
+from dragoman.models.attention import expand
+from dragoman.models.batches import Batcher, equal_batches, pad_right, plan_batches
 from dragoman.models.constraints import Constrainer, Guide
 from dragoman.models.fingerprint import end_tokens
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix
 from dragoman.models.probe import attempt, same
-from dragoman.models.stack import Stack, expand
+from dragoman.models.stack import Stack
 from dragoman.models.tokens import Tokens
 
 _SETTINGS: Any = transformers.GenerationConfig
@@ -41,12 +42,15 @@ class Writer:
         stack: Its blocks, or those of its encoder.
         tokens: Its tokenizer.
         meter: Where its work is booked.
+        batcher: Cuts it into batches.
 
     Raises:
         ModelError: The model cannot generate.
     """
 
-    def __init__(self, model: Any, stack: Stack, tokens: Tokens, meter: Meter) -> None:
+    def __init__(
+        self, model: Any, stack: Stack, tokens: Tokens, meter: Meter, batcher: Batcher
+    ) -> None:
         if not model.can_generate():
             raise ModelError(
                 f"{tokens.name!r} has no language-modelling head, so it cannot write",
@@ -56,6 +60,7 @@ class Writer:
         self._tokens = tokens
         self._stack = stack
         self._meter = meter
+        self._batcher = batcher
         self._constrainers: dict[tuple[int, ...], Constrainer] = {}
         self._is_seq2seq = bool(model.config.is_encoder_decoder)
 
@@ -81,18 +86,19 @@ class Writer:
             own = [replace(sampling, seed=seed) for seed in seeds]
         texts: list[Generation] = [Generation("", np.empty(0, np.float32), "stop")] * len(prompts)
         # One more batch costs a forward for every token that is written.
-        overhead = FORWARD_TOKENS * sampling.max_tokens
+        overhead = self._batcher.forward * sampling.max_tokens
         shared = len(prefix) if prefix else 0
         lengths = [len(ids) - shared for ids in prompts]
         longest = max(map(len, prompts), default=0) + sampling.max_tokens
         pads = self._takes_padding and self._stack.pads_at(longest)
-        plan = plan_batches(lengths, overhead=overhead) if pads else equal_batches(lengths)
-        for rows in plan:
-            for row, text in zip(
-                rows,
-                self._write([prompts[i] for i in rows], [own[i] for i in rows], constraint, prefix),
-                strict=True,
-            ):
+        cut = functools.partial(plan_batches, overhead=overhead) if pads else equal_batches
+
+        def read(rows: list[int]) -> list[Generation]:
+            given = [prompts[i] for i in rows], [own[i] for i in rows]
+            return self._write(*given, constraint, prefix)
+
+        for rows, written in self._batcher.each(lengths, cut, read):
+            for row, text in zip(rows, written, strict=True):
                 texts[row] = text
         return texts
 

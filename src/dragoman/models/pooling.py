@@ -46,6 +46,37 @@ def pool(
     return torch.cat([POOLINGS[name](hidden, is_real, prefix) for name in pooling], dim=1)
 
 
+def pool_rows(
+    hidden: Tensor, starts: Tensor, pooling: Sequence[Pooling], prefix: Prefix | None = None
+) -> Tensor:
+    """Return the same of texts whose tokens stand behind each other.
+
+    Args:
+        hidden: Hidden states ``(T, H)`` in any precision.
+        starts: Where each text begins, and the last one ends ``(B + 1,)``.
+        pooling: The poolings.
+        prefix: What all texts begin with, if that stands apart.
+    """
+    begins, ends = starts[:-1], starts[1:]
+
+    def one(name: Pooling) -> Tensor:
+        if name == "last":
+            return hidden[ends - 1].float()
+        if name == "first":
+            return hidden[begins].float() if prefix is None else prefix.hidden[:1].expand(count, -1)
+        counts = (ends - begins).unsqueeze(1)
+        places = torch.arange(int(starts[-1]), device=hidden.device)
+        owners = torch.searchsorted(ends, places, right=True)
+        total = hidden.new_zeros(count, hidden.shape[1], dtype=torch.float32)
+        total.index_add_(0, owners, hidden[: len(places)].float())
+        if prefix is None:
+            return total / counts
+        return (total + prefix.hidden.sum(dim=0)) / (counts + len(prefix))
+
+    count = len(begins)
+    return torch.cat([one(name) for name in pooling], dim=1)
+
+
 def check_states(hidden: Tensor, shape: tuple[int, ...], name: str) -> None:
     """Check that hidden states have the shape ``(B, T, H)``, as not all layers of all models do."""
     if hidden.shape != shape:

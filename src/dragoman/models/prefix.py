@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dragoman.models.attention import KeysValues
 from dragoman.models.meter import Meter, chain_contexts
-from dragoman.models.stack import KeysValues, Stack
+from dragoman.models.stack import Stack
 
 MINIMUM_TOKENS = 8
 """A shorter head is not worth a forward of its own."""

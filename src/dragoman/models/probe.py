@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from dragoman.errors import ConfigError, ModelError
+from dragoman.models.attention import KeysValues, expand
 from dragoman.models.rows import Row, grow_tree, lay_out
 
 if TYPE_CHECKING:
@@ -99,6 +101,10 @@ class Trials:
         """Return whether rows up to this length take a mask and positions of ours."""
         return self._holds("masks of our own", length, self._pack)
 
+    def unpads(self, length: int) -> bool:
+        """Return whether rows up to this length can stand behind each other, without padding."""
+        return self._holds("rows without padding", length, self._unpad)
+
     def _holds(self, what: str, length: int, trial: Callable[[int], Iterator[Hidden]]) -> bool:
         size = self._size(length)
         if (what, size) not in self._known:
@@ -157,6 +163,15 @@ class Trials:
         yield torch.cat(parts, dim=1), expected
 
     def _pack(self, size: int) -> Iterator[Hidden]:
+        return self._with_candidates(size, self._masked)
+
+    def _unpad(self, size: int) -> Iterator[Hidden]:
+        return self._with_candidates(size, self._packed)
+
+    def _with_candidates(
+        self, size: int, read: Callable[[list[Row], KeysValues | None], Sequence[Tensor]]
+    ) -> Iterator[Hidden]:
+        """Read a long and a short prompt with a tree of candidates, with and without a head."""
         ids = self._ids(size)
         prompts = [ids[: size - 2], ids[: HEAD + 3]]
         a, b, c = ids[-3:]
@@ -164,26 +179,31 @@ class Trials:
         plain = [
             [self._run([[*prompt, *path]])[0] for path in ((a, b), (b, a))] for prompt in prompts
         ]
-        device = self._stack.device
         for head in (0, HEAD) if self.continues(size) else (0,):
+            rows = [Row(tuple(prompt[head:]), tree) for prompt in prompts]
             past = None
             if head:
-                begin = torch.tensor([ids[:head]], device=device)
-                _, kept = self._stack.run_keeping(begin, depth=self._blocks)
-                past = [(k.expand(2, -1, -1, -1), v.expand(2, -1, -1, -1)) for k, v in kept]
-            rows = [Row(tuple(prompt[head:]), tree) for prompt in prompts]
-            layout = lay_out(rows, head)
-            hidden = self._run(
-                layout.ids.tolist(),
-                mask=layout.mask(self._stack.dtype).to(device),
-                positions=layout.positions.to(device),
-                past=past,
-            )
+                begin = torch.tensor([ids[:head]], device=self._stack.device)
+                _, past = self._stack.run_keeping(begin, depth=self._blocks)
+            hidden = read(rows, past)
             for row, own, prompt, expected in zip(rows, hidden, prompts, plain, strict=True):
                 end = len(row.prompt)
                 yield own[:end], expected[0][head : len(prompt)]
                 yield own[[end, end + 1]], expected[0][len(prompt) :]
                 yield own[[end + 2, end + 3]], expected[1][len(prompt) :]
+
+    def _masked(self, rows: list[Row], past: KeysValues | None) -> Sequence[Tensor]:
+        layout, device = lay_out(rows, HEAD if past else 0), self._stack.device
+        return self._run(
+            layout.ids.tolist(),
+            mask=layout.mask(self._stack.dtype).to(device),
+            positions=layout.positions.to(device),
+            past=expand(past, len(rows)) if past else None,
+        ).unbind()
+
+    def _packed(self, rows: list[Row], past: KeysValues | None) -> Sequence[Tensor]:
+        hidden, starts = self._stack.unpadded.run(rows, self._blocks, past)
+        return torch.split(hidden[: starts[-1]], np.diff(starts).tolist())
 
 
 def depth_of_kinds(stack: Stack) -> int:

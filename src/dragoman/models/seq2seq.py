@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from dragoman.errors import ModelError
-from dragoman.models.batches import pad_right, plan_batches
+from dragoman.models.batches import Batcher, pad_right, single_batches
 from dragoman.models.meter import FlopRates, Meter
 from dragoman.models.pooling import pool
 from dragoman.models.probe import attempt, company_matters, find_context, same
@@ -38,16 +38,18 @@ class Seq2SeqScorer:
         model: The model with its head.
         stack: Its encoder.
         meter: Where its work is booked.
+        batcher: Cuts it into batches.
 
     Raises:
         ModelError: The model does not say which token its decoder starts with, or its decoder
             does not go on from what its encoder has made.
     """
 
-    def __init__(self, model: Any, stack: Stack, meter: Meter) -> None:
+    def __init__(self, model: Any, stack: Stack, meter: Meter, batcher: Batcher) -> None:
         self._model = model
         self._stack = stack
         self._meter = meter
+        self._batcher = batcher
         start = getattr(model.config, "decoder_start_token_id", None)
         if start is None:
             raise ModelError(
@@ -98,8 +100,12 @@ class Seq2SeqScorer:
             for prompt, own in zip(prompts, candidates, strict=True)
         ]
         pads = self._stack.pads_at(max(map(len, prompts), default=0))
-        for batch in plan_batches(lengths) if pads else [[i] for i in range(len(prompts))]:
-            result = self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
+
+        def read(batch: list[int]) -> list[list[FloatArray]]:
+            return self._score_batch([prompts[i] for i in batch], [candidates[i] for i in batch])
+
+        cut = self._batcher.padded if pads else single_batches
+        for batch, result in self._batcher.each(lengths, cut, read):
             for i, answer in zip(batch, result, strict=True):
                 scores[i] = answer
         return scores

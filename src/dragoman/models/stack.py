@@ -6,19 +6,18 @@ import functools
 import inspect
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from dragoman.errors import ModelError
+from dragoman.models.attention import KeysValues, Segments, attending
 from dragoman.models.probe import Trials, attempt, find_context, same
+from dragoman.models.unpadded import Unpadded
 from dragoman.models.weights import Weights
-
-KeysValues: TypeAlias = list[tuple[Tensor, Tensor]]
-"""What the tokens before have left for attention: one ``(B, heads, T, size)`` pair a block."""
 
 
 class Stack:
@@ -34,6 +33,8 @@ class Stack:
 
     Attributes:
         context: Most tokens that it reads, if it has such a limit.
+        trials: What its architecture allows.
+        unpadded: Reads rows without padding, where that pays.
 
     Raises:
         ModelError: It has no such blocks, or does not read token ids.
@@ -50,7 +51,8 @@ class Stack:
         # Transformers 5.2 and later say "cache".
         names = ("cache", "past_key_values")
         self.cache_name = next((name for name in names if name in accepted), None)
-        self._trials = Trials(self)
+        self.trials = Trials(self)
+        self.unpadded = Unpadded(self)
         self.context = find_context(
             lambda ids: self.run(ids.to(self.device), depth=0),
             getattr(module.config, "max_position_embeddings", None),
@@ -96,7 +98,7 @@ class Stack:
     def continues_at(self, length: int) -> bool:
         """Return whether that holds for texts of so many tokens; tried once a length."""
         able = self.cache_name is not None and self.is_causal
-        return able and self._trials.continues(length)
+        return able and self.trials.continues(length)
 
     @property
     def packs(self) -> bool:
@@ -104,19 +106,20 @@ class Stack:
 
         That takes a mask of our own, the same in every block, and positions of our own.
         """
-        return self.is_causal and self._trials.packs(0)
+        return self.is_causal and self.trials.packs(0)
 
     def packs_at(self, length: int) -> bool:
         """Return whether that holds for rows of so many tokens; tried once a length."""
-        return self.packs and self.pads_at(length) and self._trials.packs(length)
+        return self.packs and self.pads_at(length) and self.trials.packs(length)
 
     def pads_at(self, length: int) -> bool:
         """Return whether a text is what it is alone beside one of so many tokens."""
-        return self._trials.pads(length)
+        return self.trials.pads(length)
 
     def forget(self) -> None:
         """Forget what was tried, where hooks or another code may have changed it."""
-        self._trials = Trials(self)
+        self.trials = Trials(self)
+        self.unpadded.forget()
         self.__dict__.pop("is_causal", None)
 
     def run(
@@ -129,6 +132,8 @@ class Stack:
         positions: Tensor | None = None,
         past: KeysValues | None = None,
         above: tuple[int, Tensor] | None = None,
+        segments: Segments | None = None,
+        body: Any = None,
     ) -> Tensor:
         """Return the hidden states after ``depth`` blocks.
 
@@ -144,7 +149,9 @@ class Stack:
             positions: Positions ``(B, T)`` to go with it.
             past: Keys and values of ``P`` tokens before these, for each row.
             above: A number of blocks and what they make of the input ``(B, T, H)``, so that
-                only those above are run; where `splits`.
+                only those above are run; where `splits_at` says so.
+            segments: What a packed row is made of, instead of a mask, with its positions.
+            body: What runs instead of the stack as a whole, such as itself compiled.
 
         Returns:
             Tensor ``(B, T, H)`` in the model's precision.
@@ -160,10 +167,13 @@ class Stack:
             inputs[str(self.cache_name)] = DynamicCache(ddp_cache_data=past)
         if self._has_switch:
             inputs["use_cache"] = past is not None
-        if above is None:
-            return self._leave_at(depth, inputs)
-        with self._standing_for(*above):
-            return self._leave_at(depth, inputs)
+        if segments is not None:
+            inputs["segments"] = segments
+        with (
+            attending(self.module.config) if segments else nullcontext(),
+            self._standing_for(*above) if above else nullcontext(),
+        ):
+            return self._leave_at(depth, inputs, body)
 
     def run_keeping(
         self, ids: Tensor, *, depth: int | None = None, past: KeysValues | None = None
@@ -221,10 +231,11 @@ class Stack:
             handle.remove()
         return kinds[0]
 
-    def _leave_at(self, depth: int | None, inputs: dict[str, Any]) -> Tensor:
+    def _leave_at(self, depth: int | None, inputs: dict[str, Any], body: Any = None) -> Tensor:
         self.weights.settle()
         if depth is None or depth == self.num_layers:
-            last: Tensor = self.module(**inputs).last_hidden_state
+            whole = self.module if body is None else body
+            last: Tensor = whole(**inputs).last_hidden_state
             return last
 
         block = self.blocks[depth]
@@ -247,11 +258,6 @@ class Stack:
             f"{self.name!r} did not run its block {depth}",
             cure="leave layer unset to use the whole depth of this architecture",
         )
-
-
-def expand(keys_values: KeysValues, rows: int) -> KeysValues:
-    """Return keys and values of one row as of many, without copying them."""
-    return [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in keys_values]
 
 
 class _DepthReached(Exception):

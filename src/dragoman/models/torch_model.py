@@ -8,24 +8,23 @@ import weakref
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError, ModelError
 from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import check_pooling
-from dragoman.models.batches import equal_batches, pad_right, plan_batches
+from dragoman.models.batches import Batcher
 from dragoman.models.causal import CausalScorer, Head
+from dragoman.models.encoder import Encoder
 from dragoman.models.fingerprint import Digests, end_tokens, fingerprint, weights_fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
-from dragoman.models.meter import Meter, chain_contexts
-from dragoman.models.pooling import check_states, pool
-from dragoman.models.prefix import Prefix, PrefixMemory
+from dragoman.models.meter import Meter
+from dragoman.models.prefix import PrefixMemory
 from dragoman.models.rows import Row
 from dragoman.models.seq2seq import Seq2SeqScorer, flop_rates
-from dragoman.models.stack import Stack, expand, find_stack
+from dragoman.models.stack import Stack, find_stack
 from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
 from dragoman.models.weights import Weights
@@ -128,6 +127,11 @@ class TorchModel:
         """Where its work is booked."""
         return self._meter
 
+    @functools.cached_property
+    def batcher(self) -> Batcher:
+        """What cuts its work into batches, made for the device."""
+        return Batcher(self._meter)
+
     @property
     def transformer(self) -> Any:
         """The model of Transformers inside."""
@@ -147,10 +151,6 @@ class TorchModel:
     def is_seq2seq(self) -> bool:
         """Whether it is an encoder-decoder model."""
         return self._is_seq2seq
-
-    def packs_at(self, length: int) -> bool:
-        """Return whether candidates can stand side by side in a row of so many tokens."""
-        return self._stack.packs_at(length)
 
     def compile(self) -> None:
         """Compile the blocks; the next calls take minutes, those after them may be faster."""
@@ -195,20 +195,8 @@ class TorchModel:
         check_pooling(pooling)
         with self._meter.call(len(texts)):
             distinct = list(dict.fromkeys(texts))
-            tokens = self._tokens.of(distinct)
-            features = np.empty((len(distinct), len(pooling) * self.hidden_size), np.float32)
-            longest = max(map(len, tokens), default=0)
-            prefix = (
-                self._prefixes.find(tokens, depth) if self._stack.continues_at(longest) else None
-            )
-            shared = len(prefix) if prefix else 0
-            rests = [ids[shared:] for ids in tokens]
-            plan = plan_batches if self._stack.pads_at(longest) else equal_batches
-            for rows in plan([len(ids) for ids in rests]):
-                hidden, is_real = self._hidden_states([rests[row] for row in rows], depth, prefix)
-                features[rows] = pool(hidden, is_real, pooling, prefix).cpu().numpy()
-            self._meter.shared(shared * len(rests))
-            self._meter.blocks(sum(map(len, rests)), self._contexts(rests, shared), depth)
+            encoder = Encoder(self._stack, self._prefixes, self._meter, self.batcher)
+            features = encoder.encode(self._tokens.of(distinct), depth, pooling)
         where = {text: row for row, text in enumerate(distinct)}
         return features[[where[text] for text in texts]]
 
@@ -368,7 +356,7 @@ class TorchModel:
         return self._model.get_output_embeddings(), Head(self._model, self._stack)
 
     def _score_causal(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
-        scorer = CausalScorer(self._stack, self._head, self._prefixes, self._meter)
+        scorer = CausalScorer(self._stack, self._head, self._prefixes, self._meter, self.batcher)
         return scorer.score([self._tokens.continuations(*pair) for pair in pairs])
 
     def _score_seq2seq(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
@@ -377,17 +365,11 @@ class TorchModel:
 
     @functools.cached_property
     def _seq2seq(self) -> Seq2SeqScorer:
-        return Seq2SeqScorer(self._model, self._stack, self._meter)
+        return Seq2SeqScorer(self._model, self._stack, self._meter, self.batcher)
 
     @functools.cached_property
     def _writer(self) -> Writer:
-        return Writer(self._model, self._stack, self._tokens, self._meter)
-
-    def _contexts(self, texts: list[list[int]], shared: int) -> int:
-        """Return how many tokens the tokens of texts see in all."""
-        if self._stack.is_causal:
-            return sum(chain_contexts(shared, len(ids)) for ids in texts)
-        return sum(len(ids) ** 2 for ids in texts)
+        return Writer(self._model, self._stack, self._tokens, self._meter, self.batcher)
 
     def _depth(self, layer: int | None) -> int:
         depth = self.num_layers if layer is None else layer
@@ -398,20 +380,3 @@ class TorchModel:
                 cure=f"choose a layer from 0 (the embeddings) to {self.num_layers}",
             )
         return depth
-
-    def _hidden_states(
-        self, tokens: list[list[int]], depth: int, prefix: Prefix | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return hidden states ``(B, T, H)`` in float32 and ``is_real`` ``(B, T)``."""
-        ids, is_real = pad_right(tokens)
-        ids, is_real = ids.to(self.device), is_real.to(self.device)
-        with torch.inference_mode():
-            hidden = self._stack.run(
-                ids,
-                depth=depth,
-                # On the right of a causal text, padding is seen by padding only.
-                is_real=None if self._stack.is_causal else is_real,
-                past=expand(prefix.keys_values, len(tokens)) if prefix else None,
-            )
-        check_states(hidden, (*ids.shape, self.hidden_size), self.name)
-        return hidden.float(), is_real

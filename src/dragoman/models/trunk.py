@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError
-from dragoman.models.probe import company_matters
+from dragoman.models.probe import attempt, company_matters, same
 from dragoman.models.rows import Layout, Row, lay_out
 from dragoman.models.stack import Stack
 from dragoman.models.weights import Weights
+
+_TRIED = torch.tensor([[5, 6, 7], [6, 7, 5]])
+"""Texts whose gradients are tried."""
 
 
 class Trunk:
@@ -61,6 +64,7 @@ class Trunk:
         self.rows_computed = 0
         self._check()
         self._check_gradients()
+        self._unpads = self._gradients_agree()
         stack.pads_at(0)  # tried here, so that the first rows cost what later ones do
 
     def run(self, rows: Sequence[Row]) -> Tensor:
@@ -74,6 +78,8 @@ class Trunk:
                 the architecture reads them otherwise in company.
         """
         longest = max(map(len, rows))
+        if self._unpads_at(longest):
+            return _side_by_side(self._run_unpadded(rows), rows)
         if not self._stack.pads_at(longest):
             raise company_matters(self._stack.name, longest)
         layout, device = lay_out(rows), self._stack.device
@@ -81,6 +87,10 @@ class Trunk:
         above = (self._below, self._trunk(rows, layout)) if self._reuses else None
         mask, positions = self._masks(rows, layout)
         return self._stack.run(ids, mask=mask, positions=positions, above=above)
+
+    def packs_at(self, length: int) -> bool:
+        """Return whether candidates can stand side by side in a row of so many tokens."""
+        return self._unpads_at(length) or self._stack.packs_at(length)
 
     def depth(self, row: Row) -> int:
         """Return how many blocks will be run for a row: all, or those above what is kept."""
@@ -90,6 +100,29 @@ class Trunk:
         """Forget all rows, as a new rollout brings others."""
         self._known.clear()
         self.kept_bytes = 0
+
+    def _unpads_at(self, length: int) -> bool:
+        return self._unpads and self._stack.unpadded.reads(length)
+
+    def _run_unpadded(self, rows: Sequence[Row]) -> Tensor:
+        """Return hidden states of rows behind each other ``(T, H)``."""
+        if not self._reuses:
+            return self._stack.unpadded.run_above(rows, 0, None)
+        self._check()
+        new = [row for row in dict.fromkeys(rows) if row not in self._known]
+        self.rows_reused += len(rows) - len(new)
+        self.rows_computed += len(new)
+        computed: dict[Row, Tensor] = {}
+        if new:
+            hidden, starts = self._stack.unpadded.run(new, self._below)
+            # Copied out of inference mode, whose tensors take part in no training.
+            parts = torch.split(hidden[: starts[-1]].clone(), list(map(len, new)))
+            computed = dict(zip(new, parts, strict=True))
+            self._keep(new, parts)
+        trunk = torch.cat(
+            [self._known[row] if row in self._known else computed[row] for row in rows]
+        )
+        return self._stack.unpadded.run_above(rows, self._below, trunk)
 
     def _masks(self, rows: Sequence[Row], layout: Layout) -> tuple[Tensor | None, Tensor | None]:
         # Plain rows need no mask of ours, which lets attention take its fast path.
@@ -131,7 +164,7 @@ class Trunk:
             mask, positions = self._masks(rows, layout)
             return self._stack.run(ids, depth=self._below, mask=mask, positions=positions)
 
-    def _keep(self, rows: Sequence[Row], hidden: Tensor) -> None:
+    def _keep(self, rows: Sequence[Row], hidden: Iterable[Tensor]) -> None:
         for row, own in zip(rows, hidden, strict=True):
             size = len(row) * own.shape[-1] * own.element_size()
             # What is kept stays: an epoch reads all rows, so driving out the oldest would leave
@@ -164,19 +197,40 @@ class Trunk:
 
     def _check_gradients(self) -> None:
         """Refuse an architecture that computes in a way that has no gradients."""
-        ids = torch.tensor([[5, 6, 7]], device=self._stack.device)
-        trained = [p for p in self._stack.module.parameters() if p.requires_grad]
-        if not trained:
-            return
         try:
-            with torch.enable_grad():
-                total = self._stack.run(ids).float().sum()
-                torch.autograd.grad(total, trained, allow_unused=True)
+            self._gradients(lambda: self._stack.run(_TRIED.to(self._stack.device)))
         except RuntimeError as error:
             raise ConfigError(
                 f"{self._stack.name!r} cannot be trained here: {error}",
                 cure="train another architecture",
             ) from error
+
+    def _gradients_agree(self) -> bool:
+        """Return whether rows can be trained on without padding, found by trying."""
+        stack, ids = self._stack, _TRIED.to(self._stack.device)
+        rows = [Row(tuple(own)) for own in _TRIED.tolist()]
+
+        def agree() -> bool:
+            with torch.inference_mode(False):
+                plain = self._gradients(lambda: stack.run(ids))
+                ours = self._gradients(lambda: stack.unpadded.run_above(rows, 0, None))
+            return all(
+                same(a.flatten(), b.flatten(), exact=1e-3, short=0.1)
+                for a, b in zip(ours, plain, strict=True)
+            )
+
+        name = f"gradients of {stack.name} without padding"
+        return stack.unpadded.reads(ids.shape[1]) and attempt(name, agree)
+
+    def _gradients(self, run: Callable[[], Tensor]) -> list[Tensor]:
+        """Return the gradients of what is trained, where it takes part."""
+        trained = [p for p in self._stack.module.parameters() if p.requires_grad]
+        if not trained:
+            return []
+        with torch.enable_grad():
+            total = run().float().square().sum()
+            found = torch.autograd.grad(total, trained, allow_unused=True)
+        return [one for one in found if one is not None]
 
     def _check(self) -> None:
         """Refuse lower weights that are trained, and forget what older ones have made."""
@@ -191,3 +245,12 @@ class Trunk:
         if version != self._version:
             self.clear()
             self._version = version
+
+
+def _side_by_side(hidden: Tensor, rows: Sequence[Row]) -> Tensor:
+    """Return rows ``(B, W, H)``, padded with zeros, of rows behind each other ``(T, H)``."""
+    width = max(map(len, rows))
+    places = [i * width + place for i, row in enumerate(rows) for place in range(len(row))]
+    empty = hidden.new_zeros(len(rows) * width, hidden.shape[-1])
+    where = torch.tensor(places).to(hidden.device)
+    return empty.index_copy(0, where, hidden).view(len(rows), width, -1)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
-from dragoman.models.batches import plan_batches
 from dragoman.models.pooling import pool
 from dragoman.models.rows import Row, TokenTree, rows_of, wanted
 from dragoman.models.torch_model import TorchModel
@@ -139,7 +138,8 @@ class TunedModel(nn.Module):
         distinct = list(dict.fromkeys(texts))
         lengths = [len(item.prompt) + sum(map(len, item.candidates)) for item in distinct]
         with_gradients = torch.is_grad_enabled()
-        pieces = plan_batches(lengths, budget=self._tokens if with_gradients else 4 * self._tokens)
+        budget = self._tokens if with_gradients else 4 * self._tokens
+        pieces = self.inner.batcher.padded(lengths, budget=budget)
         features: list[Tensor] = []
         sums: list[Tensor] = []
         read = functools.partial(self._read, pooling=tuple(pooling), by_token=by_token)
@@ -175,7 +175,8 @@ class TunedModel(nn.Module):
             )
         pieces = [rows_of(text.prompt, text.candidates) for text in texts]
         rows = [row for own in pieces for row in own]
-        if self.inner.packs_at(max(map(len, rows))):
+        assert self.trunk is not None
+        if self.trunk.packs_at(max(map(len, rows))):
             hidden = self._run(rows)
             sums = self._packed(hidden, rows, by_token)
             if len(rows) > len(texts):

@@ -33,10 +33,13 @@ class Weights:
 
     def mark(self) -> Hashable:
         """Return what equals an earlier mark only where nothing has changed in between."""
+        return self.place(), tuple(map(_VERSION, self._counting))
+
+    def place(self) -> Hashable:
+        """Return what equals an earlier one where weights were at most written in place."""
         self._look()
         return (
             self._changes,
-            tuple(map(_VERSION, self._counting)),
             tuple(map(Tensor.data_ptr, self._tensors)),
             tuple(map(adapter_state, self._adapted)),
         )

@@ -38,6 +38,7 @@ VERBS = (
     "watch",
     "describe",
     "check",
+    "serve",
     "doctor",
     "env",
     "cache",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dragoman.engines import collapse
 from dragoman.engines.collapse import CURES, CollapseWatch, GradientLengths
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout
@@ -158,3 +159,26 @@ def test_a_training_can_be_stopped(tmp_path: Path, caplog: pytest.LogCaptureFixt
 def test_no_patience_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"collapse.patience is 0"):
         Collapse(patience=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "trips"),
+    [
+        ("information", [1.0, 0.01, 0.01], True),
+        ("information", [0.01, 0.01, 0.01], False),  # it never said more
+        ("length", [10.0, 10.0, 10.0, 10.0, 10.0, 31.0, 31.0], True),
+        ("length", [10.0, 10.0, 10.0, 10.0, 10.0, 3.0, 3.0], True),
+        ("length", [10.0, 10.0, 10.0, 10.0, 10.0, 29.0, 29.0], False),
+    ],
+)
+def test_texts_that_say_nothing_or_change_in_length_are_signs(
+    name: str, texts: list[float], trips: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = {"information": "information", "length": "tokens"}[name]
+    told = iter(texts)
+    monkeypatch.setattr(collapse, "signs_of", lambda *given: {key: next(told)})
+    watching, said, recorded = watch(Collapse(patience=2), [{}] * len(texts))
+    assert watching.tripped == ([name] if trips else [])
+    assert not trips or CURES[name] in said[0]
+    assert f"collapse/{name}" in recorded
+    assert ("written/tokens" in recorded) == (name == "length")

@@ -20,6 +20,7 @@ from dragoman.maths.credit import (
     hgpo,
     q_v,
     returns_to_go,
+    varied,
 )
 
 RULES = ["returns", "grpo", "gigpo", "hgpo", "q-v", "grouped-gae"]
@@ -207,3 +208,14 @@ def test_sizes_of_step_groups_are_told() -> None:
 def test_nothing_played_says_nothing(rule: Any) -> None:
     nothing = unequal().select(np.zeros(4, dtype=bool))
     assert credit(nothing, rule, gamma=0.9).advantages.shape == (0,)
+
+
+def test_groups_of_most_variance_are_kept() -> None:
+    # Returns by group: 0 and 4 (variance 4), 1 and 1 (none), 0 and 2 (1), 0 and 0.2 (0.01).
+    totals = np.array([0.0, 4.0, 1.0, 1.0, 0.0, 2.0, 0.0, 0.2])
+    none = np.zeros(8, np.int64)
+    play = Play(totals, none + 1, np.repeat([5, 6, 7, 8], 2), none, none, none - 1)
+    kept = {keep: varied(play, keep)[::2].tolist() for keep in (0.5, 0.9, 1.0)}
+    assert kept[0.5] == [True, False, False, False]  # 4 of 5.01
+    assert kept[0.9] == [True, False, True, False]
+    assert kept[1.0] == [True, False, True, True]

@@ -25,6 +25,7 @@ from dragoman.cli import (
     replay,
     report,
     seek,
+    serve,
     train,
     watch,
 )
@@ -67,6 +68,7 @@ for name, verb, example in (
     ("watch", watch.watch, RUN),
     ("describe", describe.describe, "my_env.py:MyEnv --steps 3"),
     ("check", check.check, "my_env.py:MyEnv"),
+    ("serve", serve.serve, "CartPole-v1 --port 8000"),
     ("push", hub.push, f"{RUN} you/cartpole"),
     ("pull", hub.pull, "you/cartpole --out runs/theirs"),
     ("doctor", doctor.doctor, "--json"),

@@ -29,6 +29,7 @@ import torch
 from gymnasium.spaces import Discrete
 from torch import Tensor
 
+from dragoman.engines.texts import signs_of
 from dragoman.engines.watcher import Rollout, Stop, Training, Watcher
 from dragoman.experiment.collapse import Collapse
 from dragoman.types import Info
@@ -42,10 +43,15 @@ CURES = {
     "value": "train the critic first (act.tune.warm_up), or raise its learning rate",
     "gradient": "lower the learning rate or max_grad_norm",
     "drift": "set target_kl, or lower the learning rate or n_epochs",
+    "information": "raise ent_coef, lower the learning rate, or drop groups whose rewards hardly "
+    "differ (credit.keep): texts no longer depend on what is asked",
+    "length": "lower act.max_tokens or act.think, or look at whether the reward pays for length",
     "invalid": "let the policy score valid actions, or constrain the text",
 }
-IS_LEAST = {"entropy", "value"}
+IS_LEAST = {"entropy", "value", "information"}
 """Signs that trip below their limit; the others do above."""
+FIRST = 5
+"""Updates whose texts have the usual length."""
 WINDOW = 20
 """Updates whose median a gradient is compared with, from the fifth on."""
 
@@ -103,7 +109,8 @@ class CollapseWatch(Watcher):
         "_invalid",
         "_uniform",
         "_top",
-        "_has_explained",
+        "_has_been_above",
+        "_lengths",
     )
 
     def __init__(self, limits: Collapse, warn: Callable[[str], None] = log.warning) -> None:
@@ -116,7 +123,9 @@ class CollapseWatch(Watcher):
         self._invalid: list[bool] = []
         self._uniform = 0.0
         self._top: float | None = None
-        self._has_explained = False
+        self._has_been_above: set[str] = set()
+        self._texts: dict[str, float] = {}
+        self._lengths: list[float] = []
 
     def begin(self, training: Training) -> Stop:
         """Follow the gradients from here on."""
@@ -135,6 +144,8 @@ class CollapseWatch(Watcher):
 
     def rollout(self, training: Training, rollout: Rollout | None) -> Stop:
         """Note what was chosen, and how much there was to choose from."""
+        if rollout is not None:
+            self._texts = signs_of(training.policy, rollout, self.limits.sample)
         if rollout is None or not isinstance(training.actions, Discrete):
             return None
         actions = rollout.actions.astype(np.int64).ravel()
@@ -147,6 +158,9 @@ class CollapseWatch(Watcher):
 
     def update(self, training: Training) -> Stop:
         """Record the signs of the update, and see which of them trip."""
+        for name, value in self._texts.items():
+            if name != "information":
+                training.record(f"written/{name}", value)
         for name, value in self._signs(training.row).items():
             training.record(f"collapse/{name}", value)
             limit = getattr(self.limits, name)
@@ -154,9 +168,10 @@ class CollapseWatch(Watcher):
                 usual = statistics.median(self._before) if len(self._before) >= 5 else math.inf
                 self._before.append(value)
                 limit = None if limit is None else limit * usual
-            if name == "value" and not self._has_explained:
+            floor = {"value": 0.0, "information": self.limits.information}.get(name)
+            if floor is not None and name not in self._has_been_above:
                 # Before the critic has met rewards its numbers say nothing: there is no fall yet.
-                self._has_explained = value > 0
+                self._has_been_above |= {name} if value > floor else set()
                 continue
             if limit is None:
                 continue
@@ -183,6 +198,12 @@ class CollapseWatch(Watcher):
             result["gradient"] = statistics.fmean(lengths)
         if "train/approx_kl" in row:
             result["drift"] = float(row["train/approx_kl"])
+        if "information" in self._texts:
+            result["information"] = self._texts["information"]
+        if "tokens" in self._texts:
+            self._lengths = [*self._lengths, self._texts["tokens"]][:FIRST]
+            usual = statistics.fmean(self._lengths)
+            result["length"] = math.exp(abs(math.log(self._texts["tokens"] / usual)))
         if self._invalid:
             result["invalid"] = statistics.fmean(self._invalid)
             self._invalid = []

@@ -23,6 +23,7 @@ from gymnasium.envs.registration import (
 )
 
 from dragoman.environments.checks import Checked, FirstSteps, beneath
+from dragoman.environments.worlds import world_spec
 from dragoman.errors import ConfigError, DragomanError, MissingExtraError, did_you_mean, raised_in
 from dragoman.imports import import_module
 
@@ -81,8 +82,9 @@ def environment_spec(
 
     Args:
         name: A registered id (``CartPole-v1``), a registered id behind the module that
-            registers it (``my_package:MyEnv-v0``), a class (``my_package.envs:MyEnv``) or a
-            class in a file (``my_env.py:MyEnv``).
+            registers it (``my_package:MyEnv-v0``), one of another suite
+            (``reasoning-gym:chain_sum``, see `dragoman.environments.worlds`), a class
+            (``my_package.envs:MyEnv``) or a class in a file (``my_env.py:MyEnv``).
         max_episode_steps: Time limit instead of the registered one.
         keep_mask: Leave a mask of the actions in the observation, where it stands there.
 
@@ -97,6 +99,9 @@ def environment_spec(
 
 
 def _found(name: str, max_episode_steps: int | None) -> EnvSpec:
+    world = world_spec(name, max_episode_steps)
+    if world is not None:
+        return world
     _register(name)
     source, separator, attribute = name.rpartition(":")
     result: Any = None

@@ -21,6 +21,11 @@ class Collapse:
         gradient: Most times that a gradient may be as long as the median of those before it.
         drift: Largest divergence of the policy after an update from that before, in nats.
         invalid: Largest share of steps whose text was no valid action.
+        information: Least mutual information of prompts and written texts, in nats, once it was
+            above: below, every prompt gets the same texts.
+        length: Most times that written texts may be longer or shorter than in the first updates.
+        sample: Prompts by which that information is estimated, each with the texts of all; 0 for
+            no estimate.
         patience: A sign trips when it has been beyond its limit in so many updates in a row.
         stop: End the training then.
     """
@@ -31,13 +36,17 @@ class Collapse:
     gradient: float | None = 20.0
     drift: float | None = 0.2
     invalid: float | None = 0.5
+    information: float | None = 0.05
+    length: float | None = 3.0
+    sample: int = 8
     patience: int = 5
     stop: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, "collapse")
-        if self.patience < 1:
-            raise ConfigError(
-                f"collapse.patience is {self.patience}, but must be at least 1",
-                cure="raise collapse.patience",
-            )
+        for name, least in (("patience", 1), ("sample", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(
+                    f"collapse.{name} is {getattr(self, name)}, but must be at least {least}",
+                    cure=f"raise collapse.{name}",
+                )

@@ -30,6 +30,8 @@ class Credit:
         scale: Whether differences are over their standard deviation (``std``) or as they are
             (``mean``), in units of the reward.
         step_weight: Factor of what steps earn beside their episode (gigpo, hgpo, q-v).
+        keep: Share of the variance of returns, of all groups, that the groups have which are
+            learnt from, those of most variance first; 1 learns from all.
         history: Number of states before that a step may share with others (hgpo).
     """
 
@@ -39,6 +41,7 @@ class Credit:
     scale: Scale = "std"
     step_weight: float = 1.0
     history: int = 2
+    keep: float = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self, "credit")
@@ -50,6 +53,12 @@ class Credit:
                     f"credit.{name} is {value}, but must be at least {number}",
                     cure=f"raise credit.{name}",
                 )
+
+        if not 0 < self.keep <= 1:
+            raise ConfigError(
+                f"credit.keep is {self.keep}, but must be above 0 and at most 1",
+                cure="set credit.keep to a share such as 0.9, or leave it out",
+            )
 
     @property
     def plays_whole_episodes(self) -> bool:

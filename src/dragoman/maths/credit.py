@@ -201,6 +201,24 @@ def grouped_gae(play: Play, gamma: float, lam: float, scale: Scale = "std") -> F
     return advantages / _spread(advantages, _numbered(play.own_group), scale)
 
 
+def varied(play: Play, keep: float) -> NDArray[np.bool_]:
+    """Return which episodes ``(E,)`` are of the groups whose returns vary most.
+
+    Groups are taken, most variance first, until they have this share of all of it (the filter of
+    RAGEN-2, Wang et al. 2026); at 1 all that vary are.
+    """
+    groups = _numbered(play.groups)
+    variances = _spread(play.totals, groups, "std", ddof=0) - SMALL
+    of_group = np.zeros(groups.max() + 1)
+    of_group[groups] = np.square(variances)
+    order = np.argsort(-of_group, kind="stable")
+    before = np.cumsum(of_group[order]) - of_group[order]
+    kept = np.zeros(len(of_group), np.bool_)
+    kept[order] = (before < keep * of_group.sum() - NOTHING) & (of_group[order] > NOTHING)
+    result: NDArray[np.bool_] = kept[groups]
+    return result
+
+
 @dataclass(frozen=True)
 class Credit:
     """What each step has earned.

@@ -17,12 +17,14 @@ from dragoman.describe.moment import MomentMaker
 from dragoman.engines.policies.make import make_policy
 from dragoman.engines.policies.policy import View
 from dragoman.engines.rllib import RLlib
+from dragoman.engines.texts import signs_of
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.environments.tolerant import PATIENCE, Tolerant
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.generation import Sampling
+from dragoman.maths.information import information
 from dragoman.models.tuned import Text, TunedModel
 from dragoman.report.replay import replay_page
 from dragoman.roles.act.written import named_actions
@@ -197,6 +199,9 @@ def test_any_text_is_lived_with(invalid: str, llama: dict[str, Any], tmp_path: P
     run = train(what, out=tmp_path / "run", watchers=[ids])
     row = run.last_metrics()
     assert 0 < row["collapse/invalid"] <= 1
+    assert 1 <= row["written/tokens"] <= 3
+    assert row["written/conditional_entropy"] > 0
+    assert row["collapse/information"] < np.log(2) + 1e-6  # as there are two prompts
     assert abs(row["train/first_ratio"] - 1) < 1e-4
     assert {action.shape[-1] for action in ids.actions} == {3}
     assert max(episode["length"] for episode in run.episodes()) <= 6
@@ -298,6 +303,24 @@ def test_a_thought_counts_as_what_follows_it_does_and_the_question_between_does_
     other = ids.clone()
     other[:, 0] = (ids[:, 0] + 1) % 20
     assert not torch.allclose(policy(seen, other)[1][:, 3:], ours[:, 3:])
+
+
+def test_signs_of_texts_are_those_of_plain_scores() -> None:
+    what = experiment(constrain="none", max_tokens=3).replaced({"env": "tests.text_tasks:Letters"})
+    policy, seen = policy_and_prompts(what, PROMPTS)
+    torch.manual_seed(1)
+    ids = policy.write(seen)
+    rollout = Rollout(
+        ids.numpy()[None].astype(np.float32), {"prompt": seen["prompt"].numpy()[None]}
+    )
+    signs = signs_of(policy, rollout, 8)
+    prompts = {"prompt": seen["prompt"][:2]}  # the third is the first once more
+    last = ids[[2, 1]]
+    scores = [policy(prompts, text.expand(2, -1))[1].sum(1).detach().numpy() for text in last]
+    ours = signs["conditional_entropy"], signs["information"]
+    assert ours == pytest.approx(information(np.array(scores)), abs=1e-4)
+    assert signs["tokens"] == pytest.approx(float((ids >= 0).sum()) / 3)
+    assert set(signs_of(policy, rollout, 0)) == {"tokens"}
 
 
 def test_tokens_are_handed_out_with_the_credit_of_their_text() -> None:

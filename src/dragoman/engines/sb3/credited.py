@@ -205,6 +205,11 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
         columns["advantage"][whole], columns["return"][whole] = result.advantages, result.returns
         learnt = whole.copy()
         learnt[whole] = result.says
+        if self.credit.keep < 1 and self.credit.compares_starts and len(play.lengths):
+            kept = rules.varied(play, self.credit.keep)
+            groups = np.unique(play.groups[~kept])
+            self.logger.record("credit/filtered", float(len(groups)))
+            learnt[whole] &= kept[play.episode]
         _fill(buffer, {name: rows_of(rows, learnt) for name, rows in columns.items()})
         for name, value in result.columns.items():
             self.logger.record(name, value)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where it is set, every process of a test would compile its libraries again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow browser check format bench examples site first-hour required-only clean
+.PHONY: demo test test-slow browser check format bench bench-gpu examples site first-hour required-only clean
 
 demo: $(VENV)/.installed-demo  ## train on CartPole through SmolLM2 and evaluate
 	$(BIN)/dragoman train recipes/smollm2-cartpole.yaml --out $(RUN)
@@ -36,6 +36,10 @@ format: $(VENV)/.installed-dev  ## rewrite the code in the project's style
 bench: $(VENV)/.installed-dev  ## speed of the model runtime and of its store, as ratios
 	$(BIN)/python benchmarks/model_runtime.py
 	$(BIN)/python benchmarks/store.py
+
+bench-gpu: $(VENV)/.installed-dev  ## the same on a GPU, for two models, in sixteen minutes
+	$(BIN)/python benchmarks/model_runtime.py --device cuda
+	$(BIN)/python benchmarks/model_runtime.py --device cuda --model qwen2-1.5b-shape
 
 examples: $(VENV)/.installed-demo  ## train the example comparison and build its pages in docs/examples
 	DRAGOMAN=$(BIN)/dragoman docs/examples/build.sh

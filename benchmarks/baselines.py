@@ -39,17 +39,25 @@ class Baselines:
         self.full(**self.inputs(texts), output_hidden_states=True).hidden_states[-1][:, -1].cpu()
 
     @torch.inference_mode()
+    def default(self, texts: Sequence[str]) -> None:
+        """The same in the precision that the device computes best with."""
+        self.fast(**self.inputs(texts), output_hidden_states=True).hidden_states[-1][:, -1].cpu()
+
+    @torch.inference_mode()
     def body(self, texts: Sequence[str], *, fast: bool) -> None:
         """The same without logits."""
         model = self.fast if fast else self.full
         model.base_model(**self.inputs(texts), use_cache=False).last_hidden_state[:, -1].cpu()
 
     @torch.inference_mode()
-    def score_each(self, prompts: Sequence[str], candidates: Sequence[str]) -> None:
-        """One full float32 forward for each action over the batch."""
+    def score_each(
+        self, prompts: Sequence[str], candidates: Sequence[str], fast: bool = False
+    ) -> None:
+        """One full forward for each action over the batch, in float32 unless fast."""
+        model = self.fast if fast else self.full
         for candidate in candidates:
             inputs = self.inputs([prompt + candidate for prompt in prompts])
-            torch.log_softmax(self.full(**inputs).logits, dim=-1).sum().cpu()
+            torch.log_softmax(model(**inputs).logits, dim=-1).sum().cpu()
 
     @torch.inference_mode()
     def score_expanded(self, prompts: Sequence[str], candidates: Sequence[str]) -> None:
@@ -71,6 +79,13 @@ class Baselines:
                 min_new_tokens=tokens,
                 do_sample=False,
             )
+
+    @torch.inference_mode()
+    def write_batch(self, prompts: Sequence[str], tokens: int) -> None:
+        """The same of all prompts at once, which are of one length."""
+        self.fast.generate(
+            **self.inputs(prompts), max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False
+        )
 
 
 def padded(rows: Sequence[Sequence[int]], device: str) -> Tensor:

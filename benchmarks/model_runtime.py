@@ -2,17 +2,21 @@
 
     python benchmarks/model_runtime.py [--model NAME] [--device cuda] [--rounds 7] [--out FOLDER]
 
-Every figure sets Dragoman beside a baseline that runs in turn with it, so that a noisy machine
-disturbs both alike. It prints Markdown tables, and writes them with a picture into ``--out``.
+Every figure sets Dragoman beside baselines that run in turn with it, so that a noisy machine
+disturbs all alike. Where the device computes bfloat16 natively, what Transformers does by default
+in it is one of them. It prints Markdown tables, and writes them with a picture into ``--out``;
+figures that would begin after ``--minutes`` are left out, and the page says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import math
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +24,7 @@ from typing import Any
 
 import peft
 import torch
+import transformers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -29,23 +34,31 @@ from workload import HEAD_TOKENS, TEXT_TOKENS, Workload
 
 import dragoman
 from dragoman.models.catalog import _resolve
+from dragoman.models.graphs import USES
 from dragoman.models.hardware import fast_dtype, slowdown
 from dragoman.models.store import Store
 from dragoman.models.torch_model import TorchModel
 from dragoman.run import describe_machine
 
+DEFAULT = "Transformers' default in bfloat16"
 LOOP = "Transformers, float32, batch as given, full logits"
 TRAINED_BLOCKS = 4
+BATCHES = (16, 128, 512, 2048)
+GPU_TARGETS = dict(zip(BATCHES, (6, 4, 6, 8), strict=True))
+LARGE = "qwen2-1.5b-shape"
+"""A model of 1.5 billion random weights; Qwen2's shape, the default model's tokenizer."""
 
 
 class Benchmark:
     """The model, its baselines and what they are measured on."""
 
     def __init__(self, name: str, device: str, rounds: int, batch: int) -> None:
-        self.source, self.device, self.rounds, self.batch = _resolve(name), device, rounds, batch
+        self.device, self.rounds, self.batch = device, rounds, batch
+        self.on_gpu = device.startswith("cuda")
+        self.source = save_large(device) if name == LARGE else _resolve(name)
         self.precision = fast_dtype(device)
         self.dtype: torch.dtype = getattr(torch, self.precision)
-        self.model = dragoman.load_model(name, dtype=self.precision, device=device)
+        self.model = dragoman.load_model(self.source, dtype=self.precision, device=device)
         self.base = Baselines(self.source, device, self.dtype)
         self.work = Workload(self.base.tokenizer)
         config = self.model._model.config
@@ -82,27 +95,45 @@ class Benchmark:
         make: Callable[[], Any],
         target: float | None = None,
         share: bool = False,
-    ) -> Figure:
-        """Measure one figure; with ``share``, also the operations that the model has booked."""
+        default: Callable[[Any], object] | None = None,
+        gpu_target: float | None = None,
+    ) -> Iterator[Figure]:
+        """Measure one figure; with ``share``, also the operations that the model has booked.
+
+        Targets against the first baseline were set for processors, those for GPUs against what
+        Transformers does by default, or against the first where there is no ``default``.
+        """
         cost = self.model.cost
         before = cost.flops
-        medians = interleaved([ours, theirs], make, self.rounds, partial(wait, self.device))
+        baselines = {against: theirs}
+        if default and self.is_half:
+            baselines[DEFAULT] = default
+        functions = [ours, *baselines.values()]
+        medians = interleaved(functions, make, self.rounds, partial(wait, self.device))
         flops = (cost.flops - before) / (self.rounds + 1)
         peak_share = flops / (medians[0] / 1000) / self.peak() if share else None
-        aimed = target if self.is_half else None
-        figure = Figure(name, against, *medians, target=aimed, peak_share=peak_share)
-        print(f"{name}, against {against}: {figure.ratio:.1f}", flush=True)
-        return figure
+        for i, (baseline, taken) in enumerate(zip(baselines, medians[1:], strict=True)):
+            last = i == len(baselines) - 1
+            aimed = (gpu_target if last else None) if self.on_gpu else target if i == 0 else None
+            aimed = aimed if self.is_half else None
+            figure = Figure(name, baseline, medians[0], taken, target=aimed, peak_share=peak_share)
+            print(f"{name}, against {baseline}: {figure.ratio:.1f}", flush=True)
+            yield figure
 
     def encoding(self) -> Iterator[Figure]:
         model, base, work, batch = self.model, self.base, self.work, self.batch
+        default = base.default
+        for size in BATCHES if self.on_gpu else (batch,):
+            name = f"encode {size} new texts of {TEXT_TOKENS} tokens, {HEAD_TOKENS} a static head"
+            make, aimed = partial(work.with_head, size), GPU_TARGETS.get(size)
+            given = (name, LOOP, model.encode, base.loop, make, 11, True, default, aimed)
+            yield from self.compare(*given)
         with_head = partial(work.with_head, batch)
-        name = f"encode {batch} new texts of {TEXT_TOKENS} tokens, {HEAD_TOKENS} a static head"
-        yield self.compare(name, LOOP, model.encode, base.loop, with_head, 11, share=True)
         half = partial(model.encode, layer=model.num_layers // 2)
-        yield self.compare("the same at half depth", LOOP, half, base.loop, with_head, 22, True)
+        name = f"encode {batch} such texts at half depth"
+        yield from self.compare(name, LOOP, half, base.loop, with_head, 22, True, default)
         for log_uniform, spread, target in ((False, "uniform", None), (True, "log-uniform", 2.5)):
-            yield self.compare(
+            yield from self.compare(
                 f"encode {2 * batch} ragged texts, 10 to 150 tokens, {spread}",
                 f"padded {self.precision} batch",
                 model.encode,
@@ -110,10 +141,12 @@ class Benchmark:
                 partial(work.ragged, 2 * batch, log_uniform=log_uniform),
                 target,
                 share=True,
+                default=default,
+                gpu_target=3,
             )
         plain = partial(work.texts, 2 * batch)
         name = f"encode {2 * batch} texts of {TEXT_TOKENS} tokens, no static head"
-        yield self.compare(name, LOOP, model.encode, base.loop, plain, 5, share=True)
+        yield from self.compare(name, LOOP, model.encode, base.loop, plain, 5, True, default)
 
     def scoring(self) -> Iterator[Figure]:
         actions = self.work.texts(6, tokens=3)
@@ -122,17 +155,15 @@ class Benchmark:
         def score(prompts: list[str]) -> object:
             return self.model.token_log_probs(prompts, [actions] * len(prompts))
 
-        for against, baseline, target in (
-            ("a full float32 forward an action", self.base.score_each, 40),
-            (
-                f"keys and values repeated an action, {self.precision}",
-                self.base.score_expanded,
-                2.2,
-            ),
-        ):
-            theirs = partial(baseline, candidates=actions)
-            make = partial(self.work.with_head, self.batch)
-            yield self.compare(name, against, score, theirs, make, target, share=True)
+        each = partial(self.base.score_each, candidates=actions)
+        fast = partial(each, fast=True)
+        make = partial(self.work.with_head, self.batch)
+        against = "a full float32 forward an action"
+        yield from self.compare(name, against, score, each, make, 40, True, fast)
+        expanded = partial(self.base.score_expanded, candidates=actions)
+        against = f"keys and values repeated an action, {self.precision}"
+        given = (name, against, score, expanded, make, 2.2, True)
+        yield from self.compare(*given, gpu_target=4)
 
     def remembering(self) -> Iterator[Figure]:
         calls = 32
@@ -149,29 +180,36 @@ class Benchmark:
                         cached.encode(texts)
 
                 make = partial(self.work.with_head, self.batch)
-                times = interleaved([ask, self.model.encode], make, self.rounds)
-                ours, theirs = times[0] / calls / self.batch, times[1] / self.batch
-                yield Figure(f"a text known in {name}", "computing it", ours, theirs, target)
+                functions = {"computing it": self.model.encode}
+                if self.is_half:
+                    functions[DEFAULT] = self.base.default
+                ours, *theirs = interleaved([ask, *functions.values()], make, self.rounds)
+                for baseline, taken in zip(functions, theirs, strict=True):
+                    aimed = target if baseline != DEFAULT and not self.on_gpu else None
+                    each = ours / calls / self.batch, taken / self.batch
+                    yield Figure(f"a text known in {name}", baseline, *each, aimed)
 
     def writing(self) -> Iterator[Figure]:
         tokens = 32
         self.model._writer._end_tokens = ()  # both sides write texts of one length
         write = partial(self.model.generate, sampling=dragoman.Sampling(max_tokens=tokens))
-        yield self.compare(
-            f"write {tokens} tokens for {self.batch} prompts",
+        batch = 16  # one by one, more would take minutes
+        yield from self.compare(
+            f"write {tokens} tokens for {batch} prompts",
             f"Transformers, {self.precision}, one by one",
             write,
             partial(self.base.write_each, tokens=tokens),
-            partial(self.work.with_head, self.batch),
+            partial(self.work.with_head, batch),
             9,
+            default=partial(self.base.write_batch, tokens=tokens),
         )
 
     def training(self) -> Iterator[Figure]:
-        yield self._update("float32", 3.5)
+        yield from self._update("float32", 3.5)
         if self.is_half:
-            yield self._update("bfloat16", 2.3)
+            yield from self._update("bfloat16", 2.3)
 
-    def _update(self, dtype: Any, target: float) -> Figure:
+    def _update(self, dtype: Any, target: float) -> Iterator[Figure]:
         model = dragoman.load_model(self.source, dtype=dtype, device=self.device)
         optimiser = adapt(model)
         trunk = model.trunk(TRAINED_BLOCKS)
@@ -185,14 +223,40 @@ class Benchmark:
             optimiser.step()
             optimiser.zero_grad()
 
-        return self.compare(
-            f"PPO update of LoRA in the top {TRAINED_BLOCKS} blocks, {dtype}",
+        def with_logits(_: object) -> None:
+            update(model._model(input_ids=ids, output_hidden_states=True).hidden_states[-1])
+
+        yield from self.compare(
+            f"PPO update of LoRA in the top {TRAINED_BLOCKS} blocks, {len(rows)} texts, {dtype}",
             "full re-forward, same precision",
             lambda _: update(trunk.run(rows)),
             lambda _: update(model._stack.run(ids)),
             lambda: None,
             target,
+            default=with_logits if dtype == "bfloat16" else None,
+            gpu_target=3 if dtype == "bfloat16" else None,
         )
+
+    def compiled(self) -> Iterator[Figure]:
+        """Compare with and without compiling, where that may reach a GPU's peak."""
+        size = max(BATCHES)
+        model = dragoman.load_model(
+            self.source, dtype=self.precision, device=self.device, compile=True
+        )
+        make = partial(self.work.with_head, size)
+        for _ in range(USES + 1):  # a shape that comes often enough is compiled
+            model.encode(make())
+        ours, theirs, default = interleaved(
+            [model.encode, self.model.encode, self.base.default],
+            make,
+            self.rounds,
+            partial(wait, self.device),
+        )
+        flops = size * (TEXT_TOKENS - HEAD_TOKENS) * self.model.cost.flops / self.model.cost.tokens
+        share = flops / (ours / 1000) / self.peak()
+        name = f"encode {size} such texts, compiled; of the peak 0.35 is aimed at"
+        yield Figure(name, "the same uncompiled", ours, theirs, peak_share=share)
+        yield Figure(name, DEFAULT, ours, default, peak_share=share)
 
     def resident(self) -> Iterator[Figure]:
         def megabytes(how: str) -> float:
@@ -236,33 +300,70 @@ def adapt(model: TorchModel) -> torch.optim.Optimizer:
     return torch.optim.Adam(trained, lr=1e-5)
 
 
+def save_large(device: str) -> str:
+    """Write a model of 1.5 billion random weights, and return its folder."""
+    folder = Path(tempfile.gettempdir()) / LARGE
+    tokenizer = transformers.AutoTokenizer.from_pretrained(_resolve("smollm2-135m"))
+    config = transformers.Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=1536,
+        intermediate_size=8960,
+        num_hidden_layers=28,
+        num_attention_heads=12,
+        num_key_value_heads=2,
+        dtype="bfloat16",
+    )
+    with torch.device(device):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, help="texts; 16, or 512 on a GPU")
+    parser.add_argument("--minutes", type=float, help="no bound, or 8 on a GPU")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
-    bench = Benchmark(options.model, options.device, options.rounds, options.batch)
+    on_gpu = options.device.startswith("cuda")
+    batch = options.batch or (512 if on_gpu else 16)
+    bound = 60 * (options.minutes or (8 if on_gpu else math.inf))
+    started = time.monotonic()
+    bench = Benchmark(options.model, options.device, options.rounds, batch)
+    parts = [bench.encoding, bench.scoring, bench.training, bench.remembering, bench.writing]
+    parts.append(bench.compiled if on_gpu else bench.resident)
     figures: list[Figure] = []
-    for part in (bench.encoding, bench.scoring, bench.remembering, bench.writing, bench.training):
-        figures += part()
+    left_out = ""
+    for part in parts:
+        for figure in part():
+            figures.append(figure)
+            if time.monotonic() - started > bound:
+                left_out = " The time was up: figures are missing."
+                break
         gc.collect()
-    figures += bench.resident() if options.device == "cpu" else []
+        if left_out:
+            break
+    steps = "" if left_out else table(bench.techniques())
     machine = describe_machine()
     text = (
         "# Speed of the model runtime\n\n"
         f"{options.model}, {bench.precision} unless said otherwise, on {options.device}, "
         f"{torch.get_num_threads()} threads of {machine['processor']}, {machine['platform']}, "
         f"torch {torch.__version__}. Best matrix product at the model's shapes: {bench.peaks()}. "
-        f"Times in ms.\n\n{table(figures)}\n\n"
-        f"What each technique adds to those above it, for {options.batch} texts of "
-        f"{TEXT_TOKENS} tokens of which {HEAD_TOKENS} are a static head:\n\n"
-        f"{table(bench.techniques())}\n"
+        f"Times in ms.{left_out}\n\n{table(figures)}\n"
     )
+    if steps:
+        text += (
+            f"\nWhat each technique adds to those above it, for {batch} texts of {TEXT_TOKENS} "
+            f"tokens of which {HEAD_TOKENS} are a static head:\n\n{steps}\n"
+        )
     options.out.mkdir(parents=True, exist_ok=True)
     stem = f"model_runtime_{options.device.partition(':')[0]}"
+    stem += "_1.5b" if options.model == LARGE else ""
     (options.out / f"{stem}.md").write_text(text)
     draw(figures, options.out / f"{stem}.png", "What the language model costs")
     print(text)

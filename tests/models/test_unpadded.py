@@ -9,6 +9,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from dragoman.models import attention, unpadded
 from dragoman.models.graphs import Graph, Graphs
@@ -200,3 +201,60 @@ def test_graphs_give_the_same_and_go_when_weights_move(on) -> None:
     for got, texts in zip(changed, rounds, strict=True):
         np.testing.assert_allclose(got, model.encode(texts), rtol=1e-5, atol=1e-5)
         assert not np.allclose(got, plain[0])
+
+
+@torch.library.custom_op("dragoman_tests::segments", mutates_args={})
+def segments(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    queries: Tensor,
+    keys: Tensor,
+    longest: int,
+    most: int,
+    scale: float | None,
+    window: list[int],
+    grouped: bool,
+) -> Tensor:
+    """The plain attention as one operation that a compiler need not look into, as a GPU's is."""
+    given = (query, key, value, queries, keys, longest, most)
+    before, after = window
+    return plain_attention.varlen_attn(
+        *given, scale=scale, window_size=(before, after), enable_gqa=grouped
+    )
+
+
+@segments.register_fake
+def _(query: Tensor, *others: object) -> Tensor:
+    return torch.empty_like(query)
+
+
+# Torch's own compiler still uses what torch has deprecated.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@every
+def test_the_whole_model_compiles_without_a_break(
+    on, monkeypatch: pytest.MonkeyPatch, architecture: str
+) -> None:
+    """Graphs are made of the compiled model, for what comes once it is not compiled."""
+
+    def kernel(*given, scale, window_size, enable_gqa):
+        return segments(*given, scale, list(window_size), enable_gqa)
+
+    seen: list[int] = []
+
+    def backend(module, inputs):
+        seen.append(len(inputs))
+        return module.forward
+
+    monkeypatch.setattr(attention, "_kernel", kernel)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    on()
+    model = tiny.make(architecture)
+    model._stack.unpadded.__dict__["_graphs"] = Graphs(replayed, 100)
+    model.compile()
+    rounds = [[HEAD + f"{i} {word}" for i in range(20)] for word in ("left", "right", "up", "far")]
+    for turn, texts in enumerate(rounds):
+        expected = tiny.make(architecture).encode(texts)
+        np.testing.assert_allclose(model.encode(texts), expected, rtol=1e-5, atol=1e-5)
+        assert len(seen) <= (turn >= 2)
+    assert len(seen) == 1  # one graph, once

@@ -157,6 +157,8 @@ def load_model(
     known_as = name if weights == "pretrained" else f"{name} with random weights {seed}"
     loaded = TorchModel(model.to(device), tokenizer, name=known_as)
     if compile:
+        # Where it outlives the machine's folder for temporary files.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         loaded.compile()
     return loaded
 

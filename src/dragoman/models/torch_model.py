@@ -20,6 +20,7 @@ from dragoman.models.encoder import Encoder
 from dragoman.models.fingerprint import Digests, end_tokens, fingerprint, weights_fingerprint
 from dragoman.models.generate import Writer
 from dragoman.models.hardware import choose_threads
+from dragoman.models.limits import FEW, CudaGauge, measure
 from dragoman.models.meter import Meter
 from dragoman.models.prefix import PrefixMemory
 from dragoman.models.rows import Row
@@ -129,8 +130,17 @@ class TorchModel:
 
     @functools.cached_property
     def batcher(self) -> Batcher:
-        """What cuts its work into batches, made for the device."""
-        return Batcher(self._meter)
+        """What cuts its work into batches: by measure on a GPU, by constants elsewhere."""
+        if self.device.type != "cuda":
+            return Batcher(self._meter)
+        width = min(FEW, self._stack.context or FEW)
+
+        def read(tokens: int) -> Tensor:
+            ids = torch.ones(tokens // width, width, dtype=torch.long, device=self.device)
+            return self._stack.run(ids, is_real=torch.ones_like(ids, dtype=torch.bool))
+
+        with torch.inference_mode():
+            return Batcher(self._meter, *measure(read, CudaGauge(self.device)))
 
     @property
     def transformer(self) -> Any:
@@ -153,7 +163,10 @@ class TorchModel:
         return self._is_seq2seq
 
     def compile(self) -> None:
-        """Compile the blocks; the next calls take minutes, those after them may be faster."""
+        """Compile what is run; the next calls take minutes, those after them may be faster."""
+        if self._stack.unpadded.reads(1):
+            self._stack.unpadded.compile()
+            return
         for block in self._stack.blocks:
             block.compile(dynamic=True)
 

@@ -97,7 +97,7 @@ def compare(
     # Only now, so that --help and a bad file answer at once.
     from dragoman.comparison import runner as comparing
 
-    with _Display(comparison) as display:
+    with Display(comparison) as display:
         try:
             results = comparing.compare(
                 comparison,
@@ -149,7 +149,7 @@ def _print_plan(comparison: Comparison, where: str) -> None:
     )
 
 
-class _Display:
+class Display:
     """One bar an arm: how far its seeds have come."""
 
     def __init__(self, comparison: Comparison) -> None:
@@ -172,7 +172,7 @@ class _Display:
             name: self.progress.add_task(name, total=self.count, seeds="") for name in self.steps
         }
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         self.progress.start()
         return self
 

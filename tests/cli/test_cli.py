@@ -28,6 +28,7 @@ VERBS = (
     "seek",
     "export",
     "distill",
+    "reproduce",
     "push",
     "pull",
     "ls",

@@ -39,10 +39,7 @@ def evaluate(
     ] = None,
     shift: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Other words: --shift 'describe.synonyms={take: grab}'",
-        ),
+        typer.Option(metavar="KEY=VALUE", help="Other words, as in a comparison."),
     ] = None,
     max_steps: Annotated[
         int | None,

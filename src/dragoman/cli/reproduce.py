@@ -25,9 +25,9 @@ def reproduce(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a recipe's comparison again, and say whether each arm comes out as stated.
+    """Train a recipe's comparison again: does it come out as stated?
 
-    Exits with 1 where a mean lies outside, or a verdict is another one.
+    Exits with 1 where a mean lies outside of what is stated, or a verdict is another one.
     """
     stated = stated_results(recipe)
     name = stated["recipe"]

@@ -45,9 +45,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Most steps of an episode."),
     ] = None,
-    video: Annotated[
-        Path | None, typer.Option(help="Film the first episode: FILE.gif or FILE.mp4.")
-    ] = None,
+    video: Annotated[Path | None, typer.Option(help="Film one: FILE.gif or FILE.mp4.")] = None,
     as_json: AsJson = False,
     trust_code: TrustCode = False,
 ) -> None:

@@ -40,7 +40,8 @@ CURES = {
     "entropy": "raise ent_coef or lower the learning rate, unless the returns are as wanted: a "
     "policy that has learnt its task is sure of itself too",
     "top_action": "raise ent_coef, and look at what the reward pays for",
-    "value": "train the critic first (act.tune.warm_up), or raise its learning rate",
+    "value": "raise the learning rate or vf_coef, or train a tuned model's critic first "
+    "(act.tune.warm_up); where returns hardly differ yet, there is little to explain",
     "gradient": "lower the learning rate or max_grad_norm",
     "drift": "set target_kl, or lower the learning rate or n_epochs",
     "information": "raise ent_coef, lower the learning rate, or drop groups whose rewards hardly "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import runpy
@@ -23,6 +24,7 @@ from dragoman.experiment import Experiment
 from dragoman.tasks.atari_memory import Ball, Breakout
 from dragoman.testing import ScriptedModel
 from recipes.tasks import curves
+from tests.models import tiny
 from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.number_reader import read_numbers
 from tests.short_experiments import one_update
@@ -73,6 +75,10 @@ def count_characters(text: str) -> list[float]:
     return [float(len(text)), float(text.count("-")), float(text.count("left"))]
 
 
+def _load_instead(folder: Path, load_model, name: str, **settings: object):
+    return load_model(str(folder), **settings)
+
+
 @pytest.mark.parametrize(
     "file", sorted((ROOT / "docs/snippets").glob("*.py")), ids=lambda f: f.stem
 )
@@ -91,6 +97,9 @@ def test_snippets_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def load(name: str, **settings: object) -> ScriptedModel:
         return model
 
+    if file.stem == "teach":  # whose model is trained
+        folder = tiny.save("llama", tmp_path / "llama")
+        load = functools.partial(_load_instead, folder, dragoman.load_model)
     monkeypatch.setattr("dragoman.models.catalog.load_model", load)
     monkeypatch.setattr("dragoman.models.spec.load_model", load)
     (tmp_path / "recipes").mkdir()

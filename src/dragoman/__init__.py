@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dragoman.agents.evaluate import evaluate, evaluate_random
     from dragoman.agents.export import export
     from dragoman.agents.seek import seek
+    from dragoman.agents.teach.fitting import Teaching
+    from dragoman.agents.teach.teach import teach
     from dragoman.comparison.comparison import Comparison
     from dragoman.comparison.file import read_comparison
     from dragoman.comparison.runner import compare
@@ -74,6 +76,7 @@ _HOME = {
     "RunError": "dragoman.errors",
     "Sampling": "dragoman.generation",
     "SpaceError": "dragoman.errors",
+    "Teaching": "dragoman.agents.teach.fitting",
     "Tune": "dragoman.roles.act.tune",
     "Watcher": "dragoman.engines.watcher",
     "compare": "dragoman.comparison.runner",
@@ -88,6 +91,7 @@ _HOME = {
     "read_comparison": "dragoman.comparison.file",
     "score": "dragoman.models.score",
     "seek": "dragoman.agents.seek",
+    "teach": "dragoman.agents.teach.teach",
     "train": "dragoman.engines.train",
 }
 
@@ -119,6 +123,7 @@ __all__ = [
     "RunError",
     "Sampling",
     "SpaceError",
+    "Teaching",
     "Tune",
     "Watcher",
     "compare",
@@ -133,6 +138,7 @@ __all__ = [
     "read_comparison",
     "score",
     "seek",
+    "teach",
     "train",
 ]
 

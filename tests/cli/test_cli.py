@@ -29,6 +29,7 @@ VERBS = (
     "export",
     "distill",
     "reproduce",
+    "teach",
     "push",
     "pull",
     "ls",

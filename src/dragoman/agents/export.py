@@ -85,7 +85,9 @@ def export(
     out = Path(out)
     refuse_taken(out)
     how = _how(run)
-    is_drawn = run.experiment.model.weights == "random"
+    act, weights = run.experiment.act, run.experiment.model.weights
+    # Adapters of a taught model stand on what it was taught.
+    is_drawn = weights == "random" or (act is not None and act.init is not None)
     if merged and how is None:
         raise ConfigError(
             f"{run.path} has not trained its language model, so there is nothing to merge",
@@ -93,7 +95,8 @@ def export(
         )
     if how == "lora" and is_drawn and not merged:
         raise ConfigError(
-            "these adapters stand on weights that were drawn at random, which no name brings back",
+            "these adapters stand on weights that were drawn at random or taught, which no name "
+            "brings back",
             cure="export the merged model: --merged, or merged=True",
         )
     base = None if how is None or is_drawn else known_as(run.experiment.model.name)

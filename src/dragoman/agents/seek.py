@@ -11,7 +11,7 @@ import numpy as np
 
 from dragoman.agents.distill.dataset import Dataset
 from dragoman.describe.moment import MomentMaker
-from dragoman.engines.assembly import moments_of, spec_of
+from dragoman.engines.assembly import load_of, moments_of, spec_of
 from dragoman.environments import make_environment
 from dragoman.experiment import Experiment
 from dragoman.experiment.source import Source, read_experiment
@@ -141,7 +141,7 @@ def _chooser(
 ) -> ModelChoices:
     if guide.scores == "model" and model is None and guide.model is None:
         experiment.model.check_scoring("seek")
-        model = experiment.model.load(seed)
+        model = load_of(experiment, seed)
     models = Models(remembering(model), seed)
     scoring = models.of(guide.model) if guide.scores == "model" else None
     generator = np.random.default_rng(derive_seed("seek choices", seed))

@@ -27,6 +27,7 @@ from dragoman.cli import (
     reproduce,
     seek,
     serve,
+    teach,
     train,
     watch,
 )
@@ -63,6 +64,7 @@ for name, verb, example in (
     ("compare", compare.compare, "CartPole-v1 --plan"),
     ("reproduce", reproduce.reproduce, "comparisons/frozenlake"),
     ("seek", seek.seek, "FrozenLake-v1 --out ways"),
+    ("teach", teach.teach, "smollm2-135m --from FrozenLake-v1:reference"),
     ("export", export.export, f"{RUN} --out exported"),
     ("distill", distill.distill, f"{RUN} --out student --steps 10k"),
     ("report", report.report, "runs/frozenlake"),

@@ -38,8 +38,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set steps=1000"),
     ] = None,
+    init: Annotated[Path | None, typer.Option(help="Begin from a model of teach.")] = None,
     track: Track = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a stopped run.")] = None,
     trust_code: TrustCode = False,
     engine: Annotated[EngineName, typer.Option(help="Training library.")] = EngineName.SB3,
     address: Annotated[str | None, typer.Option(help="rllib: a running cluster, or auto.")] = None,
@@ -48,8 +49,9 @@ def train(
     gpus_per_learner: Annotated[float | None, typer.Option(help="rllib: GPUs of each.")] = None,
     model_replicas: Annotated[int | None, typer.Option(help="rllib: shared models.")] = None,
 ) -> None:
-    """Train an agent. Ctrl-C and SIGTERM leave a run that can go on."""
-    experiment = _experiment(source, parse_overrides(overrides or []) | tracked(track), resume)
+    """Train an agent."""
+    given = parse_overrides(overrides or []) | ({} if init is None else {"act.init": str(init)})
+    experiment = _experiment(source, given | tracked(track), resume)
     chosen = _engine(
         engine,
         resume,
@@ -95,7 +97,7 @@ def _experiment(source: str | None, given: dict[str, Any], resume: Path | None) 
     if given:
         raise ConfigError(
             f"{resume} says itself what it goes on with, and cannot be given {', '.join(given)}",
-            cure="leave --set and --track out, or train anew",
+            cure="leave --set, --init and --track out, or train anew",
         )
     return Run(resume).experiment
 

@@ -30,6 +30,7 @@ from dragoman.experiment.source import (
     read_source,
     recipe_file,
 )
+from dragoman.models.taught import Taught
 from dragoman.roles.control import Control
 from dragoman.roles.role import roles_of
 from dragoman.settings import RANGE
@@ -113,15 +114,17 @@ def read_comparison(
         # Seeds share their texts. But whoever reads a text first would pay for all the others.
         base["model"] = {**(model or {}), "disk_cache": read.budget == "steps"}
     experiment = Experiment.from_dict(base)
+    arms = all_arms(experiment, read.arms, read.controls, read.baseline)
+    taught = _taught(experiment, arms)
     return Comparison(
         name=read.name or _name(source, experiment),
         base=experiment.to_dict(),
-        arms=all_arms(experiment, read.arms, read.controls, read.baseline),
+        arms=arms,
         seeds=tuple(range(read.seeds)) if isinstance(read.seeds, int) else read.seeds,
         evaluation=read.evaluation,
         budget=read.budget,
         threshold=read.threshold,
-        reference=_reference(read, experiment),
+        reference=_reference(read, experiment, taught),
     )
 
 
@@ -132,8 +135,32 @@ def _stored(data: dict[str, Any], overrides: Mapping[str, Any]) -> Comparison:
     return Comparison.from_dict({**data, "base": with_overrides(data["base"], overrides)})
 
 
-def _reference(read: ComparisonFile, experiment: Experiment) -> Reference:
-    """Return the file's best known return, or that of the catalogue where the file says none."""
+def _taught(base: Experiment, arms: Mapping[str, Arm]) -> Taught | None:
+    """Return what the first arm that begins from a taught model was taught by.
+
+    Raises:
+        RunError: A folder that an arm begins from is missing.
+        ConfigError: It has no random weights that were taught too.
+    """
+    found = []
+    for name, arm in arms.items():
+        act = base.replaced(arm.overrides).act
+        if act is None or act.init is None:
+            continue
+        if name.endswith("taught-random-weights") and not Path(act.init).is_dir():
+            raise ConfigError(
+                f"the control {name!r} begins from {act.init!r}, which is not there",
+                cure="teach again with --control, or name under 'controls' those that are to run",
+            )
+        found.append(Taught.read(act.init))
+    return found[0] if found else None
+
+
+def _reference(read: ComparisonFile, experiment: Experiment, taught: Taught | None) -> Reference:
+    """Return the file's best known return; where it says none, the teacher's or the catalogue's."""
+    if read.reference.best_known is None and taught and taught.teacher["mean"] is not None:
+        teacher = taught.teacher
+        return Reference(teacher["mean"], f"the teacher, {teacher['episodes']} episodes")
     settings = {**experiment.env_settings, **read.evaluation.env_settings}
     if read.reference.best_known is None and experiment.max_episode_steps is None:
         for task in TASKS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,15 @@ from dragoman.engines.policies.features import reads
 from dragoman.environments import environment_spec
 from dragoman.experiment import Experiment
 from dragoman.models.cache import torch_model_of, without_memory
+from dragoman.models.taught import Taught, load_taught
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.role import Models, roles_of
 from dragoman.types import Describer, LanguageModel
+
+
+class TaughtOtherwiseWarning(UserWarning):
+    """The model was taught with other prompts than it will read."""
 
 
 def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSpec:
@@ -124,6 +130,33 @@ def raw_state_of(experiment: Experiment, space: gym.Space[Any]) -> RawState | No
     return None if reads(space) else RawState(space, pictures=True)
 
 
+def load_of(experiment: Experiment, seed: int = 0) -> LanguageModel:
+    """Load the experiment's language model, as it was taught where the act role says so.
+
+    Random weights know nothing, nor what was taught.
+
+    Args:
+        experiment: What to load for.
+        seed: Seed of the training, which draws random weights unless the experiment does.
+
+    Warns:
+        TaughtOtherwiseWarning: It was taught with other prompts.
+    """
+    init = None if experiment.act is None else experiment.act.init
+    if experiment.act is None or init is None or experiment.model.weights == "random":
+        return experiment.model.load(seed)
+    was = Experiment.from_dict(Taught.read(init).record["experiment"])
+    now = (experiment.describe, experiment.act.question, experiment.act.chat)
+    if was.act is None or (was.describe, was.act.question, was.act.chat) != now:
+        warnings.warn(
+            f"the model in {init} was taught with another describe, act.question or act.chat, so "
+            "it reads prompts here that it was not taught on",
+            TaughtOtherwiseWarning,
+            stacklevel=3,
+        )
+    return load_taught(init, experiment.model)
+
+
 def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
     """Load the experiment's language model, or nothing where no role asks it.
 
@@ -137,7 +170,7 @@ def reader_of(experiment: Experiment, seed: int = 0) -> LanguageModel | None:
         torch.set_num_threads(experiment.model.threads)
     if not experiment.uses_model:
         return None
-    model = experiment.model.load(seed)
+    model = load_of(experiment, seed)
     inner = torch_model_of(model)
     if experiment.model.threads is None and inner is not None:
         inner.choose_threads()

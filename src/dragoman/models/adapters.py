@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ def merge_adapter(transformer: Any, folder: Path) -> Any:
             f"the adapter {str(folder)!r} has no adapter_model.safetensors",
             cure="save it again with PEFT; pickles are not loaded",
         )
-    wrapped: Any = peft.PeftModel.from_pretrained(transformer, str(folder))
+    with warnings.catch_warnings():
+        # PEFT asks Transformers by a name that is going out of use.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        wrapped: Any = peft.PeftModel.from_pretrained(transformer, str(folder))
     merged = wrapped.merge_and_unload(safe_merge=True)
     if hasattr(merged, "peft_config"):
         del merged.peft_config

@@ -90,6 +90,7 @@ def load_model(
     trust_remote_code: bool = False,
     weights: Weights = "pretrained",
     seed: int = 0,
+    adapter: str | Path | None = None,
 ) -> TorchModel:
     """Load a language model.
 
@@ -110,6 +111,7 @@ def load_model(
         weights: ``random`` keeps architecture and tokenizer, and draws the weights as the
             architecture draws them before its training: a control that knows nothing.
         seed: Names the draw of random weights, the same in every precision.
+        adapter: Folder with an adapter of PEFT to work into these weights.
 
     Raises:
         ModelError: The model cannot be found or loaded; the message says what would help.
@@ -148,6 +150,8 @@ def load_model(
                 )
                 if _is_adapter(name):
                     model = merge_adapter(model, Path(name))
+            if adapter is not None:
+                model = merge_adapter(model, Path(adapter))
     except DragomanError:
         raise
     except Exception as error:

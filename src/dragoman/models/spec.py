@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
@@ -129,11 +130,12 @@ class ModelSpec:
         """Whether it is ``words``, which is a control itself."""
         return self.name == WORDS and self.server is None
 
-    def load(self, seed: int = 0) -> LanguageModel:
+    def load(self, seed: int = 0, adapter: Path | None = None) -> LanguageModel:
         """Return the model, with a memory of its answers.
 
         Args:
             seed: Draws random weights, unless the settings name a seed.
+            adapter: Folder with an adapter to work into its weights, if it is loaded here.
 
         Raises:
             ConfigError: The server's address is not safe, or its key is missing.
@@ -143,9 +145,10 @@ class ModelSpec:
         if self.knows_nothing:
             return Words()
         store = Store(cache_folder()) if self.disk_cache else None
-        return CachedModel(self._remote() if self.server else self._local(seed), store=store)
+        made = self._remote() if self.server else self._local(seed, adapter)
+        return CachedModel(made, store=store)
 
-    def _local(self, seed: int) -> LanguageModel:
+    def _local(self, seed: int, adapter: Path | None) -> LanguageModel:
         return load_model(
             self.name,
             dtype=self.dtype,
@@ -154,6 +157,7 @@ class ModelSpec:
             trust_remote_code=self.trust_remote_code,
             weights=self.weights,
             seed=seed if self.seed is None else self.seed,
+            **({} if adapter is None else {"adapter": adapter}),
         )
 
     def _remote(self) -> LanguageModel:

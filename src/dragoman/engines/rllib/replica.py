@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from dragoman.engines.assembly import load_of
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.generation import Constraint, Generation, Sampling
@@ -117,7 +118,7 @@ class Replica:
     """
 
     def __init__(self, experiment: str, seed: int) -> None:
-        model = Experiment.from_dict(json.loads(experiment)).model.load(seed)
+        model = load_of(Experiment.from_dict(json.loads(experiment)), seed)
         self._batcher = Batcher(model)
         self._about = About(model.name, model.fingerprint, model.hidden_size, model.num_layers)
 

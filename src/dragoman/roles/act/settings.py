@@ -47,6 +47,16 @@ SHUFFLED_TEXTS = Control(
 )
 
 
+UNTAUGHT = Control(
+    name="untaught",
+    about="the same training from the model as it was before it was taught",
+    prior="the language model's pre-training; the wording of observations and actions",
+    overrides={"act.init": None},
+)
+TAUGHT_RANDOM = "random-weights"
+"""Part of a taught folder: the same architecture, drawn at random and taught the same."""
+
+
 @dataclass(frozen=True)
 class Act:
     """What the language model has to do with the choice of actions.
@@ -86,6 +96,8 @@ class Act:
             the end of a line; 0 for none. They are no action, and trained as the text is.
         ratio: Whether PPO's ratio, its clipping and its mean are over whole texts (``turn``), or
             over their tokens, each with the credit of its text (``token``). For free writing.
+        init: Folder that `dragoman.teach` has written: the experiment's model begins as it was
+            taught there, in all that asks it, and is what ``reference_kl`` holds it to.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
             hidden layer, pooled as the observe role says.
     """
@@ -111,6 +123,7 @@ class Act:
     penalty: float = 0.1
     think: int = 0
     ratio: Literal["turn", "token"] = "turn"
+    init: str | None = None
     tune: Tune | None = None
 
     without_model: ClassVar[dict[str, Any]] = {"policy": "head"}
@@ -138,6 +151,12 @@ class Act:
                 f"act.{'think' if self.think else 'ratio'} is for what is written freely, but "
                 "here a whole text is one choice among others",
                 cure="set act.policy to 'write' and act.constrain to 'none', or leave it out",
+            )
+        if self.init is not None and self.policy == "head" and self.tune is None:
+            raise ConfigError(
+                f"act.init is {self.init!r}, but a head without tune asks no model that could have "
+                "been taught",
+                cure="set act.policy to 'score', or leave act.init out",
             )
         if self.tune is None:
             return
@@ -235,7 +254,30 @@ class Act:
             SHUFFLED_TEXTS,
             *((UNIFORM_PRIOR,) if is_prior else ()),
             *embedded,
+            *self._controls_of_teaching,
         )
+
+    @property
+    def _controls_of_teaching(self) -> tuple[Control, ...]:
+        """Rewards alone, teaching alone, and both without pre-training."""
+        if self.init is None:
+            return ()
+        plays = {"act.policy": "score", "act.normalisation": self.divides_by}
+        # A critic goes on learning, of which the policy sees nothing.
+        fixed = {"act.tune": None, "act.learn_temperature": False, "credit": "gae"}
+        alone = Control(
+            "taught-alone",
+            "the taught model plays, and rewards train nothing of it",
+            "the language model's pre-training and the play that taught it",
+            {**plays, **fixed},
+        )
+        taught_random = Control(
+            "taught-random-weights",
+            "the same play and the same rewards teach random weights: did pre-training matter?",
+            "the play that taught it; the wording of observations and actions",
+            {"act.init": f"{self.init}/{TAUGHT_RANDOM}"},
+        )
+        return (UNTAUGHT, *((alone,) if self.sums_candidates else ()), taught_random)
 
     @property
     def prior(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from dragoman.environments.checks import LARGEST
+from dragoman.environments.fits import LARGEST
 
 SPACE = gym.spaces.Dict(
     position=gym.spaces.Box(-np.inf, np.inf, (2,), np.float32),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dragoman.describe import space_writer
 from dragoman.describe.exact import exact_writer
-from dragoman.describe.numbers import shown
 from dragoman.errors import SpaceError
+from dragoman.phrases import shown
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 LEAVES = [

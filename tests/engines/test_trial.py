@@ -17,8 +17,10 @@ from dragoman.describe.moment import MomentMaker
 from dragoman.engines import trial
 from dragoman.engines.check import check
 from dragoman.engines.train import train
-from dragoman.engines.trial import BoundsWarning, misfits, try_episode
+from dragoman.engines.trial import try_episode
 from dragoman.environments import environment_spec, make_environment
+from dragoman.environments.fits import misfits
+from dragoman.environments.guard import BoundsWarning
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
 from dragoman.models.spec import ModelSpec

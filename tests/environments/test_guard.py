@@ -15,7 +15,7 @@ import pytest
 
 from dragoman.engines.train import train
 from dragoman.environments import environment_spec
-from dragoman.environments.guard import RESTARTED, Faults, Guard
+from dragoman.environments.guard import RESTARTED, BoundsWarning, Faults, Guard
 from dragoman.environments.vector import make_vector
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
@@ -78,6 +78,10 @@ Step = tuple[Any, ...]
 VALUES: dict[str, Callable[[Step], Step]] = {
     "observation is NaN": lambda step: (np.array([np.nan, 0], np.float32), *step[1:]),
     "observation has another shape": lambda step: (np.zeros(3, np.float32), *step[1:]),
+    "observation is outside its bounds, with outside: fault": lambda step: (
+        np.array([0, 1.5], np.float32),
+        *step[1:],
+    ),
     "observation is a text": lambda step: ("left", *step[1:]),
     "reward is NaN": lambda step: (step[0], float("nan"), *step[2:]),
     "reward is a text": lambda step: (step[0], "1.0", *step[2:]),
@@ -93,6 +97,7 @@ ROWS = re.findall(
 
 
 def vector(what: str, **settings: Any) -> tuple[Any, Faults]:
+    settings = {"outside": "fault", **settings}
     faults = Faults(Guard(seconds=0.3, **settings), lambda i, n: 100 * n + i)
     made = make_vector(environment_spec(HERE), 2, {"what": what}, faults=faults)
     return made, faults
@@ -142,6 +147,16 @@ def test_a_copy_is_made_anew_and_counted(fault: str, said: str, after: str) -> N
         np.testing.assert_array_equal(observations[i], fresh)
 
 
+def test_observations_outside_their_bounds_are_told_once_and_counted() -> None:
+    envs, faults = vector("observation is outside its bounds, with outside: fault", outside="warn")
+    said = r"sub-environment 0, episode 3, step 3: the observation\[1\] is 1.5, outside its bounds"
+    with pytest.warns(BoundsWarning, match=said) as told:
+        steps = play(envs, faults, 60)
+    assert len(told) == 1
+    assert faults.outside == sum((step[0] == 1.5).sum() for step in steps) > 3
+    assert faults.restarts == 0
+
+
 def test_too_many_restarts_end_it() -> None:
     envs, faults = vector("step raises", on_fault="restart", most=2)
     with pytest.raises(SpaceError, match=r"division by zero.*; 2 copies were made anew before"):
@@ -173,7 +188,9 @@ def test_a_timer_of_the_user_stays_theirs() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("settings", [{"seconds": 0}, {"most": -1}, {"on_fault": "ignore"}])
+@pytest.mark.parametrize(
+    "settings", [{"seconds": 0}, {"most": -1}, {"on_fault": "ignore"}, {"outside": "ignore"}]
+)
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"guard.{next(iter(settings))}"):
         Experiment.from_dict({"env": "CartPole-v1", "guard": settings})

@@ -17,7 +17,6 @@ from dragoman.describe.documentation import Documentation
 from dragoman.describe.exact import Key, exact_writer, key_writer, rounds
 from dragoman.describe.families.registry import Knowledge, changes_observations, parts_of
 from dragoman.describe.features import Feature, feature_texts, numbers_reader, vector_writer
-from dragoman.describe.numbers import shown
 from dragoman.describe.spaces import (
     Writer,
     checked,
@@ -28,8 +27,9 @@ from dragoman.describe.spaces import (
 )
 from dragoman.describe.words import Words
 from dragoman.environments import as_environment
-from dragoman.environments.checks import lies_in
+from dragoman.environments.fits import lies_in
 from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.phrases import shown
 from dragoman.types import Info
 
 

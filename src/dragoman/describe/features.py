@@ -11,11 +11,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.describe.numbers import array_of, number_writer, shown
+from dragoman.describe.numbers import array_of, number_writer
+from dragoman.environments.fits import slack
 from dragoman.errors import SpaceError
-
-TOLERANCE = 1e-6
-"""A value may lie outside its bounds by this much, relative to the bound: rounding is no error."""
+from dragoman.phrases import shown
 
 
 @dataclass(frozen=True)
@@ -148,12 +147,6 @@ def _limits(feature: Feature, low: float, high: float, write: Callable[[float], 
         return ""
     least, most = write(low * feature.scale), write(high * feature.scale)
     return f" (limits ±{most})" if least == f"-{most}" else f" (limits {least} to {most})"
-
-
-def slack(bound: Any) -> Any:
-    """Return by how much values may lie outside a bound, or an array of bounds."""
-    size = np.abs(bound)
-    return TOLERANCE * np.where(np.isfinite(size), np.maximum(1.0, size), 0.0)
 
 
 def _shaped(space: gym.spaces.Box, value: Any) -> NDArray[Any]:

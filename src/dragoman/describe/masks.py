@@ -19,8 +19,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from dragoman.describe.numbers import array_of, shown
+from dragoman.describe.numbers import array_of
 from dragoman.errors import SpaceError
+from dragoman.phrases import shown
 from dragoman.types import BoolArray, Info
 
 MASK = "action_mask"
@@ -81,6 +82,7 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self.observation_space = without_mask(space)
         method = env.get_wrapper_attr("action_masks") if env.has_wrapper_attr("action_masks") else 0
         self._ask: Callable[[], Any] | None = method if callable(method) else None
+        self._is_plain = self._ask is None and not self._is_seen
         self._step = 0
 
     def reset(
@@ -98,7 +100,10 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; errors as in `reset`, but for a state that ends the episode."""
         self._step += 1
-        observation, reward, terminated, truncated, info = self.env.step(action)
+        result = self.env.step(action)
+        observation, reward, terminated, truncated, info = result
+        if self._is_plain and MASK not in info and TEXTS not in info:
+            return result
         added = self._with_mask(observation, info, terminated, truncated)
         return self._seen(observation), reward, terminated, truncated, added
 

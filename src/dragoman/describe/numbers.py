@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,33 +10,6 @@ from numpy.typing import NDArray
 
 MOST_DIGITS = 15
 """From here on a number is written with an exponent."""
-
-
-MOST_SHOWN = 100
-"""Characters of a value in a message."""
-
-
-def plain(value: Any) -> Any:
-    """Return a value without NumPy's types, whose names no text should hold.
-
-    >>> plain((np.int64(0), {"at": np.array([1, 2])}))
-    (0, {'at': [1, 2]})
-    """
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = [plain(item) for item in value]
-        # A named tuple takes its parts one by one.
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return value
-
-
-def shown(value: Any) -> str:
-    """Return a value as a message shows it: in plain types, and not at any length."""
-    text = repr(plain(value))
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def array_of(value: Any) -> NDArray[Any]:

@@ -11,10 +11,10 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.features import Feature, array_reader, feature_texts, vector_writer
-from dragoman.describe.numbers import number_writer, shown
-from dragoman.environments.checks import lies_in
+from dragoman.describe.numbers import number_writer
+from dragoman.environments.fits import lies_in
 from dragoman.errors import SpaceError
-from dragoman.phrases import counted
+from dragoman.phrases import counted, shown
 
 log = logging.getLogger(__name__)
 

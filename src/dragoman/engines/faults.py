@@ -1,4 +1,4 @@
-"""Tells in the metrics how often an environment was made anew."""
+"""Tells in the metrics how often environments were made anew, and left their bounds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dragoman.environments.guard import Faults
 
 
 class CountFaults(Watcher):
-    """Records ``guard/restarts``.
+    """Records ``guard/restarts`` where copies are made anew, and ``guard/outside`` where it is any.
 
     Args:
         faults: What counts them.
@@ -20,5 +20,8 @@ class CountFaults(Watcher):
 
     def rollout(self, training: Training, rollout: Rollout | None) -> Stop:
         """Complete the row."""
-        training.record("guard/restarts", self.faults.restarts)
+        if self.faults.settings.on_fault == "restart":
+            training.record("guard/restarts", self.faults.restarts)
+        if self.faults.outside:
+            training.record("guard/outside", self.faults.outside)
         return None

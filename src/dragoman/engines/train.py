@@ -171,7 +171,7 @@ def _trained(
     closing.callback(stack.close)
     moments = moments_of(experiment, recorder, asked.describer)
     make = partial(make_environment, spec, settings)
-    _check(asked, recorder, moments, make, watchers)
+    faults.has_warned = _check(asked, recorder, moments, make, watchers)
     masks = masks_of(experiment, spec)
     warn_of(masks, experiment)
     record |= {} if masks is None else {"masks": masks}
@@ -197,8 +197,7 @@ def _trained(
             stack.restore(folder.found.state["learnt"], writer)
         bookkeeper = Bookkeeper(writer, stack, models)
         seeing = _watchers(experiment, bookkeeper, watchers, asked.budget, tokens)
-        if experiment.guard.on_fault == "restart":
-            seeing.append(CountFaults(faults))
+        seeing.append(CountFaults(faults))
         if engine.can_resume and experiment.checkpoint is not None:
             seeing.append(
                 Checkpoints(experiment.checkpoint, writer, stack, models, seeing, folder.found)
@@ -218,14 +217,14 @@ def _check(
     moments: MomentMaker,
     make: Callable[[], gym.Env[Any, Any]],
     watchers: Sequence[Watcher],
-) -> None:
-    """Refuse what cannot be trained, before a model is loaded for it."""
+) -> bool:
+    """Refuse what cannot be trained, before a model is loaded for it; say whether it warned."""
     experiment = asked.experiment
     readers = check_spaces(experiment, env, moments, asked.engine)
     if asked.model is None and experiment.uses_model:
         check_device(experiment.model.device)
     _stage(watchers, "checking one random episode")
-    try_episode(make, moments, readers)
+    return try_episode(make, moments, readers)
 
 
 def _stage(watchers: Sequence[Watcher], what: str) -> None:

@@ -11,18 +11,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from dragoman.describe.environment import observation_features
-from dragoman.describe.features import slack
 from dragoman.describe.moment import Moment, MomentMaker, moment_of
-from dragoman.describe.numbers import shown
 from dragoman.describe.rollout import random_action
 from dragoman.engines.state import Random, given, taken
-from dragoman.environments.checks import Checked, entry_of, place_of
+from dragoman.environments.checks import AS_DECLARED, place_of
+from dragoman.environments.fits import misfits
+from dragoman.environments.guard import BoundsWarning, checked_in
 from dragoman.errors import DragomanError, SpaceError, raised_in
 from dragoman.maths.seeds import derive_seed
 
@@ -30,30 +29,12 @@ STEPS = 1_000
 SECONDS = 5.0
 """What ends the episode where the environment does not."""
 
-AS_DECLARED = "return what observation_space says, or correct the space"
-
-
-class BoundsWarning(UserWarning):
-    """An environment whose observations leave the bounds that it declares."""
-
-
-class Misfit(NamedTuple):
-    """What of an observation does not lie in its space.
-
-    Attributes:
-        text: Which entry, and its value.
-        is_fatal: Nothing can be trained on it; otherwise it only leaves its bounds.
-    """
-
-    text: str
-    is_fatal: bool = True
-
 
 def try_episode(
     make: Callable[[], gym.Env[Any, Any]],
     moments: MomentMaker,
     readers: Sequence[Callable[[Moment], Any]],
-) -> None:
+) -> bool:
     """Play an episode with random actions, and refuse an environment in which that fails.
 
     What the training will draw at random is left as it was.
@@ -62,6 +43,9 @@ def try_episode(
         make: Makes a copy of the environment, which is closed then.
         moments: Makes its moments.
         readers: What the experiment's roles will read of a moment, without a model.
+
+    Returns:
+        Whether it has warned.
 
     Raises:
         SpaceError: ``reset`` or ``step`` raises, or hands over what nothing can be trained on; the
@@ -85,6 +69,7 @@ def try_episode(
             BoundsWarning,
             stacklevel=5,
         )
+    return left is not None
 
 
 class _Trial:
@@ -102,10 +87,7 @@ class _Trial:
         self.step = 0
         self.left: str | None = None
         self.names = tuple(feature.name for feature in observation_features(env) or ())
-        below = env
-        while isinstance(below, gym.Wrapper) and not isinstance(below, Checked):
-            below = below.env
-        if isinstance(below, Checked):
+        if (below := checked_in(env)) is not None:
             below.names = self.names
 
     def play(self) -> str | None:
@@ -158,74 +140,6 @@ class _Trial:
         name = type(self.env.unwrapped).__name__ if spec is None else spec.id
         place = place_of(self.env, method)
         return f"environment {name!r}, episode 1, step {self.step}: {problem}{place}"
-
-
-def misfits(
-    space: gym.Space[Any], value: Any, path: str = "the observation", names: Sequence[str] = ()
-) -> Iterator[Misfit]:
-    """Yield what of a value does not lie in a space.
-
-    >>> space = gym.spaces.Dict(battery=gym.spaces.Box(0, 1, (1,)), door=gym.spaces.Discrete(2))
-    >>> for misfit in misfits(space, {"battery": np.array([1.5]), "door": 2}):
-    ...     print(misfit.text)
-    the observation['battery'][0] is 1.5, outside its bounds 0 to 1
-    the observation['door'] is 2, which does not lie in Discrete(2)
-
-    Args:
-        space: What it should lie in.
-        value: What was returned.
-        path: What messages call it.
-        names: What the numbers of a vector are called.
-    """
-    parts: dict[Any, gym.Space[Any]] | None = None
-    if isinstance(space, gym.spaces.Dict):
-        if not isinstance(value, Mapping) or set(value) != set(space.spaces):
-            keys = (
-                f"has the keys {sorted(map(str, value))}"
-                if isinstance(value, Mapping)
-                else (f"is {shown(value)}")
-            )
-            yield Misfit(f"{path} {keys}, but its space has {sorted(map(str, space.spaces))}")
-            return
-        parts = dict(space.spaces)
-    elif isinstance(space, gym.spaces.Tuple):
-        if not isinstance(value, tuple | list) or len(value) != len(space.spaces):
-            yield Misfit(f"{path} is {shown(value)}, but its space has {len(space.spaces)} parts")
-            return
-        parts = dict(enumerate(space.spaces))
-    if parts is not None:
-        for key, part in parts.items():
-            yield from misfits(part, value[key], f"{path}[{key!r}]")
-    elif isinstance(space, gym.spaces.Box):
-        yield from _of_box(space, value, path, names)
-    elif isinstance(space, _CHOICES) and not space.contains(value):
-        yield Misfit(f"{path} is {shown(value)}, which does not lie in {space}")
-
-
-_CHOICES = (gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)
-
-
-def _of_box(space: gym.spaces.Box, value: Any, path: str, names: Sequence[str]) -> Iterator[Misfit]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        yield Misfit(f"{path} is {shown(value)} of type {array.dtype}, which is no {space.dtype}")
-        return
-    if array.shape != space.shape:
-        yield Misfit(f"{path} has shape {array.shape}, but its space says {space.shape}")
-        return
-    low, high = space.low - slack(space.low), space.high + slack(space.high)
-    wrongs = {"outside its bounds {low:g} to {high:g}": (array < low) | (array > high)}
-    if space.dtype.kind in "iu" and array.dtype.kind == "f":
-        wrongs = {f"and {space.dtype} numbers are whole": array != np.trunc(array)} | wrongs
-    for why, is_wrong in wrongs.items():
-        if not is_wrong.any():
-            continue
-        place = tuple(int(i) for i in np.argwhere(is_wrong)[0])
-        said = why.format(low=float(space.low[place]), high=float(space.high[place]))
-        yield Misfit(
-            f"{entry_of(path, place, names)} is {array[place]}, {said}",
-            is_fatal=why.startswith("and"),
-        )
 
 
 @contextmanager

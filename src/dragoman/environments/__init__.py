@@ -10,7 +10,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import gymnasium as gym
@@ -22,7 +22,7 @@ from gymnasium.envs.registration import (
     parse_env_id,
 )
 
-from dragoman.environments.checks import Checked, FirstSteps, beneath
+from dragoman.environments.checks import FirstSteps, checked
 from dragoman.environments.worlds import world_spec
 from dragoman.errors import ConfigError, DragomanError, MissingExtraError, did_you_mean, raised_in
 from dragoman.imports import import_module
@@ -181,6 +181,7 @@ def make_environment(
     settings: Mapping[str, Any] | None = None,
     *,
     index: int = 0,
+    leaves_bounds: Callable[[str], bool] | None = None,
 ) -> gym.Env[Any, Any]:
     """Make one environment, in which every number that it hands over is checked.
 
@@ -188,13 +189,14 @@ def make_environment(
         spec: What `environment_spec` returned.
         settings: Keyword arguments of the environment's constructor.
         index: Its place among those that are stepped together, for messages.
+        leaves_bounds: As in `dragoman.environments.checks.Checked`.
 
     Raises:
         ConfigError: The environment refuses the settings, needs a package that is missing, or
             does not work with the version of one that is installed.
     """
     try:
-        return _made(spec, _whole(spec, settings or {}), index)
+        return _made(spec, _whole(spec, settings or {}), index, leaves_bounds)
     except gym.error.DependencyNotInstalled as error:
         raise ConfigError(
             f"environment {spec.id!r} needs a package that is not installed: {error}",
@@ -252,7 +254,12 @@ def _whole(spec: EnvSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any, Any]:
+def _made(
+    spec: EnvSpec,
+    settings: Mapping[str, Any],
+    index: int,
+    leaves_bounds: Callable[[str], bool] | None,
+) -> gym.Env[Any, Any]:
     """Make an environment with checks between its registered wrappers and those that we add.
 
     Gymnasium would leave some of ours out where the entry point brings wrappers of its own.
@@ -264,14 +271,14 @@ def _made(spec: EnvSpec, settings: Mapping[str, Any], index: int) -> gym.Env[Any
     plain.additional_wrappers = tuple(
         wrapper for wrapper in spec.additional_wrappers if wrapper not in ours
     )
-    env = beneath(gym.make(plain, disable_env_checker=True, **settings))
-    checked: gym.Env[Any, Any] = Checked(env, index)
+    made = gym.make(plain, disable_env_checker=True, **settings)
+    env = checked(made, index, leaves_bounds)
     if not spec.disable_env_checker:
-        checked = FirstSteps(checked)
+        env = FirstSteps(env)
     for wrapper in ours:
         make: Any = load_env_creator(wrapper.entry_point)
-        checked = make(env=checked, **(wrapper.kwargs or {}))
-    return checked
+        env = make(env=env, **(wrapper.kwargs or {}))
+    return env
 
 
 def render_without_display() -> None:

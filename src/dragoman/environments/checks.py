@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import gymnasium as gym
-import numpy as np
-from gymnasium.wrappers import PassiveEnvChecker
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from dragoman.environments.fits import (
+    LARGEST,
+    Misfit,
+    as_array,
+    fitting,
+    lies_in,
+    misfits,
+    not_finite,
+)
 from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import DragomanError, SpaceError, raised_in
-
-LARGEST = float(np.finfo(np.float32).max)
-"""Agents compute in float32, in which a number beyond this one is infinite."""
-
-FEW = 64
-"""Elements up to which Python sums an array faster than NumPy."""
 
 ONE_NUMBER = (
     "return one finite number, such as a weighted sum of several objectives; a gymnasium.Wrapper "
@@ -31,119 +32,10 @@ FINITE = (
     "are infinite, an agent can learn from finite numbers only"
 )
 
+AS_DECLARED = "return what observation_space says, or correct the space"
 
-_LOOKED_AT = (gym.spaces.Box, gym.spaces.Dict, gym.spaces.Tuple)
-"""Spaces whose values are not held against their bounds here: describers take small overshoots."""
-
-
-class Checked(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """An environment that hands over finite observations and rewards, or fails at the first other.
-
-    A reward of any kind of number is taken, in an array of one element too; so is a flag of any
-    kind that is true or false. Nothing that is right is changed.
-
-    Args:
-        env: One environment.
-        index: Its place among those that are stepped together, for messages.
-
-    Attributes:
-        names: What messages call the numbers of a vector, where that is known.
-    """
-
-    names: Sequence[str] = ()
-
-    def __init__(self, env: gym.Env[Any, Any], index: int = 0) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, index=index)
-        gym.Wrapper.__init__(self, env)
-        self._index = index
-        space = env.observation_space
-        self._shape = space.shape if isinstance(space, gym.spaces.Box) else None
-        self._episode = 0
-        self._step = 0
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Reset.
-
-        Raises:
-            SpaceError: The observation is not finite, or the info is no mapping.
-        """
-        observation, info = self.env.reset(seed=seed, options=options)
-        self._episode += 1
-        self._step = 0
-        self._check(observation, info)
-        space = self.env.observation_space
-        if not isinstance(space, _LOOKED_AT) and not lies_in(space, observation):
-            self._refuse(
-                f"the observation is {_short(observation)}, which does not lie in {space}",
-                "return what observation_space says, or correct the space",
-            )
-        return observation, info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step.
-
-        Raises:
-            SpaceError: Observation or reward is not finite, the reward is not one number, a flag
-                is not true or false, or the info is no mapping.
-        """
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self._step += 1
-        # This runs in every step of every training, so what is right must pass in no time.
-        if not (isinstance(reward, float | int) and -LARGEST <= reward <= LARGEST):
-            reward = self._number(reward)
-        if type(terminated) is not bool:
-            terminated = self._flag("terminated", terminated)
-        if type(truncated) is not bool:
-            truncated = self._flag("truncated", truncated)
-        self._check(observation, info)
-        return observation, reward, terminated, truncated, info
-
-    def _check(self, observation: Any, info: Any) -> None:
-        if self._shape is not None and _shape(observation) != self._shape:
-            self._refuse(
-                f"the observation has shape {_shape(observation)}, but its space says "
-                f"{self._shape}",
-                "return what observation_space says, or correct the space",
-            )
-        if not _is_finite(observation):
-            self._refuse(f"{_first_not_finite(observation, 'the observation', self.names)}", FINITE)
-        if not isinstance(info, Mapping):
-            self._refuse(f"info is {_short(info)}, which is no mapping", A_MAPPING)
-        for key in info:
-            if not isinstance(key, str):
-                self._refuse(f"a key of info is {_short(key)}, which is no text", A_MAPPING)
-
-    def _number(self, reward: Any) -> float:
-        array = _as_array(reward)
-        if array is None or array.dtype.kind not in "fiub":
-            self._refuse(f"the reward is {_short(reward)}, which is no number", ONE_NUMBER)
-        if array.size != 1:
-            self._refuse(
-                f"the reward {_short(reward)} has shape {array.shape}, but an agent learns from "
-                "one number",
-                ONE_NUMBER,
-            )
-        number = float(array.item())
-        if not -LARGEST <= number <= LARGEST:
-            self._refuse(f"the reward is {number}", ONE_NUMBER)
-        return number
-
-    def _flag(self, name: str, value: Any) -> bool:
-        array = _as_array(value)
-        is_number = array is not None and array.size == 1 and array.dtype.kind in "fiub"
-        if array is None or not is_number or array.item() not in (0, 1):
-            self._refuse(f"{name} is {_short(value)}, which is neither true nor false", A_FLAG)
-        return bool(array.item())
-
-    def _refuse(self, problem: str, cure: str) -> NoReturn:
-        name = type(self.unwrapped).__name__ if self.spec is None else self.spec.id
-        raise SpaceError(
-            f"environment {name!r}, sub-environment {self._index}, episode {self._episode}, "
-            f"step {self._step}: {problem}{place_of(self, 'step' if self._step else 'reset')}",
-            cure=cure,
-        )
+_LOOKED_INTO = (gym.spaces.Box, gym.spaces.Dict, gym.spaces.Tuple)
+"""Spaces of which `misfits` says all that is wrong."""
 
 
 class Interface(Unlisted, gym.utils.RecordConstructorArgs):
@@ -193,15 +85,19 @@ class Interface(Unlisted, gym.utils.RecordConstructorArgs):
             result = self.env.step(action)
         except Exception as error:
             self._raised(error, f"step({_short(action)})")
-        if not isinstance(result, tuple) or len(result) != 5:
-            count = f"{len(result)} values" if isinstance(result, tuple) else _short(result)
-            self._refuse(
-                f"step() returns {count} instead of observation, reward, terminated, truncated "
-                "and info",
-                "write 'return observation, reward, terminated, truncated, info': truncated is "
-                "the end by a time limit, terminated any other",
-            )
+        self._check_five(result)
         return result
+
+    def _check_five(self, result: Any) -> None:
+        if isinstance(result, tuple) and len(result) == 5:
+            return
+        count = f"{len(result)} values" if isinstance(result, tuple) else _short(result)
+        self._refuse(
+            f"step() returns {count} instead of observation, reward, terminated, truncated "
+            "and info",
+            "write 'return observation, reward, terminated, truncated, info': truncated is "
+            "the end by a time limit, terminated any other",
+        )
 
     def _raised(self, error: Exception, call: str) -> NoReturn:
         """Say in which line of the environment an error came; errors of ours say enough."""
@@ -223,6 +119,154 @@ class Interface(Unlisted, gym.utils.RecordConstructorArgs):
         kind, file = type(self.unwrapped), self._file()
         where = f" in {file}" if file else ""
         raise SpaceError(f"environment {kind.__name__}{where}: {problem}", cure=cure)
+
+
+class Checked(Interface):
+    """An environment that hands over what its space says and finite rewards, or an error.
+
+    A reward of any kind of number is taken, in an array of one element too; so is a flag of any
+    kind that is true or false. Nothing that is right is changed.
+
+    Args:
+        env: One environment.
+        index: Its place among those that are stepped together, for messages.
+        leaves_bounds: Told of an observation outside the bounds of its space, on which a training
+            can go on; says whether that is a fault. Unless given, nothing is said of it.
+
+    Attributes:
+        names: What messages call the numbers of a vector, where that is known.
+        episode: Which one this is, counted from 1.
+        steps: How many were begun in it.
+    """
+
+    names: Sequence[str] = ()
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        index: int = 0,
+        leaves_bounds: Callable[[str], bool] | None = None,
+    ) -> None:
+        super().__init__(env)
+        self._index = index
+        self._leaves_bounds = leaves_bounds
+        self._space, self._actions = env.observation_space, env.action_space
+        self._fits = fitting(self._space)
+        self.episode = self.steps = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset.
+
+        Raises:
+            SpaceError: The observation is none of its space or not finite, the info is no mapping,
+                or a space is another one than before; or it raises.
+        """
+        self.episode += 1
+        self.steps = 0
+        observation, info = super().reset(seed=seed, options=options)
+        for name, before in (("observation_space", self._space), ("action_space", self._actions)):
+            now = getattr(self.env, name)
+            if now is not before and now != before:
+                self._refuse_here(
+                    f"its {name} has become {now}, and was {before}",
+                    "keep the spaces that the constructor makes",
+                )
+        if not self._fits(observation):
+            self._look_closer(observation)
+        if info or type(info) is not dict:
+            self._check_info(info)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step.
+
+        Raises:
+            SpaceError: The observation is none of its space or not finite, the reward is not one
+                finite number, a flag is not true or false, or the info is no mapping; or it raises
+                or returns something else than five values.
+        """
+        # This runs in every step of every training, so what is right must pass in no time.
+        self.steps += 1
+        try:
+            result = self.env.step(action)
+        except Exception as error:
+            self._raised(error, f"step({_short(action)})")
+        if type(result) is not tuple or len(result) != 5:
+            self._check_five(result)
+        observation, reward, terminated, truncated, info = result
+        if not (type(reward) is float and -LARGEST <= reward <= LARGEST):
+            reward = self._number(reward)
+        if terminated is not False and terminated is not True:
+            terminated = self._flag("terminated", terminated)
+        if truncated is not False and truncated is not True:
+            truncated = self._flag("truncated", truncated)
+        if not self._fits(observation):
+            self._look_closer(observation)
+        if info or type(info) is not dict:
+            self._check_info(info)
+        return observation, reward, terminated, truncated, info
+
+    def _look_closer(self, observation: Any) -> None:
+        """Refuse an observation that nothing can be trained on, and tell of any other misfit."""
+        found = list(misfits(self._space, observation, names=self.names))
+        for misfit in found:
+            if misfit.is_fatal:
+                self._refuse_here(misfit.text, AS_DECLARED)
+        infinite = not_finite(observation, "the observation", self.names)
+        if infinite is not None:
+            self._refuse_here(infinite, FINITE)
+        if not found and not isinstance(self._space, _LOOKED_INTO):
+            if lies_in(self._space, observation):
+                return
+            text = f"the observation is {_short(observation)}, which does not lie in {self._space}"
+            if not self.steps:
+                self._refuse_here(text, AS_DECLARED)
+            found = [Misfit(text)]
+        tell = self._leaves_bounds
+        if found and tell is not None and tell(self._placed(found[0].text)):
+            self._refuse_here(found[0].text, AS_DECLARED)
+
+    def _check_info(self, info: Any) -> None:
+        if not isinstance(info, Mapping):
+            self._refuse_here(f"info is {_short(info)}, which is no mapping", A_MAPPING)
+        for key in info:
+            if not isinstance(key, str):
+                self._refuse_here(f"a key of info is {_short(key)}, which is no text", A_MAPPING)
+
+    def _number(self, reward: Any) -> float:
+        array = as_array(reward)
+        if array is None or array.dtype.kind not in "fiub":
+            self._refuse_here(f"the reward is {_short(reward)}, which is no number", ONE_NUMBER)
+        if array.size != 1:
+            self._refuse_here(
+                f"the reward {_short(reward)} has shape {array.shape}, but an agent learns from "
+                "one number",
+                ONE_NUMBER,
+            )
+        number = float(array.item())
+        if not -LARGEST <= number <= LARGEST:
+            self._refuse_here(f"the reward is {number}", ONE_NUMBER)
+        return number
+
+    def _flag(self, name: str, value: Any) -> bool:
+        array = as_array(value)
+        is_number = array is not None and array.size == 1 and array.dtype.kind in "fiub"
+        if array is None or not is_number or array.item() not in (0, 1):
+            self._refuse_here(f"{name} is {_short(value)}, which is neither true nor false", A_FLAG)
+        return bool(array.item())
+
+    def _placed(self, problem: str) -> str:
+        """Put the place in front of what is said, and the file and line behind it."""
+        name = type(self.unwrapped).__name__ if self.spec is None else self.spec.id
+        return (
+            f"environment {name!r}, sub-environment {self._index}, episode {self.episode}, "
+            f"step {self.steps}: {problem}{place_of(self, 'step' if self.steps else 'reset')}"
+        )
+
+    def _refuse_here(self, problem: str, cure: str) -> NoReturn:
+        raise SpaceError(self._placed(problem), cure=cure)
 
 
 def place_of(env: gym.Env[Any, Any], method: str) -> str:
@@ -249,19 +293,37 @@ def place_of(env: gym.Env[Any, Any], method: str) -> str:
 _NOT_THE_USERS = ("gymnasium.", "dragoman.")
 
 
-def beneath(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """Return an environment with `Interface` beneath all of its wrappers.
+_ABOVE = (TimeLimit, OrderEnforcing)
+"""Wrappers that change nothing of what `Checked` looks at."""
+
+
+def checked(
+    env: gym.Env[Any, Any], index: int = 0, leaves_bounds: Callable[[str], bool] | None = None
+) -> gym.Env[Any, Any]:
+    """Return an environment with the checks where they see all that is handed over.
+
+    Directly around it, beneath Gymnasium's own wrappers; where others may change what they hand
+    over, the checks stand above them all, and `Interface` beneath.
+
+    Args:
+        env: One environment.
+        index: As in `Checked`.
+        leaves_bounds: As in `Checked`.
 
     Raises:
         SpaceError: Its ``reset`` takes no seed or no options.
     """
     if not isinstance(env, gym.Wrapper):
-        return Interface(env)
-    lowest = env
+        return Checked(env, index, leaves_bounds)
+    lowest, are_ours = env, type(env) in _ABOVE
     while isinstance(lowest.env, gym.Wrapper):
         lowest = lowest.env
+        are_ours &= type(lowest) in _ABOVE
+    if are_ours:
+        lowest.env = Checked(lowest.env, index, leaves_bounds)
+        return env
     lowest.env = Interface(lowest.env)
-    return env
+    return Checked(env, index, leaves_bounds)
 
 
 class FirstSteps(PassiveEnvChecker):
@@ -278,79 +340,6 @@ class FirstSteps(PassiveEnvChecker):
             # Pays for what the other check costs in each of the steps to come.
             vars(self)["step"] = self.env.step
         return result
-
-
-def entry_of(path: str, place: Sequence[int], names: Sequence[str]) -> str:
-    """Return what messages call an entry of an array.
-
-    >>> entry_of("the observation", [1], ["speed", "battery"])
-    'the observation[1] (battery)'
-
-    Args:
-        path: What they call the array.
-        place: Its indices.
-        names: What the numbers of a vector are called, as far as that is known.
-    """
-    where = f"{path}[{', '.join(map(str, place))}]" if place else path
-    is_named = len(place) == 1 and place[0] < len(names)
-    return f"{where} ({names[place[0]]})" if is_named else where
-
-
-def _is_finite(value: Any) -> bool:
-    """Return whether all numbers in a value of any space are finite."""
-    # The sum of a few numbers is not finite if one of them is not, and Python sums them in a
-    # fifth of the time that NumPy needs to begin. Where it overflows, they are looked at.
-    is_short = isinstance(value, np.ndarray) and value.ndim == 1 and value.size <= FEW
-    if is_short and value.dtype.char in "fd" and math.isfinite(sum(value.tolist())):
-        return True
-    return _first_not_finite(value, "") is None
-
-
-def _shape(value: Any) -> tuple[int, ...] | str:
-    try:
-        shape: tuple[int, ...] = np.shape(value)
-        return shape
-    except ValueError:  # rows of different lengths
-        return "none"
-
-
-def lies_in(space: gym.Space[Any], value: Any) -> bool:
-    """Return whether a value lies in a space, even where the space cannot say so."""
-    try:
-        return bool(space.contains(value))
-    except Exception:  # some spaces fail at what has no shape, in many ways
-        return False
-
-
-def _first_not_finite(value: Any, path: str, names: Sequence[str] = ()) -> str | None:
-    """Say where in a value the first number stands that is not finite, and what it is."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
-        # No number of 16 bits is as large as that one.
-        is_half = value.dtype.char == "e"
-        bad: np.ndarray = ~(np.isfinite(value) if is_half else np.abs(value) <= LARGEST)
-        if not bad.any():
-            return None
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
-        return f"{entry_of(path, place, names)} is {value[place]}"
-    if isinstance(value, float | np.floating):
-        return None if abs(float(value)) <= LARGEST else f"{path} is {value}"
-    parts: Any = ()
-    if isinstance(value, Mapping):
-        parts = value.items()
-    elif isinstance(value, list | tuple) or (
-        isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim
-    ):
-        parts = enumerate(value)
-    result = (_first_not_finite(part, f"{path}[{key!r}]") for key, part in parts)
-    return next(filter(None, result), None)
-
-
-def _as_array(value: Any) -> np.ndarray | None:
-    try:
-        return np.asarray(value)
-    # Arrays of rows of unequal length, and tensors that are not on the processor.
-    except (ValueError, TypeError, RuntimeError):
-        return None
 
 
 def _short(value: Any) -> str:

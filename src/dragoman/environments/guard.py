@@ -11,6 +11,7 @@ import copy
 import logging
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 
+from dragoman.environments.checks import Checked
 from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import ConfigError, DragomanError, SpaceError
 from dragoman.settings import check_fields
@@ -29,6 +31,7 @@ TICKS = 10
 """So often within the time limit it is looked whether a step has returned."""
 RESTARTED = "environment_restarted"
 """Key of the info of a step in which a copy was made anew."""
+RESET = "reset()"
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,16 @@ class Guard:
         most: Restarts of a training after which it fails all the same.
         seconds: Most that a step or a reset may take; ``None`` lets it take any time. Needs
             POSIX, and a training in the main thread.
+        outside: What an observation beyond the bounds of its space is, which every step looks
+            for: ``warn`` tells of the first one and counts all in ``guard/outside`` of the
+            metrics, since many environments overshoot and agents learn all the same; ``fault``
+            makes it a fault as any other.
     """
 
     on_fault: Literal["fail", "restart"] = "fail"
     most: int = 100
     seconds: float | None = 300.0
+    outside: Literal["warn", "fault"] = "warn"
 
     def __post_init__(self) -> None:
         check_fields(self, "guard")
@@ -57,6 +65,10 @@ class Guard:
                     f"guard.{name} is {value}, but must be at least {least}",
                     cure=f"raise guard.{name}",
                 )
+
+
+class BoundsWarning(UserWarning):
+    """An environment whose observations leave the bounds that it declares."""
 
 
 class Hung(BaseException):
@@ -72,29 +84,43 @@ class Faults:
 
     Attributes:
         restarts: How many copies were made anew.
-        calls: How often a copy was stepped or reset.
-        is_busy: Whether one is at work.
+        outside: How many observations left the bounds of their space.
+        has_warned: Whether that was told.
     """
 
-    resumes = ("restarts",)
+    resumes = ("restarts", "outside")
 
     def __init__(
         self, settings: Guard = Guard(), seed_of: Callable[[int, int], int] = lambda i, n: n
     ) -> None:
         self.settings = settings
         self.seed_of = seed_of
-        self.restarts = 0
-        self.calls = 0
-        self.is_busy = False
-        self._seen = 0
+        self.restarts = self.outside = 0
+        self.has_warned = False
+        self._seen: FrameType | None = None
         self._ticks = 0
+
+    def leaves_bounds(self, what: str) -> bool:
+        """Count an observation outside its bounds, warn of the first, and say if it is a fault."""
+        self.outside += 1
+        is_fault = self.settings.outside == "fault"
+        if not is_fault and not self.has_warned:
+            self.has_warned = True
+            warnings.warn(
+                f"{what}; the training goes on with it: widen the space, or clip the value; "
+                "guard.outside: fault would end it",
+                BoundsWarning,
+                stacklevel=2,
+            )
+        return is_fault
 
     @contextmanager
     def limiting(self) -> Iterator[None]:
         """Limit the time of each step within.
 
-        The clock of a process ticks, and each tick looks whether the step is the one of the tick
-        before; so a step itself costs nothing. A timer that somebody has set stays theirs.
+        The clock of a process ticks, and each tick looks whether the call that is at work is the
+        one of the tick before; so a step itself costs nothing. A timer that somebody has set stays
+        theirs.
         """
         seconds = self.settings.seconds
         is_main = threading.current_thread() is threading.main_thread()
@@ -109,10 +135,14 @@ class Faults:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            self._seen = None
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
-        is_same = self.is_busy and self.calls == self._seen
-        self._seen, self._ticks = self.calls, self._ticks + 1 if is_same else 0
+        # Frames are told apart by identity, which the one that is kept here cannot lose.
+        while frame is not None and frame.f_code not in _AT_WORK:
+            frame = frame.f_back
+        is_same = frame is not None and frame is self._seen
+        self._seen, self._ticks = frame, self._ticks + 1 if is_same else 0
         if self._ticks > TICKS:
             self._ticks = 0
             raise Hung
@@ -129,14 +159,12 @@ class Guarded(Unlisted):
 
     def __init__(self, make: Callable[[], gym.Env[Any, Any]], index: int, faults: Faults) -> None:
         super().__init__(make())
-        self._spaces = (self.env.observation_space, self.env.action_space)
         self._make = make
         self._index = index
         self._faults = faults
         self._keeps = faults.settings.on_fault == "restart"
         self._last: Any = None
         self._seed: int | None = None
-        self._episode = self._steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -146,15 +174,14 @@ class Guarded(Unlisted):
         Raises:
             SpaceError: It fails or hangs, and is not to be made anew.
         """
-        self._episode, self._steps = self._episode + 1, 0
         while True:
             seed = self._seed if seed is None else seed
             self._seed = None
             try:
-                observation, info = self._reset(seed, options)
+                observation, info = self.env.reset(seed=seed, options=options)
             except BaseException as error:
                 seed = None
-                self._restart(error, "reset()")
+                self._restart(error, RESET)
                 continue
             if self._keeps:
                 self._last = copy.deepcopy(observation)
@@ -166,37 +193,14 @@ class Guarded(Unlisted):
         Raises:
             SpaceError: It fails or hangs, and is not to be made anew.
         """
-        faults = self._faults
-        self._steps += 1
-        faults.calls += 1
-        faults.is_busy = True
         try:
             result = self.env.step(action)
         except BaseException as error:
             self._restart(error, f"step({action!r:.80})")
             return self._last, 0.0, False, True, {RESTARTED: True}
-        finally:
-            faults.is_busy = False
         if self._keeps:
             # Some environments write into the array that they have given.
             self._last = copy.deepcopy(result[0])
-        return result
-
-    def _reset(self, seed: int | None, options: dict[str, Any] | None) -> Any:
-        self._faults.calls += 1
-        self._faults.is_busy = True
-        try:
-            result = self.env.reset(seed=seed, options=options)
-        finally:
-            self._faults.is_busy = False
-        for name, space in zip(("observation_space", "action_space"), self._spaces, strict=True):
-            now = getattr(self.env, name)
-            if now is not space and now != space:
-                raise SpaceError(
-                    f"environment {type(self.env.unwrapped).__name__}: its {name} has become {now}"
-                    f", and was {space}",
-                    cure="keep the spaces that the constructor makes",
-                )
         return result
 
     def _restart(self, error: BaseException, call: str) -> None:
@@ -219,7 +223,10 @@ class Guarded(Unlisted):
         # It is broken already, in whatever way.
         with contextlib.suppress(Exception):
             self.env.close()
-        self.env = self._make()
+        before, self.env = checked_in(self.env), self._make()
+        if before is not None and (now := checked_in(self.env)) is not None:
+            # What is reset again is the same episode.
+            now.episode = before.episode - (call == RESET)
         self._seed = self._faults.seed_of(self._index, self._faults.restarts)
 
     def _fault(self, error: BaseException, call: str) -> SpaceError:
@@ -227,7 +234,8 @@ class Guarded(Unlisted):
         place = f"sub-environment {self._index}"
         if isinstance(error, SpaceError) and place in error.problem:
             return SpaceError(f"{error.problem}; it was {call}", cure=error.cure)
-        place += f", episode {self._episode}, step {self._steps}"
+        if (below := checked_in(self.env)) is not None:
+            place += f", episode {below.episode}, step {below.steps}"
         if isinstance(error, SpaceError):
             place += "" if call in error.problem else f", {call}"
             return SpaceError(f"{error.problem} ({place})", cure=error.cure)
@@ -242,3 +250,14 @@ class Guarded(Unlisted):
             cure="mend the environment; guard.on_fault: restart makes it anew, and guard.seconds "
             "is how long a step may take",
         )
+
+
+_AT_WORK = (Guarded.step.__code__, Guarded.reset.__code__)
+"""Of functions that wait for an environment."""
+
+
+def checked_in(env: gym.Env[Any, Any]) -> Checked | None:
+    """Return which of an environment's wrappers checks it, if one does."""
+    while isinstance(env, gym.Wrapper) and not isinstance(env, Checked):
+        env = env.env
+    return env if isinstance(env, Checked) else None

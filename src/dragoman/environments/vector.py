@@ -52,8 +52,10 @@ def make_vector(
         faults: Guards them, where that is wanted.
         can_rest: Whether single ones can be told to wait, see `Resting`.
     """
+    tell = None if faults is None else faults.leaves_bounds
     makers: list[Callable[[], gym.Env[Any, Any]]] = [
-        functools.partial(make_environment, spec, settings, index=i) for i in range(num_envs)
+        functools.partial(make_environment, spec, settings, index=i, leaves_bounds=tell)
+        for i in range(num_envs)
     ]
     if faults is not None:
         makers = [functools.partial(Guarded, make, i, faults) for i, make in enumerate(makers)]

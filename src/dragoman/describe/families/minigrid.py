@@ -23,8 +23,9 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.families.family import Family, Writer
-from dragoman.describe.numbers import number_writer, shown
+from dragoman.describe.numbers import number_writer
 from dragoman.errors import SpaceError
+from dragoman.phrases import shown
 from dragoman.tasks.minigrid_view import (
     ACTIONS,
     COLOURS,

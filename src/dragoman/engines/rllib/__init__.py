@@ -92,6 +92,12 @@ class RLlib:
                 "guard.on_fault is 'restart', but the engine rllib starts whole runners again",
                 cure="leave guard.on_fault out, or train with the engine sb3",
             )
+        if experiment.guard.outside == "fault":
+            raise ConfigError(
+                "guard.outside is 'fault', but the engine rllib looks at bounds before the "
+                "training only",
+                cure="leave guard.outside out, or train with the engine sb3",
+            )
         act = experiment.act
         if experiment.algorithm.name == "appo" and act is not None and act.tune is not None:
             raise ConfigError(

@@ -8,8 +8,8 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.moment import Moment
-from dragoman.describe.numbers import plain
 from dragoman.errors import ConfigError, SpaceError
+from dragoman.phrases import plain
 from dragoman.roles.act.settings import Act
 
 HEAD_SPACES = (gym.spaces.Discrete, gym.spaces.Box)

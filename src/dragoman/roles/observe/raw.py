@@ -26,10 +26,10 @@ import numpy as np
 from gymnasium.spaces.utils import flatdim, flatten
 
 from dragoman.describe.moment import Moment
-from dragoman.describe.numbers import shown
 from dragoman.describe.spaces import holds_texts, known_space, outside
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.models.words import word_features
+from dragoman.phrases import shown
 from dragoman.types import FloatArray, LanguageModel
 
 log = logging.getLogger(__name__)

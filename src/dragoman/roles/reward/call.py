@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.describe.numbers import plain
 from dragoman.errors import BudgetError, ConfigError, ModelError, RewardError, did_you_mean
+from dragoman.phrases import plain
 from dragoman.types import BoolArray, RewardFunction
 
 GIVEN = (

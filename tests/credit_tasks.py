@@ -40,6 +40,15 @@ class Corridor(gym.Env[int, int]):
         return self.place, reward, is_over, False, {"action_texts": list(NAMES)}
 
 
+class Breaking(Corridor):
+    """Breaks now and then, more often to the right."""
+
+    def step(self, action: int) -> Any:
+        if self.np_random.random() < 0.05 * (1 + action):
+            raise OSError("the floor is gone")
+        return super().step(action)
+
+
 class Anywhere(Corridor):
     """Begins where it likes, whatever the seed."""
 

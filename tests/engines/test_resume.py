@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
+from dragoman.agents.seek import seek
 from dragoman.cli import app
 from dragoman.engines.checkpoints import EPISODES
 from dragoman.engines.folder import ResumeWarning
@@ -37,6 +38,7 @@ from tests.engines.resuming import (
     lines,
     stopped,
 )
+from tests.exploring import prior_model
 from tests.models.remote.stub_server import StubServer
 
 
@@ -195,6 +197,27 @@ def test_the_spending_cap_of_a_server_goes_on(tmp_path: Path, model: Path) -> No
             train(resume=run)
         # All that was asked after the checkpoint is asked again.
         assert run.steps > 150
+
+
+def test_demonstrations_stay_in_the_memory(tmp_path: Path) -> None:
+    data: dict[str, Any] = {
+        "env": "tests.exploring:Chain",
+        "describe": {"use": "tests.exploring:ChainTold"},
+        "observe": None,
+        "num_envs": 2,
+        "steps": 480,
+        "checkpoint": 48,
+    }
+    seek({**data, "steps": 400}, out=tmp_path / "ways", model=prior_model(), keep=1)
+    settings = {"learning_starts": 16, "batch_size": 16, "buffer_size": 200}
+    dqn = {"name": "dqn", "demonstrations": str(tmp_path / "ways"), "network": [8]}
+    what = Experiment.from_dict({**data, "algorithm": {**dqn, "settings": settings}})
+    straight = train(what, 3, out=tmp_path / "straight")
+    run = stopped(what, 400, tmp_path / "run")
+    found = read_checkpoint(run.path)
+    assert found is not None
+    assert found.steps < 400
+    assert_same(straight, train(resume=run))
 
 
 class Counts(Watcher):

@@ -157,6 +157,15 @@ def test_observations_outside_their_bounds_are_told_once_and_counted() -> None:
     assert faults.restarts == 0
 
 
+def test_a_copy_that_fails_in_its_reset_begins_by_the_seed_that_was_asked_for() -> None:
+    envs, faults = vector("reset raises", on_fault="restart")
+    for _ in range(3):
+        observations, _ = envs.reset(seed=[5, 6])
+    assert faults.restarts == 2
+    for i, seed in enumerate((5, 6)):
+        np.testing.assert_array_equal(observations[i], Unsound().reset(seed=seed)[0])
+
+
 def test_too_many_restarts_end_it() -> None:
     envs, faults = vector("step raises", on_fault="restart", most=2)
     with pytest.raises(SpaceError, match=r"division by zero.*; 2 copies were made anew before"):

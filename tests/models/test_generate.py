@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from dragoman.errors import ConfigError, ModelError
-from dragoman.generation import Choice, Generation, Integer, Json, Sampling
+from dragoman.generation import Choice, Constraint, Generation, Integer, Json, Sampling
 from dragoman.models.generate import choose
 from dragoman.models.torch_model import TorchModel
 from tests.models import tiny
@@ -186,6 +186,16 @@ def test_a_constrained_greedy_text_takes_the_likeliest_allowed_token() -> None:
 def test_a_constrained_text_that_does_not_end_is_an_error() -> None:
     with pytest.raises(ModelError, match="before the constraint was met"):
         tiny.make("llama").generate(["a"], sampling=Sampling(3), constraint=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [Choice(("left", "go <|endoftext|>")), Json('{"enum": ["<|endoftext|>"]}')],
+)
+def test_no_control_token_is_written_for_a_text(constraint: Constraint) -> None:
+    with pytest.raises(ModelError, match=r"'<\|endoftext\|>' is a control token") as error:
+        tiny.make("gpt2").generate(["a"], constraint=constraint)
+    assert error.value.cure
 
 
 def test_a_tokenizer_that_cannot_be_constrained_says_so() -> None:

@@ -175,7 +175,7 @@ class Checked(Interface):
                 )
         if not self._fits(observation):
             self._look_closer(observation)
-        if info or type(info) is not dict:
+        if type(info) is not dict or info:
             self._check_info(info)
         return observation, info
 
@@ -204,7 +204,7 @@ class Checked(Interface):
             truncated = self._flag("truncated", truncated)
         if not self._fits(observation):
             self._look_closer(observation)
-        if info or type(info) is not dict:
+        if type(info) is not dict or info:
             self._check_info(info)
         return observation, reward, terminated, truncated, info
 

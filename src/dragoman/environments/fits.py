@@ -75,8 +75,10 @@ def fitting(space: gym.Space[Any]) -> Fits:
 
 
 def _fitting_box(space: spaces.Box) -> Fits:
-    shape, dtype, kinds = space.shape, space.dtype, "iub"
-    low, high = space.low, space.high
+    dtype: Any = space.dtype
+    low: Any = space.low
+    high: Any = space.high
+    shape, kinds = space.shape, "iub"
     if dtype.kind == "f":
         kinds, most = "fiub", min(LARGEST, float(np.finfo(dtype).max))
         low = np.maximum(low - slack(low), -most).astype(dtype)

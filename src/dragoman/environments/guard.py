@@ -174,13 +174,15 @@ class Guarded(Unlisted):
         Raises:
             SpaceError: It fails or hangs, and is not to be made anew.
         """
+        given = seed
         while True:
             seed = self._seed if seed is None else seed
             self._seed = None
             try:
                 observation, info = self.env.reset(seed=seed, options=options)
             except BaseException as error:
-                seed = None
+                # Copies of a group begin by one seed; what fails with it twice, by another.
+                seed, given = given, None
                 self._restart(error, RESET)
                 continue
             if self._keeps:

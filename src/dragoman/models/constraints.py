@@ -11,7 +11,7 @@ import numpy as np
 from llguidance.hf import from_tokenizer
 
 from dragoman.errors import ModelError
-from dragoman.generation import Choice, Constraint, Integer
+from dragoman.generation import Choice, Constraint, Integer, Json
 from dragoman.types import BoolArray
 
 
@@ -57,6 +57,9 @@ class Constrainer:
     def __init__(
         self, tokenizer: Any, end_tokens: tuple[int, ...], vocabulary: int, name: str
     ) -> None:
+        added = tokenizer.added_tokens_decoder.values()
+        self._controls = sorted(token.content for token in added if token.special)
+        self._name = name
         try:
             self._tokenizer = from_tokenizer(
                 tokenizer, n_vocab=vocabulary, eos_token=list(end_tokens)
@@ -71,8 +74,10 @@ class Constrainer:
         """Return the state at the start of a text.
 
         Raises:
-            ModelError: The constraint cannot be kept, for example for its JSON schema.
+            ModelError: The constraint cannot be kept, for example for its JSON schema; or it wants
+                a control token of the model's, which would be written as such and not as text.
         """
+        self._check_controls(constraint)
         try:
             matcher = llguidance.LLMatcher(self._tokenizer, _grammar(constraint))
             problem = matcher.get_error() if matcher.is_error() else None
@@ -84,6 +89,21 @@ class Constrainer:
                 cure="simplify the constraint",
             )
         return Guide(matcher)
+
+    def _check_controls(self, constraint: Constraint) -> None:
+        wanted: tuple[str, ...] = ()
+        if isinstance(constraint, Choice):
+            wanted = constraint.options
+        elif isinstance(constraint, Json):
+            wanted = (constraint.schema,)
+        for text in wanted:
+            for control in self._controls:
+                if control in text:
+                    raise ModelError(
+                        f"{self._name!r} is to write {text[:200]!r}, but {control!r} is a control "
+                        "token of it, and no text",
+                        cure="call it by other words",
+                    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
 from dragoman.run import Run
+from tests.engines.resuming import StopAt, assert_same
 from tests.models import tiny
 
 RULES = ["returns", "grpo", "gigpo", "hgpo", "grouped-gae", "q-v"]
@@ -103,6 +104,21 @@ def test_a2c_learns_by_groups_too(tmp_path: Path) -> None:
     a2c = {"name": "a2c", "settings": {"learning_rate": 0.02, "gamma": 0.9}, "network": [16]}
     run = train(corridor("gigpo", algorithm=a2c, steps=4000), out=tmp_path / "run")
     assert evaluate(run, 40, sampled=True).mean > 0.85
+
+
+@pytest.mark.parametrize("rule", ["grpo", "gigpo", "q-v"])
+def test_copies_of_a_group_that_are_made_anew_begin_alike(rule: str, tmp_path: Path) -> None:
+    seen, guard = Seen(), {"on_fault": "restart"}
+    changes = {"name": "Breaking", "steps": 640, "checkpoint": 64, "guard": guard}
+    straight = train(corridor(rule, **changes), out=tmp_path / "run", watchers=[seen])
+    assert straight.last_metrics()["guard/restarts"] > 4
+    assert any(row["truncated"] and row["length"] < 12 for row in straight.episodes())
+    # Still one episode of each copy in a rollout.
+    rounds = len(seen.envs) // 16
+    assert sorted(seen.envs[: 16 * rounds]) == sorted([*range(16)] * rounds)
+    with pytest.raises(KeyboardInterrupt):
+        train(corridor(rule, **changes), out=tmp_path / "again", watchers=[StopAt(500)])
+    assert_same(straight, train(resume=tmp_path / "again"))
 
 
 def test_a_rollout_is_one_episode_of_each_copy(tmp_path: Path) -> None:

@@ -85,6 +85,20 @@ def test_no_step_more_than_asked(name: str, settings: dict[str, Any], tmp_path: 
     assert run.steps == 123
 
 
+def test_every_row_of_an_off_policy_training_has_all_columns(tmp_path: Path) -> None:
+    # All copies are cut off in the same steps, and the last episodes are not whole.
+    data = {"env": "FrozenLake-v1", "max_episode_steps": 2, "num_envs": 2, "steps": 50}
+    settings = {"learning_starts": 8, "batch_size": 8}
+    own = {"explore": "counts", "observe": None, "algorithm": {"name": "dqn", "settings": settings}}
+    run = train(Experiment.from_dict({**data, **own}), out=tmp_path / "run")
+    rows = list(run.metrics())
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 50
+    for row in rows:
+        assert {"rollout/return_mean", "rollout/episodes", "explore/states"} <= row.keys()
+
+
 def test_updates_by_whole_episodes_end_there_too(tmp_path: Path) -> None:
     settings = {"train_freq": [1, "episode"], "learning_starts": 10}
     one = Experiment(

@@ -49,7 +49,19 @@ class WholeRollouts(Boundaries, OnPolicyAlgorithm):
 
 
 class WholeSteps(Boundaries, OffPolicyAlgorithm):
-    """Ends at the step that was asked for: what is played before the last update may be less."""
+    """Ends at the step that was asked for: what is played before the last update may be less.
+
+    Attributes:
+        row_at: At which step the last row of the metrics was written.
+    """
+
+    row_at: int = 0
+
+    def dump_logs(self) -> None:
+        """Write a row: one for all episodes that end in a step, since the columns are theirs."""
+        if self.row_at != self.num_timesteps:
+            self.row_at = self.num_timesteps
+            super().dump_logs()
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> RolloutReturn:
         """Play as far as the steps last."""

@@ -35,6 +35,7 @@ STATE = (
     "exploration_rate",
     "updates",
     "rounds",
+    "row_at",
     "first_ratio",
     "ep_success_buffer",
     "logger.name_to_value",
@@ -142,6 +143,7 @@ class SB3Training:
         if watchers.stopped:
             # It may end within a rollout, which no row has described yet.
             watchers.rollout(self, None)
+        if watchers.stopped or getattr(self.algorithm, "row_at", self.steps) != self.steps:
             self.algorithm.logger.dump(self.steps)
 
     def close(self) -> None:

@@ -175,3 +175,8 @@ def test_fences() -> None:
     assert fenced_blocks("````\n```\na\n```\n````") == ["```\na\n```\n"]
     assert fenced_blocks("```\ncut o") == ["cut o"]
     assert fenced_blocks("none ```here```") == []
+
+
+def test_a_score_of_hundreds_of_digits_is_none() -> None:
+    with pytest.raises(ValueError, match="which could mean several"):
+        score("8" * 400, 10)

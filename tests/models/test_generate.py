@@ -265,3 +265,9 @@ def test_the_real_model_writes_and_keeps_to_a_constraint(smollm2: TorchModel) ->
     assert "Paris" in written.text
     colours = Choice((" wooden", " blue", " loud"))
     assert smollm2.generate(["On a clear day, the sky is"], constraint=colours)[0].text == " blue"
+
+
+def test_a_choice_of_any_length_is_refused_in_few_words() -> None:
+    with pytest.raises(ModelError, match="cannot be kept") as error:
+        tiny.make("gpt2").generate(["a"], constraint=Choice(("left" * 1000, "\ud800")))
+    assert len(error.value.problem) < 1000

@@ -85,7 +85,7 @@ class Constrainer:
             problem = str(error)
         if problem is not None:
             raise ModelError(
-                f"the constraint {constraint!r} cannot be kept: {problem}",
+                f"the constraint {constraint!r:.300} cannot be kept: {problem:.300}",
                 cure="simplify the constraint",
             )
         return Guide(matcher)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -158,10 +159,13 @@ def _without_scale(answer: str, most: int) -> str:
 
 def _value(answer: str, place: int, most: int) -> tuple[float, str]:
     result = VALUE.match(answer, place)
-    if result is None or result["rest"] or float(result["scale"] or most) != most:
+    number = math.inf if result is None else float(result[1].replace("−", "-"))  # noqa: RUF001
+    is_scaled = result is not None and float(result["scale"] or most) == most
+    # A number of hundreds of digits is infinite.
+    if result is None or result["rest"] or not is_scaled or not math.isfinite(number):
         shown = " ".join(answer[place : place + 20].split())
         raise ValueError(f"gives {shown!r} as its score, which could mean several")
-    return float(result[1].replace("−", "-")), answer[: result.end(1)]  # noqa: RUF001
+    return number, answer[: result.end(1)]
 
 
 def _named(answer: str, read: Callable[[str], str | None]) -> str | None:

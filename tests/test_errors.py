@@ -9,7 +9,7 @@ import pytest
 
 # Imported for its error: a subclass of another module is walked like the others.
 import dragoman.engines.tuning  # noqa: F401
-from dragoman.errors import ConfigError, DragomanError, MissingExtraError
+from dragoman.errors import LONGEST, ConfigError, DragomanError, MissingExtraError
 
 
 def subclasses(kind: type[DragomanError]) -> Iterator[type[DragomanError]]:
@@ -52,3 +52,11 @@ def test_a_process_pool_reports_the_error_of_its_worker() -> None:
         with pytest.raises(ConfigError, match="x is 3, but must be 4") as result:
             asked.get(timeout=60)
     assert result.value.cure == "set x to 4"
+
+
+def test_a_very_long_value_is_named_by_its_ends() -> None:
+    error = ConfigError(f"env is {'a' * 10**6}, which is too long", cure="b" * 10**6)
+    assert len(str(error)) < 2 * LONGEST
+    assert error.problem.startswith("env is aaa")
+    assert error.problem.endswith("a, which is too long")
+    assert ConfigError("x" * LONGEST, cure="y").problem == "x" * LONGEST

@@ -21,16 +21,21 @@ import traceback
 from collections.abc import Iterable
 from typing import Any
 
+LONGEST = 2000
+"""Most characters of a problem or a cure."""
+
 
 class DragomanError(Exception):
     """Root of the tree.
 
     Args:
-        problem: The value that was given and the rule it broke, in one sentence.
+        problem: The value that was given and the rule it broke, in one sentence. The middle of
+            what nobody would read to its end, as of a value of a million characters, is left out.
         cure: What to do about it, in the imperative.
     """
 
     def __init__(self, problem: str, *, cure: str) -> None:
+        problem, cure = _readable(problem), _readable(cure)
         super().__init__(f"{problem}\n  Cure: {cure}")
         self.problem = problem
         self.cure = cure
@@ -39,6 +44,10 @@ class DragomanError(Exception):
         # Exceptions are copied and pickled by calling the class with `args`, which would need the
         # cure too. Process pools and Ray do so to report what a worker has raised.
         return Exception.__new__, (type(self), *self.args), self.__dict__
+
+
+def _readable(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
 
 
 class ConfigError(DragomanError):

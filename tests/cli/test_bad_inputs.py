@@ -43,7 +43,7 @@ ENVIRONMENTS = [
     ("RaisesInStep", "raised ZeroDivisionError: division by zero, in line"),
     ("WrongShape", "step 0: the observation has shape (3,), but its space says (2,)"),
     ("TextReward", "the reward is 'one', which is no number"),
-    ("NoneObservation", "step 1: the observation has shape ()"),
+    ("NoneObservation", "step 1: the observation is None"),
     ("FourTuple", "step() returns 4 values instead of"),
     ("InfoList", "info is [], which is no mapping"),
     ("NanReward", "the reward is nan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, MissingExtraError
 from dragoman.experiment import Experiment
 from dragoman.run import Run, RunWriter
 from dragoman.run.trackers import TrackerWarning
+from dragoman.stopping import Terminated, stoppable
 
 ROWS = [{"step": 8, "train/loss": 0.5, "time/seconds": 1}, {"step": 16, "train/loss": math.nan}]
 
@@ -36,6 +39,21 @@ def test_tensorboard_is_told_unless_others_are_named(tmp_path: Path) -> None:
     assert set(events.Tags()["scalars"]) == {"train/loss", "time/seconds"}
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(8, 0.5)]
     assert not list(write(tmp_path / "silent").path.glob("*tfevents*"))
+
+
+def test_a_stop_waits_until_a_row_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def slow(writer: SummaryWriter, key: str, value: float, step: int) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        told.append(key)
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", slow)
+    with stoppable(), pytest.raises(Terminated):
+        write(tmp_path / "run", "tensorboard")
+    assert told == ["train/loss", "time/seconds"]
 
 
 class Service(ModuleType):

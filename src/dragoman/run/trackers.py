@@ -21,6 +21,7 @@ import numpy as np
 from dragoman.errors import MissingExtraError
 from dragoman.experiment import TrackerName
 from dragoman.settings import flat
+from dragoman.stopping import unbroken
 
 PROJECT = "dragoman"
 
@@ -125,9 +126,11 @@ class _TensorBoard:
         self._writer = SummaryWriter(about.folder, purge_step=about.resumed_at or None)
 
     def log(self, row: Mapping[str, float], step: int) -> None:
-        for key, value in row.items():
-            self._writer.add_scalar(key, value, step)
-        self._writer.flush()
+        # A stop between two instructions of the queue leaves its thread waiting for ever.
+        with unbroken():
+            for key, value in row.items():
+                self._writer.add_scalar(key, value, step)
+            self._writer.flush()
 
     def close(self, succeeded: bool) -> None:
         self._writer.close()

@@ -144,6 +144,17 @@ def test_packed_equals_expanded(architecture: str, monkeypatch: pytest.MonkeyPat
         same(got, expected)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_logits_in_parts_are_the_oracles(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.models.causal.LOGIT_ROWS", rows)
+    parts = tiny.make_parts("llama")
+    # Candidates that begin alike, but for another one between them.
+    own = [" push left now", " wait", " push left again", " push"]
+    result = TorchModel(*parts, name="tiny").token_log_probs(PROMPTS, [own] * len(PROMPTS))
+    for prompt, got in zip(PROMPTS, result, strict=True):
+        same(got, oracle(parts, prompt, own))
+
+
 def test_what_candidates_share_is_computed_once() -> None:
     rng = random.Random(0)
     for _ in range(200):

@@ -100,16 +100,19 @@ class Head:
         return logits[rows, tokens] - torch.logsumexp(logits, dim=1)[rows]
 
     def in_parts(self, hidden: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> FloatArray:
-        """Return the same of many rows, whose logits do not fit at a time; rows ascend."""
-        where = torch.tensor([rows, tokens], dtype=torch.long).to(hidden.device)
+        """Return the same of many rows, whose logits do not fit at a time."""
+        # Candidates that begin alike come back to earlier rows.
+        order = np.argsort(rows, kind="stable")
+        where = torch.from_numpy(np.stack([rows, tokens])[:, order]).to(hidden.device)
         starts = range(0, len(hidden), LOGIT_ROWS)
-        bounds = [*np.searchsorted(rows, starts).tolist(), len(rows)]
+        bounds = [*np.searchsorted(rows, starts, sorter=order).tolist(), len(rows)]
         parts = []
         for start, (begin, end) in zip(starts, pairwise(bounds), strict=True):
             own, wanted = where[:, begin:end]
             parts.append(self.log_probs(hidden[start : start + LOGIT_ROWS], own - start, wanted))
+        result = np.empty(len(rows), np.float32)
         # Only here is a GPU waited for.
-        result: FloatArray = torch.cat(parts).cpu().numpy()
+        result[order] = torch.cat(parts).cpu().numpy()
         return result
 
     def _capped(self, logits: Tensor) -> Tensor:

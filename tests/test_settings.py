@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import pytest
 
 from dragoman.comparison.comparison import EvaluationSettings
@@ -11,6 +14,7 @@ from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.observe.settings import Observe
 from dragoman.roles.reward.settings import Term
+from dragoman.settings import check_least
 
 
 @pytest.mark.parametrize(
@@ -66,3 +70,13 @@ def test_what_is_no_short_number_is_refused(given: str) -> None:
 def test_seeds_may_be_a_range(given, seeds) -> None:
     comparison = read_comparison({"base": {"env": "CartPole-v1"}, "seeds": given})
     assert list(comparison.seeds) == list(seeds)
+
+
+def test_too_small_a_field_is_named() -> None:
+    settings = SimpleNamespace(rank=0, most=None, share=math.nan)
+    check_least(settings, most=1)
+    check_least(settings, rank=0)
+    with pytest.raises(ConfigError, match=r"^act\.rank is 0, but must be at least 1"):
+        check_least(settings, "act", most=1, rank=1)
+    with pytest.raises(ConfigError, match=r"^share is nan"):
+        check_least(settings, share=0)

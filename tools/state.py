@@ -11,7 +11,8 @@ import argparse
 from pathlib import Path
 
 from dragoman.comparison.folder import ComparisonFolder
-from dragoman.comparison.stated import recipes_folder, statement
+from dragoman.comparison.stated import statement
+from dragoman.experiment.source import recipes_folder
 from dragoman.files import write_json
 
 

@@ -91,6 +91,26 @@ def check_number(name: str, value: Any, least: int | None = None) -> None:
         raise ConfigError(f"{name} is {value!r}, but must be {rule}", cure=f"change {name}")
 
 
+def check_least(settings: Any, name: str = "", **least: float) -> None:
+    """Refuse fields of a frozen dataclass that are too small; ``None`` is none too small.
+
+    Args:
+        settings: The dataclass instance.
+        name: What a file calls it, for the message: ``guard``.
+        least: The least value of each field, by its name.
+
+    Raises:
+        ConfigError: A value is smaller, or no number.
+    """
+    for key, number in least.items():
+        value = getattr(settings, key)
+        if value is not None and not value >= number:
+            where = f"{name}.{key}" if name else key
+            raise ConfigError(
+                f"{where} is {value}, but must be at least {number}", cure=f"raise {where}"
+            )
+
+
 def check_fields(settings: Any, name: str = "") -> None:
     """Refuse a field of a frozen dataclass whose value does not fit its declared type.
 

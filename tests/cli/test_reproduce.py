@@ -26,9 +26,9 @@ def stated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recipes = tmp_path / "recipes"
     (recipes / "stated").mkdir(parents=True)
     more = "name: small\ncontrols: false\n"
-    files = {"small": write_file(recipes, more=more)}
+    write_file(recipes, more=more)
     for place in ("experiment.source", "comparison.stated"):
-        monkeypatch.setattr(f"dragoman.{place}.recipe_files", lambda: files)
+        monkeypatch.setattr(f"dragoman.{place}.recipes_folder", lambda: recipes)
     scores = {"model": [0.5, 0.75, 0.5], "no-model": [0.25, 0.5, 0.25]}
     comparison = make_comparison(tmp_path, more=more, seeds=3)
     folder = write_comparison(tmp_path / "out", comparison, scores)

@@ -9,13 +9,12 @@ from dragoman.comparison.folder import ComparisonFolder
 from dragoman.comparison.results import read_results
 from dragoman.comparison.stated import (
     agreements,
-    recipes_folder,
     repeated_mean,
     stated_results,
     statement,
 )
 from dragoman.errors import ConfigError, RunError
-from dragoman.experiment.source import recipe_files
+from dragoman.experiment.source import recipe_files, recipes_folder
 from tests.comparison.small_comparisons import make_comparison, write_comparison, write_run
 
 SCORES = {"model": [0.5, 0.75], "no-model": [0.25, 0.5]}

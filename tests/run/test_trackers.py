@@ -41,9 +41,7 @@ def test_tensorboard_is_told_unless_others_are_named(tmp_path: Path) -> None:
     assert not list(write(tmp_path / "silent").path.glob("*tfevents*"))
 
 
-def test_a_stop_waits_until_a_row_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_waits_until_a_row_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
 
     def slow(writer: SummaryWriter, key: str, value: float, step: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import Env
 from gymnasium.envs.registration import EnvSpec
 
 from dragoman.agents.agent import Agent
@@ -297,24 +298,34 @@ def check_shift(
         ConfigError: The environment refuses its settings, has other spaces than in the training,
             or cannot be put into words as the shift says.
     """
+    if not shift:
+        return
     now = shifted(experiment, shift)
     spec = spec_of(now, describer)
-    before, after = (make_environment(spec, one.env_settings) for one in (experiment, now))
+    env = make_environment(spec, now.env_settings)
     try:
-        pairs = {"action": (before.action_space, after.action_space)}
-        if experiment.observe is None:
-            pairs["observation"] = (before.observation_space, after.observation_space)
-        for kind, (was, is_now) in pairs.items():
-            if was != is_now:
-                raise ConfigError(
-                    f"the {kind} space was {was} in the training, and {is_now} with "
-                    f"{dict(now.env_settings)}",
-                    cure="play with settings that leave the spaces as they are",
-                )
-        moments_of(now, after, describer).describer  # noqa: B018  made here
+        if now.env_settings != experiment.env_settings:
+            _check_spaces(experiment, spec, env, now.env_settings)
+        moments_of(now, env, describer).describer  # noqa: B018  made here
     finally:
-        before.close()
-        after.close()
+        env.close()
+
+
+def _check_spaces(
+    experiment: Experiment, spec: EnvSpec, env: Env[Any, Any], settings: Mapping[str, Any]
+) -> None:
+    """Refuse an environment, made with other settings, whose spaces are not the training's."""
+    trained = make_environment(spec, experiment.env_settings)
+    trained.close()
+    pairs = {"action": (trained.action_space, env.action_space)}
+    if experiment.observe is None:
+        pairs["observation"] = (trained.observation_space, env.observation_space)
+    for kind, (was, is_now) in pairs.items():
+        if was != is_now:
+            raise ConfigError(
+                f"the {kind} space was {was} in the training, and {is_now} with {dict(settings)}",
+                cure="play with settings that leave the spaces as they are",
+            )
 
 
 def evaluate_random(

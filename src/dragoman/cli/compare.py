@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from dragoman.cli.options import Track, TrustCode, tracked
+from dragoman.cli.options import MISSING, Track, TrustCode, leaving, tracked
 from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.estimate import Estimate, measured
@@ -28,7 +28,6 @@ from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
 from dragoman.phrases import counted
 from dragoman.stats.bootstrap import Interval, number
-from dragoman.stopping import exit_code
 
 if TYPE_CHECKING:
     from dragoman.engines.engine import Engine
@@ -96,27 +95,24 @@ def compare(
     folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.
     from dragoman.comparison import runner as comparing
+    from dragoman.comparison.results import outcome_of
 
-    with Display(comparison) as display:
-        try:
-            results = comparing.compare(
-                comparison,
-                folder,
-                jobs=jobs,
-                engine=chosen,
-                ray=ray,
-                trust_code=trust_code,
-                progress=False,
-                on_event=display.show,
-            )
-        except KeyboardInterrupt as stop:
-            typer.echo("stopped; the same command goes on with what is missing", err=True)
-            raise typer.Exit(exit_code(stop)) from None
-    _print(results)
+    with Display(comparison) as display, leaving(MISSING):
+        results = comparing.compare(
+            comparison,
+            folder,
+            jobs=jobs,
+            engine=chosen,
+            ray=ray,
+            trust_code=trust_code,
+            progress=False,
+            on_event=display.show,
+        )
+    outcomes = {name: outcome_of(arm) for name, arm in results["arms"].items()}
+    _print(results, outcomes)
     typer.echo(f"folder: {folder}")
     typer.echo(f"next: dragoman report {folder}")
-    outcomes = {_outcome(arm) for arm in results["arms"].values()}
-    if outcomes & {verdict.replace("-", " ") for verdict in fail_on or []}:
+    if {*outcomes.values()} & {verdict.replace("-", " ") for verdict in fail_on or []}:
         raise typer.Exit(JUDGED)
     if any("failed" in arm["status"].values() for arm in results["arms"].values()):
         raise typer.Exit(BROKEN)
@@ -212,15 +208,11 @@ class Display:
         self.progress.console.print(text, style=style, highlight=False, markup=False)
 
 
-def _outcome(arm: dict[str, Any]) -> str:
-    return str(arm["verdict"]["outcome"]) if arm["verdict"] else ""
-
-
 def _interval(values: dict[str, Any] | None) -> str:
     return "no run finished" if values is None else str(Interval.from_json(values))
 
 
-def _print(results: dict[str, Any]) -> None:
+def _print(results: dict[str, Any], outcomes: dict[str, str]) -> None:
     random, best = results["random"], results["reference"]["best_known"]
     lines = "random policy " + ("not played" if random is None else number(random))
     lines += "" if best is None else f", best known {number(best)}"
@@ -239,14 +231,14 @@ def _print(results: dict[str, Any]) -> None:
             str(len(arm["scores"])),
             _interval(arm["mean"]),
             _interval(arm["interquartile_mean"]),
-            _outcome(arm),
+            outcomes[name],
         )
     console = Console()
     console.print(table)
     for name, arm in results["arms"].items():
         if arm["verdict"]:
             console.print(
-                f"{name}: {_outcome(arm)}: {arm['verdict']['reason']}",
+                f"{name}: {outcomes[name]}: {arm['verdict']['reason']}",
                 highlight=False,
                 markup=False,
             )

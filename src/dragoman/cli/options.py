@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from dragoman.settings import short_number
+from dragoman.stopping import exit_code
+
+MISSING = "the same command goes on with what is missing"
+"""What is left of a comparison that is stopped."""
 
 TrustCode = Annotated[
     bool,
@@ -34,6 +40,16 @@ def count(value: str | int) -> int:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def leaving(what: str) -> Iterator[None]:
+    """Let a stop within end the command, which says what is left and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        typer.echo(f"stopped; {what}", err=True)
+        raise typer.Exit(exit_code(stop)) from None
 
 
 def tracked(names: list[str] | None) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from dragoman.cli.compare import JUDGED, Display
-from dragoman.cli.options import AsJson
+from dragoman.cli.options import MISSING, AsJson, leaving
 from dragoman.comparison.file import read_comparison
 from dragoman.comparison.stated import Agreement, agreements, stated_results
 from dragoman.experiment.source import RECIPE
 from dragoman.stats.bootstrap import number
-from dragoman.stopping import exit_code
 
 
 def reproduce(
@@ -41,14 +40,10 @@ def reproduce(
     # Only now, so that --help and a bad name answer at once.
     from dragoman.comparison import runner as comparing
 
-    with Display(comparison) as display:
-        try:
-            results = comparing.compare(
-                comparison, folder, jobs=jobs, progress=False, on_event=display.show
-            )
-        except KeyboardInterrupt as stop:
-            typer.echo("stopped; the same command goes on with what is missing", err=True)
-            raise typer.Exit(exit_code(stop)) from None
+    with Display(comparison) as display, leaving(MISSING):
+        results = comparing.compare(
+            comparison, folder, jobs=jobs, progress=False, on_event=display.show
+        )
     rows = list(agreements(stated, results))
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in rows]))

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from dragoman.cli.options import TrustCode, count
-from dragoman.stopping import exit_code
+from dragoman.cli.options import TrustCode, count, leaving
 
 
 def teach(
@@ -53,7 +52,7 @@ def teach(
                 bars[what] = progress.add_task(what, total=total)
             progress.update(bars[what], completed=done)
 
-        try:
+        with leaving("the same command goes on after the last pass"):
             result = taught(
                 learner,
                 source,
@@ -64,9 +63,6 @@ def teach(
                 trust_code=trust_code,
                 on_step=show,
             )
-        except KeyboardInterrupt as stop:
-            typer.echo("stopped; the same command goes on after the last pass", err=True)
-            raise typer.Exit(exit_code(stop)) from None
     record = result.record
     table = Table(title=f"{record['held_out']:,} held-out states")
     for column in ("pass", "loss", "accuracy"):

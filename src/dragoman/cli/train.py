@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dragoman.cli.options import Track, TrustCode, tracked
+from dragoman.cli.options import Track, TrustCode, leaving, tracked
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
 from dragoman.run import Run
-from dragoman.stopping import exit_code
 from dragoman.yaml12 import load
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def train(
     # Only now, so that --help and a bad file answer at once.
     from dragoman.engines import train as training
 
-    try:
+    with leaving("what was learnt so far is saved; --resume RUN goes on"):
         run = training.train(
             experiment if resume is None else source,
             seed,
@@ -74,9 +73,6 @@ def train(
             resume=resume,
             trust_code=trust_code,
         )
-    except KeyboardInterrupt as stop:
-        typer.echo("stopped; what was learnt so far is saved; --resume RUN goes on", err=True)
-        raise typer.Exit(exit_code(stop)) from None
     # Colours are left out where the output is no terminal.
     typer.echo(learning_curve(run) or "no episode has ended yet, so there is no learning curve")
     typer.echo(f"run folder: {run.path}")

@@ -96,6 +96,11 @@ def read_results(folder: ComparisonFolder) -> dict[str, Any]:
         return results_of(folder)
 
 
+def outcome_of(arm: Mapping[str, Any]) -> str:
+    """Return what the verdict on an arm of the results is; empty where it is not judged."""
+    return str(arm["verdict"]["outcome"]) if arm["verdict"] else ""
+
+
 def write_results(folder: ComparisonFolder) -> dict[str, Any]:
     """Judge what has finished, write ``results.json`` and return what it holds."""
     results = results_of(folder)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dragoman.comparison.folder import ComparisonFolder
-from dragoman.comparison.results import read_results
+from dragoman.comparison.results import outcome_of, read_results
 from dragoman.errors import ConfigError, RunError, did_you_mean
-from dragoman.experiment.source import RECIPE, recipe_files
+from dragoman.experiment.source import RECIPE, recipes_folder
 from dragoman.files import read_json
 from dragoman.stats.bootstrap import Interval
 
@@ -71,12 +70,6 @@ def stated_results(name: str) -> dict[str, Any]:
     return read_json(files[name], cure="install Dragoman again")
 
 
-def recipes_folder() -> Path:
-    """Return where the recipes of this installation lie."""
-    name, file = next(iter(recipe_files().items()))
-    return file.parents[name.count("/")]
-
-
 def statement(folder: ComparisonFolder, name: str) -> dict[str, Any]:
     """Return what to keep of a finished comparison beside its recipe.
 
@@ -107,7 +100,7 @@ def statement(folder: ComparisonFolder, name: str) -> dict[str, Any]:
         "arms": {
             arm: {
                 **{key: said[key] for key in ("scores", "mean", "interquartile_mean")},
-                "outcome": _outcome(said),
+                "outcome": outcome_of(said),
             }
             for arm, said in arms.items()
         },
@@ -123,7 +116,7 @@ def agreements(stated: Mapping[str, Any], results: Mapping[str, Any]) -> Iterato
     """
     for arm, said in stated["arms"].items():
         now = results["arms"][arm]
-        outcomes = (said["outcome"], _outcome(now)) if said["outcome"] else ("", "")
+        outcomes = (said["outcome"], outcome_of(now)) if said["outcome"] else ("", "")
         yield Agreement(
             arm,
             repeated_mean(list(said["scores"].values())),
@@ -148,7 +141,3 @@ def repeated_mean(scores: list[float]) -> Interval:
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, count - 1))
     room = quantile * float(np.std(scores, ddof=1)) * (2 / count) ** 0.5
     return Interval(mean, mean - room, mean + room, LEVEL)
-
-
-def _outcome(arm: Mapping[str, Any]) -> str:
-    return str(arm["verdict"]["outcome"]) if arm["verdict"] else ""

@@ -22,8 +22,8 @@ import gymnasium as gym
 
 from dragoman.environments.checks import Checked
 from dragoman.environments.unlisted import Unlisted
-from dragoman.errors import ConfigError, DragomanError, SpaceError
-from dragoman.settings import check_fields
+from dragoman.errors import DragomanError, SpaceError
+from dragoman.settings import check_fields, check_least
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +58,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         check_fields(self, "guard")
-        for name, least in (("most", 0), ("seconds", 0.1)):
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ConfigError(
-                    f"guard.{name} is {value}, but must be at least {least}",
-                    cure=f"raise guard.{name}",
-                )
+        check_least(self, "guard", most=0, seconds=0.1)
 
 
 class BoundsWarning(UserWarning):

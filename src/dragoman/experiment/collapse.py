@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dragoman.errors import ConfigError
-from dragoman.settings import check_fields
+from dragoman.settings import check_fields, check_least
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,4 @@ class Collapse:
 
     def __post_init__(self) -> None:
         check_fields(self, "collapse")
-        for name, least in (("patience", 1), ("sample", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"collapse.{name} is {getattr(self, name)}, but must be at least {least}",
-                    cure=f"raise collapse.{name}",
-                )
+        check_least(self, "collapse", patience=1, sample=0)

@@ -8,7 +8,7 @@ import pydantic
 
 from dragoman.errors import ConfigError
 from dragoman.maths.credit import Rule, Scale
-from dragoman.settings import check_fields
+from dragoman.settings import check_fields, check_least
 
 BY_RULE = pydantic.BeforeValidator(
     lambda value: {"use": value} if isinstance(value, str) else value
@@ -45,15 +45,7 @@ class Credit:
 
     def __post_init__(self) -> None:
         check_fields(self, "credit")
-        least = {"copies": 2, "groups": 1, "step_weight": 0, "history": 0}
-        for name, number in least.items():
-            value = getattr(self, name)
-            if value is not None and value < number:
-                raise ConfigError(
-                    f"credit.{name} is {value}, but must be at least {number}",
-                    cure=f"raise credit.{name}",
-                )
-
+        check_least(self, "credit", copies=2, groups=1, step_weight=0, history=0)
         if not 0 < self.keep <= 1:
             raise ConfigError(
                 f"credit.keep is {self.keep}, but must be above 0 and at most 1",

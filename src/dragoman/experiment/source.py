@@ -132,13 +132,18 @@ def recipe_file(name: str) -> Path:
     return recipes[wanted]
 
 
-def recipe_files() -> dict[str, Path]:
-    """Return the recipes that come with Dragoman, by name: ``tasks/cvrp`` and the like."""
+def recipes_folder() -> Path:
+    """Return where the recipes of this installation lie."""
     package = Path(__file__).parents[1]
     # In a wheel they lie in the package, in a checkout beside src/.
-    folder = next(
+    return next(
         place for place in (package / "recipes", package.parents[1] / "recipes") if place.is_dir()
     )
+
+
+def recipe_files() -> dict[str, Path]:
+    """Return the recipes that come with Dragoman, by name: ``tasks/cvrp`` and the like."""
+    folder = recipes_folder()
     files = sorted(folder.rglob("*.yaml"))
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 

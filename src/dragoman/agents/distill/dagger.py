@@ -31,7 +31,7 @@ from dragoman.agents.evaluate import ActFunction, Evaluation, play
 from dragoman.environments import make_environment
 from dragoman.errors import ConfigError
 from dragoman.maths.seeds import derive_seed
-from dragoman.settings import check_fields
+from dragoman.settings import check_fields, check_least
 from dragoman.stats.aggregates import mean
 from dragoman.stats.bootstrap import bootstrap_interval
 from dragoman.types import FloatArray, Info
@@ -67,12 +67,7 @@ class Distillation:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name, least in (("rounds", 1), ("epochs", 1), ("batch_size", 1), ("num_envs", 2)):
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)}, but must be at least {least}",
-                    cure=f"raise {name}",
-                )
+        check_least(self, rounds=1, epochs=1, batch_size=1, num_envs=2)
         if self.steps < self.rounds * self.num_envs:
             raise ConfigError(
                 f"steps is {self.steps}, which is no step for each of {self.num_envs} copies of "

@@ -15,7 +15,7 @@ from dragoman.errors import ConfigError
 from dragoman.models.tuned import Text, TunedModel
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.readers import TunedReader
-from dragoman.settings import check_fields
+from dragoman.settings import check_fields, check_least
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,7 @@ class Teaching:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("steps", "epochs", "patience", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)}, but must be at least 1", cure=f"raise {name}"
-                )
+        check_least(self, steps=1, epochs=1, patience=1, batch_size=1)
         if not self.learning_rate > 0:
             raise ConfigError(
                 f"learning_rate is {self.learning_rate}", cure="choose a number above 0"

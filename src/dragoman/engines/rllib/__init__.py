@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from dragoman.errors import ConfigError, MissingExtraError
 from dragoman.experiment import Experiment
+from dragoman.settings import check_least
 
 if TYPE_CHECKING:
     from dragoman.engines.rllib.training import RLlibTraining
@@ -47,11 +48,7 @@ class RLlib:
     can_resume: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("env_runners", "learners", "gpus_per_learner", "model_replicas"):
-            if getattr(self, name) < 0:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)}, but must be at least 0", cure=f"raise {name}"
-                )
+        check_least(self, env_runners=0, learners=0, gpus_per_learner=0, model_replicas=0)
         if self.patience <= 0:
             raise ConfigError(
                 f"patience is {self.patience}, but no training steps all the time",

@@ -23,7 +23,7 @@ from dragoman.models.spec import NamedModel
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
-from dragoman.settings import ONE_OR_MORE, check_fields
+from dragoman.settings import ONE_OR_MORE, check_fields, check_least
 from dragoman.types import Pooling
 
 if TYPE_CHECKING:
@@ -142,10 +142,7 @@ class Act:
             )
         if self.policy == "write":
             self._check_writing()
-        if self.think < 0:
-            raise ConfigError(
-                f"act.think is {self.think}, but must be at least 0", cure="raise act.think"
-            )
+        check_least(self, "act", think=0)
         if (self.think or self.ratio == "token") and not self.writes_freely:
             raise ConfigError(
                 f"act.{'think' if self.think else 'ratio'} is for what is written freely, but "
@@ -185,11 +182,7 @@ class Act:
                 "act.temperature, act.domain or act.scores changes it",
                 cure="leave these settings out, or use policy 'score'",
             )
-        if self.max_tokens < 1:
-            raise ConfigError(
-                f"act.max_tokens is {self.max_tokens}, but must be at least 1",
-                cure="raise act.max_tokens",
-            )
+        check_least(self, "act", max_tokens=1)
 
     @property
     def most_written(self) -> int:

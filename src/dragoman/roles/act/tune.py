@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from dragoman.errors import ConfigError
-from dragoman.settings import ONE_OR_MORE, check_fields
+from dragoman.settings import ONE_OR_MORE, check_fields, check_least
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,4 @@ class Tune:
 
     def __post_init__(self) -> None:
         check_fields(self, "act.tune")
-        for name, least in (("rank", 1), ("tokens", 1), ("max_prompt", 1), ("max_action", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"act.tune.{name} is {getattr(self, name)}, but must be at least {least}",
-                    cure=f"raise act.tune.{name}",
-                )
+        check_least(self, "act.tune", rank=1, tokens=1, max_prompt=1, max_action=1)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dragoman.errors import DragomanError
@@ -27,6 +27,8 @@ THOROUGH = settings(
     deadline=None,
     database=None,
     print_blob=True,
+    # The first input that fails is told at once: to make it smaller takes minutes.
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[*HealthCheck],
 )
 TIERS = [pytest.param(FAST, id="fast"), pytest.param(THOROUGH, id="1000", marks=pytest.mark.slow)]

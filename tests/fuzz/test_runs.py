@@ -22,26 +22,37 @@ from dragoman.report.live import view
 from dragoman.report.replay import replay_page
 from dragoman.report.single import write_run_report
 from dragoman.run import Run
+from dragoman.run.checkpoint import FOLDER
+from tests.engines.resuming import stopped
 from tests.fuzz.fuzzing import edited, fuzzed, mutated, outcome
 
 SETTINGS = {
     "env": "FrozenLake-v1",
-    "max_episode_steps": 8,
+    "max_episode_steps": 4,
     "observe": None,
-    "steps": 64,
+    "steps": 96,
     "num_envs": 2,
+    "checkpoint": 16,
     "track": ["tensorboard"],
-    "algorithm": {"name": "ppo", "network": [4], "settings": {"n_steps": 16, "batch_size": 16}},
+    "algorithm": {"name": "ppo", "network": [4], "settings": {"n_steps": 8, "batch_size": 16}},
 }
 FILES = ["config.yaml", "env.json", "status.json", "metrics.jsonl", "episodes.jsonl"]
-FILES += ["weights.safetensors"]
+FILES += ["weights.safetensors", "newest.json", "newest.safetensors"]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    train(Experiment.from_dict(SETTINGS), 1, out=out)
-    return out
+    """A run that was stopped, with two checkpoints."""
+    run = stopped(Experiment.from_dict(SETTINGS), 90, tmp_path_factory.mktemp("whole") / "run")
+    assert len(list((run.path / FOLDER).glob("*.json"))) == 2
+    return run.path
+
+
+def place(folder: Path, name: str) -> Path:
+    """Return a file of a run; those of the newest checkpoint have a number as name."""
+    if not name.startswith("newest"):
+        return folder / name
+    return max((folder / FOLDER).glob("*" + Path(name).suffix))
 
 
 def everything(run: Run) -> None:
@@ -80,17 +91,19 @@ def changes(draw: st.DrawFn) -> tuple[str, Callable[[Path], None]]:
     drawn = draw(st.data())
 
     def change(folder: Path) -> None:
-        file = folder / name
+        file = place(folder, name)
         content = file.read_bytes()
-        if how == "torn" or (how == "edited" and file.suffix not in (".json", ".jsonl")):
+        # Whoever edits a checkpoint has its checksum against them.
+        is_json = file.suffix in (".json", ".jsonl") and file.parent == folder
+        if how == "torn" or (how == "edited" and not is_json):
             file.write_bytes(drawn.draw(mutated(content)))
         elif how == "edited":
             rows = content.splitlines() if file.suffix == ".jsonl" else [content]
-            place = seed.randrange(len(rows))
-            rows[place] = json.dumps(drawn.draw(edited(json.loads(rows[place])))).encode()
+            at = seed.randrange(len(rows))
+            rows[at] = json.dumps(drawn.draw(edited(json.loads(rows[at])))).encode()
             file.write_bytes(b"\n".join(rows) + b"\n")
         elif how == "swapped":
-            other = folder / seed.choice(FILES)
+            other = place(folder, seed.choice(FILES))
             theirs = other.read_bytes()
             other.write_bytes(content)
             file.write_bytes(theirs)
@@ -116,3 +129,5 @@ def test_spoilt_run_folders(
         result = outcome(READERS[reader], folder)
     if reader == "ls":
         assert len(result) == 1 or not isinstance(result, DragomanError)
+    if reader == "resume" and isinstance(result, Run):
+        assert result.status == "finished"

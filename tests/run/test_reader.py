@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,3 +56,41 @@ def test_the_last_row_and_the_curve_are_read_while_rows_are_written(tmp_path: Pa
     steps, returns = run.curve(bins=2)
     assert steps.tolist() == [5.0, 10.0]
     assert returns.tolist() == [1.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "value", "read", "kind"),
+    [
+        ("status.json", "status", "lost", "status", "a status"),
+        ("status.json", "steps", 10**400, "steps", "a whole number"),
+        ("env.json", "seed", True, "seed", "a whole number"),
+        ("env.json", "threads", 0, "environment", "a number of threads or null"),
+        ("env.json", "versions", {"torch": 2}, "environment", "a mapping of texts"),
+        ("env.json", "git", {"commit": "1"}, "environment", "a commit or null"),
+        ("env.json", "budget", {"measure": "tokens"}, "environment", "a budget or null"),
+        ("episodes.jsonl", "return", {}, "episodes", "a number"),
+        ("episodes.jsonl", "return", float("nan"), "curve", "a number"),
+        ("episodes.jsonl", "own/column", [], "episodes", "a number or a text"),
+        ("metrics.jsonl", "step", -1, "last_metrics", "a whole number"),
+        ("metrics.jsonl", "model/tokens", "many", "metrics", "a number or null"),
+        ("critiques.jsonl", "text", None, "critiques", "a text"),
+    ],
+)
+def test_what_was_changed_by_hand_is_told(
+    tmp_path: Path, file: str, name: str, value: Any, read: str, kind: str
+) -> None:
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={}) as writer:
+        writer.metric({"step": 1, "rollout/return_mean": None, "own/words": "a text"})
+        writer.episode({"step": 1, "return": 1.0})
+        writer.append("critiques.jsonl", {"reward": "a", "text": "b", "critique": "c", "value": 1})
+    run = Run(tmp_path / "run")
+
+    def asked() -> Any:
+        held = getattr(run, read)
+        return held() if callable(held) else held
+
+    asked()
+    place = run.path / file
+    place.write_text(json.dumps({**json.loads(place.read_text()), name: value}) + "\n")
+    with pytest.raises(RunError, match=f"{file} cannot be read: '{name}' is .*, not {kind}\n"):
+        asked()

@@ -27,14 +27,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     weights = {"policy.w": np.arange(6.0).reshape(2, 3).T, "observer.count": np.array(4)}
     with RunWriter(tmp_path / "run", EXPERIMENT, seed=3, compute={"device": "cpu"}) as writer:
         writer.metric({"step": 1, "loss": np.float32(0.5)})
-        writer.episode({"return": 2.0})
+        writer.episode({"step": 1, "return": 2.0})
         writer.save_weights(weights, steps=9)
         assert Run(writer.path).status == "running"
     run = Run(tmp_path / "run")
     assert run.experiment == EXPERIMENT
     assert (run.status, run.steps, run.seed) == ("finished", 9, 3)
     assert run.metrics() == [{"step": 1, "loss": 0.5}]
-    assert run.episodes() == [{"return": 2.0}]
+    assert run.episodes() == [{"step": 1, "return": 2.0}]
     for name, tensor in run.weights().items():
         np.testing.assert_array_equal(tensor, weights[name])
     assert run.environment["versions"]["gymnasium"]

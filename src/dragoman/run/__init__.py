@@ -16,8 +16,9 @@ events.out.tfevents.* the same metrics for TensorBoard, unless others are told
 
 from __future__ import annotations
 
+from dragoman.run.facts import Status
 from dragoman.run.machine import describe_machine
-from dragoman.run.reader import FORMAT, Run, Status, Tensors
+from dragoman.run.reader import FORMAT, Run, Tensors
 from dragoman.run.writer import LEAST_BYTES, RunWriter, diverged
 
 __all__ = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,23 @@ from safetensors import SafetensorError, safe_open
 from dragoman.errors import RunError
 from dragoman.experiment import Experiment
 from dragoman.files import damaged, read_json, read_last_row, read_rows
+from dragoman.run.facts import (
+    CELL,
+    CRITIQUE,
+    ENVIRONMENT,
+    EPISODE,
+    METRICS,
+    STATUS,
+    Kind,
+    Status,
+    require,
+)
 from dragoman.run.machine import may_live
 from dragoman.run.trust import require_trust
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Status: TypeAlias = Literal["running", "finished", "interrupted", "failed", "died"]
-"""``died`` is written nowhere: a process that was killed leaves ``running`` behind."""
 Tensors: TypeAlias = dict[str, NDArray[Any]]
 
 FORMAT = 2
@@ -108,17 +118,17 @@ class Run:
     @property
     def status(self) -> Status:
         """How far the training came."""
-        status: Status = self._value("status.json", "status", get_args(Status))
+        about = self._read("status.json", STATUS)
+        status: Status = about["status"]
         heartbeat = self.heartbeat if status == "running" else None
         if heartbeat is None:  # so it is of versions that gave none
             return status
-        about = read_json(self.path / "status.json", cure=CURE)
         return status if may_live(about.get("pid"), about.get("host"), heartbeat) else "died"
 
     @property
     def heartbeat(self) -> datetime | None:
         """When the training process last said that it lives; some seconds apart while it does."""
-        text = read_json(self.path / "status.json", cure=CURE).get("heartbeat")
+        text = self._read("status.json", STATUS).get("heartbeat")
         if text is None:
             return None
         try:
@@ -129,13 +139,13 @@ class Run:
     @property
     def steps(self) -> int:
         """Environment steps behind the saved weights."""
-        steps: int = self._value("status.json", "steps", int)
+        steps: int = self._read("status.json", STATUS)["steps"]
         return steps
 
     @property
     def environment(self) -> dict[str, Any]:
         """Seed, versions, device and git state of the training."""
-        return read_json(self.path / "env.json", cure=CURE)
+        return self._read("env.json", ENVIRONMENT)
 
     @property
     def format(self) -> int:
@@ -146,16 +156,16 @@ class Run:
     @property
     def seed(self) -> int:
         """Seed of the training."""
-        seed: int = self._value("env.json", "seed", int)
+        seed: int = self.environment["seed"]
         return seed
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return one row an update."""
-        return read_rows(self.path / "metrics.jsonl", cure=CURE)
+        return self._rows("metrics.jsonl", METRICS)
 
     def episodes(self) -> list[dict[str, Any]]:
         """Return one row a finished training episode."""
-        return read_rows(self.path / "episodes.jsonl", cure=CURE)
+        return self._rows("episodes.jsonl", EPISODE, CELL)
 
     def rewards(self) -> dict[str, Any]:
         """Return what each term of the reward has measured before the training."""
@@ -164,11 +174,15 @@ class Run:
 
     def critiques(self) -> list[dict[str, Any]]:
         """Return what judges said of texts in the training."""
-        return read_rows(self.path / "critiques.jsonl", cure=CURE)
+        return self._rows("critiques.jsonl", CRITIQUE)
 
     def last_metrics(self) -> dict[str, Any]:
         """Return the last row of the metrics, read from the end; empty before the first."""
-        return read_last_row(self.path / "metrics.jsonl", cure=CURE)
+        file = self.path / "metrics.jsonl"
+        row = read_last_row(file, cure=CURE)
+        if row:
+            require(file, row, METRICS, CURE)
+        return row
 
     def curve(self, bins: int = 60) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the learning curve: environment steps, and mean returns of training episodes.
@@ -205,10 +219,19 @@ class Run:
         except SafetensorError as error:
             raise RunError(f"{file} is damaged: {error}", cure="train again") from error
 
-    def _value(self, name: str, key: str, wanted: type | tuple[Any, ...]) -> Any:
-        """Return a value of a file that is of a type, or one of some."""
-        value = read_json(self.path / name, cure=CURE).get(key)
-        fits = isinstance(value, wanted) if isinstance(wanted, type) else value in wanted
-        if not fits:
-            raise damaged(self.path / name, f"{key!r} is {value!r}", CURE)
-        return value
+    def _read(self, name: str, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+        """Return what a file holds, with values of the kinds that it should."""
+        file = self.path / name
+        data = read_json(file, cure=CURE)
+        require(file, data, kinds, CURE)
+        return data
+
+    def _rows(
+        self, name: str, kinds: Mapping[str, Kind], other: Kind | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of a file in the same way."""
+        file = self.path / name
+        rows = read_rows(file, cure=CURE)
+        for row in rows:
+            require(file, row, kinds, CURE, other)
+        return rows

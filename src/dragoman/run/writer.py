@@ -28,8 +28,9 @@ from dragoman.run.checkpoint import (
     remove_checkpoints,
     write_checkpoint,
 )
+from dragoman.run.facts import Status
 from dragoman.run.machine import describe_machine, sign_of_life
-from dragoman.run.reader import FORMAT, Run, Status
+from dragoman.run.reader import FORMAT, Run
 from dragoman.run.trackers import About, Trackers
 from dragoman.run.trust import remember
 from dragoman.stopping import unbroken

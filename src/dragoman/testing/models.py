@@ -131,7 +131,7 @@ def check_model(
         model: The model to check.
         texts: Different texts of different lengths to check it with.
         tolerance: Largest difference allowed between two ways to compute one feature, relative
-            to the largest feature of that text; a model that computes in sixteen bits needs 1e-2.
+            to the largest feature of that text; a model that computes in sixteen bits needs 5e-2.
 
     Raises:
         AssertionError: A promise is broken.

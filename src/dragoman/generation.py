@@ -183,7 +183,8 @@ class Generation:
     Attributes:
         text: The text, without its stop string or end token.
         log_probs: Log-prob of every token that was written, float32 ``(n,)``, the end token
-            included: under the model's own distribution, at temperature 1 and unconstrained.
+            included: under the model's own distribution, at temperature 1 and unconstrained; where
+            a grammar was kept, over the tokens that it allowed.
         finish: Whether an end token, a stop string or a full constraint ended the text, or its
             length did.
         tokens: Their ids, so that the text need not be cut again; empty where a server

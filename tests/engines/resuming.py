@@ -117,6 +117,19 @@ SLOW_CASES: dict[str, dict[str, Any]] = {
         "act": {"policy": "write", "constrain": "none", "max_tokens": 2, "tune": TUNE},
         "algorithm": PPO,
     },
+    "grammar": {
+        **LAKE,
+        **ACT,
+        "act": {
+            "policy": "write",
+            "constrain": "grammar",
+            "grammar": {"regex": "move (left|right|up|down)|[a-z]+"},
+            "max_tokens": 4,
+            "think": 2,
+            "tune": TUNE,
+        },
+        "algorithm": PPO,
+    },
     "match": {**LAKE, "act": {"policy": "match"}, "algorithm": PPO},
     "match lora": {**LAKE, **ACT, "act": {"policy": "match", "tune": TUNE}, "algorithm": PPO},
     "score full": {

@@ -163,7 +163,7 @@ class MomentMaker:
 
     def is_nothing(self, action: Any) -> bool:
         """Return whether an action stands for a text that named none."""
-        return self.count > 0 and bool(np.asarray(action) == self._first - 1)
+        return action is None or (self.count > 0 and bool(np.asarray(action) == self._first - 1))
 
     @cached_property
     def describer(self) -> Describer:

@@ -50,7 +50,7 @@ def spec_of(experiment: Experiment, describer: Describer | None = None) -> EnvSp
         memory = WrapperSpec("Remember", "dragoman.describe.history:Remember", memory_settings)
         spec.additional_wrappers += (memory,)
     act = experiment.act
-    if act is not None and act.writes_freely:
+    if act is not None and act.writes_tokens:
         tolerant = WrapperSpec(
             "Tolerant", "dragoman.environments.tolerant:Tolerant", {"ends": act.invalid == "end"}
         )

@@ -50,7 +50,7 @@ class RoleStack:
         if self.observer is not None:
             self.env = ObserveVector(self.env, self.observer)
         act = experiment.act
-        if act is not None and act.writes_freely:
+        if act is not None and act.writes_tokens:
             self.env = WriteVector(self.env, act, context.models.of())
 
     def put(self, name: str, env: VectorEnv[Any, Any, Any]) -> None:

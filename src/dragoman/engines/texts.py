@@ -40,7 +40,10 @@ def signs_of(policy: nn.Module, rollout: Rollout, sample: int) -> dict[str, floa
     every = [list(pairs.items())[i] for i in chosen]
     texts = tuple(text for _, text in every)
     with torch.no_grad():
-        _, sums = writer.reader.model([Text(prompt, texts) for prompt, _ in every])
+        own = [Text(prompt, texts) for prompt, _ in every]
+        # A thought is under no grammar.
+        grammar = None if writer.settings.think else writer.settings.kept_grammar
+        _, sums = writer.reader.model(own, grammar=grammar)
     log_probs = torch.stack(sums, dim=1).double().cpu().numpy()
     result["conditional_entropy"], result["information"] = information(log_probs)
     return result

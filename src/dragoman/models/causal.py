@@ -79,7 +79,9 @@ class Head:
         """Return float32 logits ``(R, V)`` of hidden states ``(R, H)``."""
         return self._capped(self._linear(hidden).float())
 
-    def log_probs(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    def log_probs(
+        self, hidden: Tensor, rows: Tensor, tokens: Tensor, allowed: Tensor | None = None
+    ) -> Tensor:
         """Return the log-prob of each token after the hidden state in its row, float32 ``(W,)``.
 
         A bfloat16 logit of 20 is an eighth from the next, so those of the wanted tokens are
@@ -89,6 +91,8 @@ class Head:
             hidden: Contiguous hidden states ``(R, H)``.
             rows: Row of each wanted token ``(W,)``.
             tokens: The wanted tokens ``(W,)``.
+            allowed: In the place of each wanted token, the tokens among which it was drawn, bool
+                ``(W, V)``; all by default.
         """
         logits = self._linear(hidden).float()
         # A subclass may add something to its weights, as an adapter does.
@@ -97,7 +101,10 @@ class Head:
             exact = (hidden[rows].float() * weight[tokens].float()).sum(dim=1)
             logits[rows, tokens] = exact if bias is None else exact + bias[tokens].float()
         logits = self._capped(logits)
-        return logits[rows, tokens] - torch.logsumexp(logits, dim=1)[rows]
+        own = logits[rows, tokens]
+        if allowed is None:
+            return own - torch.logsumexp(logits, dim=1)[rows]
+        return own - torch.logsumexp(logits[rows].masked_fill(~allowed, -torch.inf), dim=1)
 
     def in_parts(self, hidden: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> FloatArray:
         """Return the same of many rows, whose logits do not fit at a time."""

@@ -23,7 +23,7 @@ from dragoman.generation import Constraint, Generation, Sampling
 from dragoman.maths.seeds import derive_seed
 from dragoman.models.attention import expand
 from dragoman.models.batches import Batcher, equal_batches, pad_right, plan_batches
-from dragoman.models.constraints import Constrainer, Guide
+from dragoman.models.constraints import Constrainer, Guide, Replay
 from dragoman.models.fingerprint import end_tokens
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix
@@ -62,13 +62,14 @@ class Writer:
         self._meter = meter
         self._batcher = batcher
         self._constrainers: dict[tuple[int, ...], Constrainer] = {}
+        self._replays: dict[tuple[str, tuple[int, ...]], Replay] = {}
         self._is_seq2seq = bool(model.config.is_encoder_decoder)
 
     def write(
         self,
         prompts: Sequence[list[int]],
         sampling: Sampling,
-        constraint: Constraint | None,
+        constraint: Constraint | str | None,
         prefix: Prefix | None = None,
         seeds: Sequence[int] | None = None,
     ) -> list[Generation]:
@@ -77,7 +78,7 @@ class Writer:
         Args:
             prompts: Token ids of ``B`` prompts, whole.
             sampling: How tokens are chosen.
-            constraint: What each text must be.
+            constraint: What each text must be, or a compiled grammar, whose texts may be cut off.
             prefix: What all prompts begin with, where the model can go on from it.
             seeds: One for each prompt, instead of the one of the settings.
         """
@@ -102,11 +103,19 @@ class Writer:
                 texts[row] = text
         return texts
 
-    def _guide(self, constraint: Constraint, ends: tuple[int, ...]) -> Guide:
+    def replay(self, grammar: str) -> Replay:
+        """Return what finds again which tokens a compiled grammar allowed in a text."""
+        ends = end_tokens(self._model, self._tokens)
+        key = grammar, ends
+        if key not in self._replays:
+            self._replays[key] = Replay(self._constrainer(ends), grammar)
+        return self._replays[key]
+
+    def _constrainer(self, ends: tuple[int, ...]) -> Constrainer:
         if ends not in self._constrainers:
             vocabulary = self._model.get_output_embeddings().weight.shape[0]
             self._constrainers[ends] = self._tokens.constrainer(ends, vocabulary)
-        return self._constrainers[ends].guide(constraint)
+        return self._constrainers[ends]
 
     @functools.cached_property
     def _takes_padding(self) -> bool:
@@ -158,12 +167,14 @@ class Writer:
         self,
         prompts: list[list[int]],
         samplings: list[Sampling],
-        constraint: Constraint | None,
+        constraint: Constraint | str | None,
         prefix: Prefix | None,
     ) -> list[Generation]:
         # Of this moment: whoever changes the model's settings changes its texts.
         ends = end_tokens(self._model, self._tokens)
-        guides = [self._guide(constraint, ends) for _ in prompts] if constraint else None
+        guides = (
+            [self._constrainer(ends).guide(constraint) for _ in prompts] if constraint else None
+        )
         chooser = _Chooser(prompts, self._tokens, ends, samplings, guides)
         shared = len(prefix) if prefix else 0
         ids, is_real = self._lay_out(prompts, shared)
@@ -256,6 +267,8 @@ class _Chooser(transformers.LogitsProcessor):
         step = max(map(len, self._chosen))
         draws = torch.from_numpy(self._draws[:, step]).to(scores.device)
         chosen = choose(allowed, draws, self._sampling.temperature, self._sampling.top_p)
+        if self._keeps_grammar:
+            log_probs = torch.log_softmax(allowed, dim=-1)
         result = log_probs.gather(1, chosen.unsqueeze(1)).squeeze(1).tolist()
         for row, token in enumerate(chosen.tolist()):
             if self._texts[row] is None:
@@ -264,6 +277,11 @@ class _Chooser(transformers.LogitsProcessor):
                 self._texts[row] = self._finish(row, token)
         only = torch.full_like(scores, -torch.inf)
         return only.scatter_(1, chosen.unsqueeze(1), 0.0)
+
+    @property
+    def _keeps_grammar(self) -> bool:
+        """Whether a grammar says what may be written: texts may be cut off, as free ones are."""
+        return self._guides is not None and self._guides[0].is_grammar
 
     def texts(self) -> list[Generation]:
         """Return what was written.
@@ -276,7 +294,7 @@ class _Chooser(transformers.LogitsProcessor):
     def _text(self, row: int) -> Generation:
         finished = self._texts[row]
         text = self._tokens.text(self._chosen[row]) if finished is None else finished
-        if finished is None and self._guides is not None:
+        if finished is None and self._guides is not None and not self._keeps_grammar:
             raise ModelError(
                 f"{self._tokens.name!r} had written {text[-60:]!r} when max_tokens, "
                 f"{self._sampling.max_tokens}, ended it before the constraint was met",
@@ -304,6 +322,8 @@ class _Chooser(transformers.LogitsProcessor):
         if token in self._end_tokens:
             return self._tokens.text(own[:-1])
         if self._guides is not None:
+            if self._guides[row].ends_line(token):
+                return self._tokens.text(own[:-1])
             self._guides[row].take(token)
             if self._guides[row].is_full:
                 return self._tokens.text(own)

@@ -16,6 +16,7 @@ from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling
 from dragoman.models.answers import check_pooling
 from dragoman.models.batches import Batcher
 from dragoman.models.causal import CausalScorer, Head
+from dragoman.models.constraints import Replay
 from dragoman.models.encoder import Encoder
 from dragoman.models.fingerprint import Digests, end_tokens, fingerprint, weights_fingerprint
 from dragoman.models.generate import Writer
@@ -282,7 +283,11 @@ class TorchModel:
         return [result[prompt] for prompt in prompts]
 
     def write(
-        self, prompts: Sequence[Sequence[int]], sampling: Sampling, seeds: Sequence[int]
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        seeds: Sequence[int],
+        grammar: str | None = None,
     ) -> list[Generation]:
         """Return one text for each prompt of token ids, drawn by a seed of its own.
 
@@ -290,9 +295,16 @@ class TorchModel:
             prompts: Token ids of ``B`` prompts, whole.
             sampling: How tokens are chosen; its seed is not looked at.
             seeds: One for each prompt, so that equal prompts can have unlike texts.
+            grammar: What `Grammar.compiled` returned: tokens are then drawn among those that it
+                allows, and a text ends with it, with its line or, cut off, with ``max_tokens``.
         """
+        ids = [list(prompt) for prompt in prompts]
         with self._meter.call(len(prompts)):
-            return self._writer.write([list(ids) for ids in prompts], sampling, None, seeds=seeds)
+            return self._writer.write(ids, sampling, grammar, seeds=seeds)
+
+    def replay(self, grammar: str) -> Replay:
+        """Return what finds again which tokens a compiled grammar allowed in a text."""
+        return self._writer.replay(grammar)
 
     def text(self, ids: Sequence[int]) -> str:
         """Return the text of token ids, without special tokens."""
@@ -333,9 +345,11 @@ class TorchModel:
         made._meter = self._meter
         return made
 
-    def log_probs_of(self, hidden: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    def log_probs_of(
+        self, hidden: Tensor, rows: Tensor, tokens: Tensor, allowed: Tensor | None = None
+    ) -> Tensor:
         """Return log-probs of tokens after final hidden states; see `Head.log_probs`."""
-        return self._head.log_probs(hidden, rows, tokens)
+        return self._head.log_probs(hidden, rows, tokens, allowed)
 
     def seq2seq_with_gradients(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
+from dragoman.models.constraints import Replay
 from dragoman.models.pooling import pool
 from dragoman.models.rows import Row, TokenTree, rows_of, wanted
 from dragoman.models.torch_model import TorchModel
@@ -29,10 +30,12 @@ class Text:
     Attributes:
         prompt: Token ids, at least one.
         candidates: Token ids of each candidate; none by default.
+        free: Tokens of each candidate before those that a grammar decides.
     """
 
     prompt: tuple[int, ...]
     candidates: tuple[tuple[int, ...], ...] = ()
+    free: int = 0
 
 
 class TunedModel(nn.Module):
@@ -114,6 +117,7 @@ class TunedModel(nn.Module):
         pooling: Sequence[Pooling] = ("last",),
         *,
         by_token: bool = False,
+        grammar: str | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Read texts.
 
@@ -125,6 +129,8 @@ class TunedModel(nn.Module):
                 encoder-decoder model ``last`` is the decoder's at its start token, the others
                 are the encoder's.
             by_token: Leave the log-probs of a candidate's tokens as they are (a causal model).
+            grammar: What `Grammar.compiled` returned: a token's log-prob is then over those that it
+                allowed in its place (a causal model).
 
         Returns:
             Features of the prompts, float32 ``(B, len(pooling) * H)``, and for each text the
@@ -142,7 +148,10 @@ class TunedModel(nn.Module):
         pieces = self.inner.batcher.padded(lengths, budget=budget)
         features: list[Tensor] = []
         sums: list[Tensor] = []
-        read = functools.partial(self._read, pooling=tuple(pooling), by_token=by_token)
+        replay = None if grammar is None else self.inner.replay(grammar)
+        read = functools.partial(
+            self._read, pooling=tuple(pooling), by_token=by_token, replay=replay
+        )
         with self._meter.call(len(texts)):
             for piece in pieces:
                 part = [distinct[i] for i in piece]
@@ -163,22 +172,28 @@ class TunedModel(nn.Module):
         return torch.cat(features)[rows], [sums[row] for row in rows]
 
     def _read(
-        self, texts: Sequence[Text], pooling: tuple[Pooling, ...], by_token: bool
+        self,
+        texts: Sequence[Text],
+        pooling: tuple[Pooling, ...],
+        by_token: bool,
+        replay: Replay | None,
     ) -> tuple[Tensor, Tensor]:
         """Return features ``(B, D)`` and log-probs of all candidates, end to end."""
         if self.inner.is_seq2seq:
             assert not by_token
+            assert replay is None
             return self.inner.seq2seq_with_gradients(
                 [list(text.prompt) for text in texts],
                 [[list(own) for own in text.candidates] for text in texts],
                 pooling,
             )
+        allowed = None if replay is None else self._allowed(texts, replay)
         pieces = [rows_of(text.prompt, text.candidates) for text in texts]
         rows = [row for own in pieces for row in own]
         assert self.trunk is not None
         if self.trunk.packs_at(max(map(len, rows))):
             hidden = self._run(rows)
-            sums = self._packed(hidden, rows, by_token)
+            sums = self._packed(hidden, rows, by_token, allowed)
             if len(rows) > len(texts):
                 hidden = hidden[np.cumsum([0, *map(len, pieces)])[:-1]]
             return _pool(hidden, [text.prompt for text in texts], pooling), sums
@@ -188,7 +203,16 @@ class TunedModel(nn.Module):
         rows += [Row((*prompt, *candidate[:-1]), LEAF) for prompt, candidate in owned]
         hidden = self._run(rows)
         pooled = _pool(hidden[: len(texts)], [text.prompt for text in texts], pooling)
-        return pooled, self._unpacked(hidden[len(texts) :], owned, by_token)
+        return pooled, self._unpacked(hidden[len(texts) :], owned, by_token, allowed)
+
+    def _allowed(self, texts: Sequence[Text], replay: Replay) -> Tensor | None:
+        """Return which tokens were allowed in the place of each token of all candidates."""
+        masks = [
+            np.pad(replay.masks(own[text.free :]), ((text.free, 0), (0, 0)), constant_values=True)
+            for text in texts
+            for own in text.candidates
+        ]
+        return torch.from_numpy(np.concatenate(masks)).to(self.device) if masks else None
 
     def _run(self, rows: Sequence[Row]) -> Tensor:
         assert self.trunk is not None
@@ -196,29 +220,37 @@ class TunedModel(nn.Module):
             self._meter.blocks(len(row), row.contexts(0), self.trunk.depth(row))
         return self.trunk.run(rows)
 
-    def _packed(self, hidden: Tensor, rows: Sequence[Row], by_token: bool) -> Tensor:
+    def _packed(
+        self, hidden: Tensor, rows: Sequence[Row], by_token: bool, allowed: Tensor | None
+    ) -> Tensor:
         width = hidden.shape[1]
         places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
         at, tokens = wanted(rows)
         lengths = [len(steps) for row in rows for steps in row.tree.steps]
         states = hidden.reshape(-1, hidden.shape[-1])[places]
-        return self._sums(states, at, tokens, None if by_token else lengths)
+        return self._sums(states, at, tokens, None if by_token else lengths, allowed)
 
     def _unpacked(
         self,
         hidden: Tensor,
         owned: Sequence[tuple[tuple[int, ...], tuple[int, ...]]],
         by_token: bool,
+        allowed: Tensor | None,
     ) -> Tensor:
         spans = [(len(prompt) - 1, len(candidate)) for prompt, candidate in owned]
         states = [hidden[i, start : start + n] for i, (start, n) in enumerate(spans)]
         flat = torch.cat(states) if states else hidden.reshape(-1, hidden.shape[-1])[:0]
         tokens = [token for _, candidate in owned for token in candidate]
         lengths = None if by_token else [n for _, n in spans]
-        return self._sums(flat, list(range(len(tokens))), tokens, lengths)
+        return self._sums(flat, list(range(len(tokens))), tokens, lengths, allowed)
 
     def _sums(
-        self, states: Tensor, at: list[int], tokens: list[int], lengths: list[int] | None
+        self,
+        states: Tensor,
+        at: list[int],
+        tokens: list[int],
+        lengths: list[int] | None,
+        allowed: Tensor | None,
     ) -> Tensor:
         """Return log-probs of tokens, or their sums over candidates of these lengths."""
         if not tokens:
@@ -226,7 +258,7 @@ class TunedModel(nn.Module):
         self._meter.head(len(states))
         device = states.device
         rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
-        result = self.inner.log_probs_of(states, rows, wanted_tokens)
+        result = self.inner.log_probs_of(states, rows, wanted_tokens, allowed)
         if lengths is None:
             return result
         owner = torch.repeat_interleave(torch.tensor(lengths, device=device))

@@ -14,7 +14,6 @@ from dragoman.agents.inspection import weighed_of
 from dragoman.agents.record import record
 from dragoman.describe import describe_env
 from dragoman.describe.moment import MomentMaker
-from dragoman.engines.policies.make import make_policy
 from dragoman.engines.policies.policy import View
 from dragoman.engines.rllib import RLlib
 from dragoman.engines.texts import signs_of
@@ -22,7 +21,6 @@ from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.environments.tolerant import PATIENCE, Tolerant
 from dragoman.errors import ConfigError
-from dragoman.experiment import Experiment
 from dragoman.generation import Sampling
 from dragoman.maths.information import information
 from dragoman.models.tuned import Text, TunedModel
@@ -30,22 +28,14 @@ from dragoman.report.replay import replay_page
 from dragoman.roles.act.written import named_actions
 from tests.models import tiny
 from tests.text_tasks import Alphabet, Letters
-
-PROMPTS = ["left", "right pole", "left"]
-
-
-def trained_a_little(top: int | None = None) -> TunedModel:
-    """Return a model whose adapters are no longer what they began as."""
-    model = TunedModel(tiny.make("llama"), rank=4, top=top)
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight += 0.1 * torch.randn(weight.shape, generator=generator)
-    return model
-
-
-def prompts_of(model: TunedModel) -> list[tuple[int, ...]]:
-    return [tuple(ids) for ids in model.inner.token_ids(PROMPTS)]
+from tests.writing import (
+    PROMPTS,
+    experiment,
+    policy_and_prompts,
+    prompts_of,
+    trained_a_little,
+    untrained,
+)
 
 
 @pytest.mark.parametrize("top", [None, 1])
@@ -120,28 +110,6 @@ def walked(model: TunedModel, prompt: tuple[int, ...], texts: list[tuple[int, ..
     return result
 
 
-def experiment(**act: Any) -> Experiment:
-    settings = {"n_steps": 24, "batch_size": 192, "n_epochs": 4, "learning_rate": 0.003}
-    tune = {"learning_rate": 0.01, "alpha": 32, "max_prompt": 64, "max_action": 8}
-    return Experiment.from_dict(
-        {
-            "env": "tests.text_tasks:Alphabet",
-            "num_envs": 8,
-            "steps": 192,
-            "observe": {"pooling": ["last"]},
-            "algorithm": {"name": "ppo", "settings": settings, "network": [16]},
-            "act": {"policy": "write", "question": "so", "tune": tune, **act},
-            "checkpoint": None,
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tiny.save("llama", tmp_path_factory.mktemp("tiny") / "llama")
-    return {"name": str(folder), "dtype": "float32", "threads": 1}
-
-
 def test_texts_are_written_as_often_as_score_with_sum_chooses_them() -> None:
     model = tiny.make("llama")
     write = experiment().replaced(
@@ -162,22 +130,6 @@ def test_texts_are_written_as_often_as_score_with_sum_chooses_them() -> None:
     assert len({text[0] for text in texts}) < len(texts)  # which share their beginning
     tuned = policy.module.reader.model
     assert np.allclose(logs[0].numpy(), walked(tuned, prompt, texts), atol=1e-4)
-
-
-def untrained(what: Experiment, model: Any) -> tuple[Any, Any]:
-    """Return the policy of an experiment as it begins, and what it sees first."""
-    from dragoman.engines.assembly import moments_of, observer_of, spec_of
-    from dragoman.environments.vector import make_vector
-    from dragoman.models.cache import CachedModel
-    from dragoman.roles.role import Models
-
-    cached = CachedModel(model)
-    env = make_vector(spec_of(what), 1)
-    observer = observer_of(what, env, Models(cached, 0))
-    moments = moments_of(what, env)
-    observation, info = env.envs[0].reset(seed=1)
-    batch = observer([moments(observation, info)])
-    return make_policy(what, observer.feature_space, env.single_action_space, cached), batch
 
 
 class Ids(Watcher):
@@ -264,17 +216,6 @@ def test_actions_that_are_texts_are_learnt(
     assert np.mean(returns[-200:]) > 0.7
     assert evaluate(run, 60).mean > 0.7
     assert abs(run.last_metrics()["train/first_ratio"] - 1) < 1e-4
-
-
-def policy_and_prompts(what: Experiment, names: list[str]) -> tuple[Any, dict[str, torch.Tensor]]:
-    """Return the policy of an experiment with a trained model, and prompts as it sees them."""
-    wrapped, _ = untrained(what, tiny.make("llama"))
-    policy = wrapped.module
-    rows = policy.reader.model.inner.token_ids(names)
-    ids = torch.full((len(rows), 64), -1)
-    for row, own in zip(ids, rows, strict=True):
-        row[: len(own)] = torch.tensor(own)
-    return policy, {"prompt": ids}
 
 
 def test_a_thought_counts_as_what_follows_it_does_and_the_question_between_does_not() -> None:
@@ -373,7 +314,8 @@ def test_a_name_is_found_whatever_surrounds_it() -> None:
         return "".join(words[n] for n in own)
 
     # Nothing, what is not valid now and what nobody knows name no action.
-    assert named_actions(decode, ids, mask, candidates).tolist() == [0, 0, -1, -1, -1, 0]
+    texts = [decode(own[own >= 0]).split("\n")[0].strip() for own in ids]
+    assert named_actions(decode, texts, mask, candidates).tolist() == [0, 0, -1, -1, -1, 0]
 
 
 def test_texts_of_a_space_are_its_actions_and_others_are_lived_with() -> None:
@@ -406,7 +348,7 @@ def test_an_environment_lives_with_what_names_nothing(ends: bool) -> None:
         ({"tune": None}, "act.tune is not set"),
         ({"temperature": 2.0}, "model's own distribution"),
         ({"max_tokens": 0}, "act.max_tokens is 0"),
-        ({"constrain": "grammar"}, "act.constrain .*'texts' or 'none'"),
+        ({"constrain": "any"}, "act.constrain .*'texts', 'grammar' or 'none'"),
         ({"think": -1}, "act.think is -1"),
         ({"think": 4}, "act.think is for what is written freely"),
         ({"ratio": "token"}, "act.ratio is for what is written freely"),

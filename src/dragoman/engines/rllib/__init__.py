@@ -102,9 +102,9 @@ class RLlib:
                 "of which there is one",
                 cure="use ppo, or leave act.tune out",
             )
-        if act is not None and act.writes_freely:
+        if act is not None and act.writes_tokens:
             raise ConfigError(
-                "act.constrain is 'none', but the engine rllib keeps no written texts",
+                f"act.constrain is {act.constrain!r}, but the engine rllib keeps no written texts",
                 cure="train with the engine sb3, or set act.constrain to 'texts'",
             )
         if experiment.guide is not None:

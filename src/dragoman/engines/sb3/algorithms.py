@@ -105,7 +105,7 @@ def build(
 
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
     if experiment.act is not None:
-        return WritePolicy if experiment.act.writes_freely else ActPolicy
+        return WritePolicy if experiment.act.writes_tokens else ActPolicy
     name = "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
     return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
 

@@ -53,7 +53,7 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     """
     name = experiment.algorithm.name
     settings = settings_of(experiment)
-    if experiment.act is not None and experiment.act.writes_freely:
+    if experiment.act is not None and experiment.act.writes_tokens:
         actions = written_space(experiment.act)
     check_actions(name, actions, ACTION_SPACES)
     given = settings.get("policy_kwargs") or {}

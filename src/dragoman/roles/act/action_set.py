@@ -65,7 +65,7 @@ def check_choice(settings: Act, space: gym.Space[Any]) -> None:
     able: tuple[type[gym.Space[Any]], ...] = (gym.spaces.Discrete,)
     if settings.policy == "head":
         able = HEAD_SPACES
-    elif settings.writes_freely:
+    elif settings.writes_tokens:
         able = (gym.spaces.Discrete, gym.spaces.Text)
     if not isinstance(space, able):
         if isinstance(space, gym.spaces.Text):

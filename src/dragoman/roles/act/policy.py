@@ -128,12 +128,12 @@ def make_policy(
     else:
         reader = TunedReader(_tuned(settings, model), settings, pooling, observations)
     critic = mlp(reader.critic_width, hidden, 1)
-    if settings.writes_freely:
+    if settings.writes_tokens:
         assert isinstance(reader, TunedReader)
         if reader.model.inner.is_seq2seq:
             raise ConfigError(
-                f"act.constrain is 'none', but {reader.model.inner.name!r} is an encoder-decoder "
-                "model, which writes apart from what it reads",
+                f"act.constrain is {settings.constrain!r}, but {reader.model.inner.name!r} is an "
+                "encoder-decoder model, which writes apart from what it reads",
                 cure="name a causal model, or set act.constrain to 'texts'",
             )
         return WrittenPolicy(reader, critic, settings)

@@ -109,17 +109,26 @@ class TunedReader(nn.Module):
         return self._features(rows_of(observation["prompt"]))[0]
 
     def written(
-        self, observation: Observation, texts: Sequence[tuple[int, ...]]
+        self,
+        observation: Observation,
+        texts: Sequence[tuple[int, ...]],
+        free: Sequence[int],
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the critic's state, and the log-probs of the tokens behind each prompt.
 
         Args:
             observation: With the prompts.
             texts: Token ids of what stands behind each of them.
+            free: How many of them the grammar, if there is one, has not decided.
         """
-        candidates: list[tuple[tuple[int, ...], ...]] = [(own,) for own in texts]
-        prompts = rows_of(observation["prompt"])
-        state, log_probs = self._features(prompts, candidates, by_token=True)
+        from dragoman.models.tuned import Text
+
+        rows = zip(rows_of(observation["prompt"]), texts, free, strict=True)
+        read = [Text(prompt, (own,), start) for prompt, own, start in rows]
+        features, log_probs = self.model(
+            read, self.pooling, by_token=True, grammar=self.settings.kept_grammar
+        )
+        state = functional.layer_norm(features, features.shape[-1:])
         critic = state if self.frozen is None else self.frozen.critic_state(observation)
         return critic, log_probs
 
@@ -128,14 +137,12 @@ class TunedReader(nn.Module):
         prompts: list[tuple[int, ...]],
         candidates: list[tuple[tuple[int, ...], ...]] | None = None,
         pooling: tuple[Pooling, ...] | None = None,
-        *,
-        by_token: bool = False,
     ) -> tuple[Tensor, list[Tensor]]:
         from dragoman.models.tuned import Text
 
         own = candidates or [()] * len(prompts)
         texts = [Text(prompt, one) for prompt, one in zip(prompts, own, strict=True)]
-        features, sums = self.model(texts, pooling or self.pooling, by_token=by_token)
+        features, sums = self.model(texts, pooling or self.pooling)
         return functional.layer_norm(features, features.shape[-1:]), sums
 
     def _scored(

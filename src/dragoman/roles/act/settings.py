@@ -20,6 +20,7 @@ from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.maths.seeds import derive_seed
 from dragoman.models.spec import NamedModel
+from dragoman.roles.act.grammar import BY_FILE, Grammar
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import Control, learned_embedding, random_weights
 from dragoman.roles.role import Models
@@ -85,17 +86,20 @@ class Act:
             scores them in any case.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
-        max_tokens: Most tokens of a text that is written freely, its end included (write).
-        constrain: What may be written: ``texts`` are the valid actions' alone, ``none`` is anything
-            (write). Freely written, a text ends with its line.
-        invalid: What a freely written text that names no valid action does: ``noop`` lets a step
-            pass in which nothing is done, ``penalty`` takes off ``penalty`` for it in training,
-            ``end`` ends the episode.
+        max_tokens: Most tokens of a text that is written token by token, its end included (write).
+        constrain: What may be written (write): ``texts`` are the valid actions' alone, ``grammar``
+            leaves every token to be drawn among those that ``grammar`` allows, ``none`` is
+            anything, up to the end of a line.
+        grammar: What a text must be: ``{lark: ...}``, ``{regex: ...}`` or ``{json_schema: ...}``; a
+            text alone is a grammar in Lark, or the file of one, ``NAME.lark``.
+        invalid: What a text that names no valid action does, or one that was cut off before its
+            grammar let it end: ``noop`` lets a step pass in which nothing is done, ``penalty``
+            takes off ``penalty`` for it in training, ``end`` ends the episode.
         penalty: What an invalid text costs in training, where that is said.
-        think: Most tokens that the model writes to itself before each freely written text, up to
-            the end of a line; 0 for none. They are no action, and trained as the text is.
+        think: Most tokens that the model writes to itself before each text, up to the end of a
+            line; 0 for none. They are no action, and trained as the text is. Not for ``texts``.
         ratio: Whether PPO's ratio, its clipping and its mean are over whole texts (``turn``), or
-            over their tokens, each with the credit of its text (``token``). For free writing.
+            over their tokens, each with the credit of its text (``token``). Not for ``texts``.
         init: Folder that `dragoman.teach` has written: the experiment's model begins as it was
             taught there, in all that asks it, and is what ``reference_kl`` holds it to.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
@@ -118,7 +122,8 @@ class Act:
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
     max_tokens: int = 32
-    constrain: Literal["texts", "none"] = "texts"
+    constrain: Literal["texts", "grammar", "none"] = "texts"
+    grammar: Annotated[Grammar | None, BY_FILE] = None
     invalid: Literal["noop", "penalty", "end"] = "noop"
     penalty: float = 0.1
     think: int = 0
@@ -142,13 +147,7 @@ class Act:
             )
         if self.policy == "write":
             self._check_writing()
-        check_least(self, "act", think=0)
-        if (self.think or self.ratio == "token") and not self.writes_freely:
-            raise ConfigError(
-                f"act.{'think' if self.think else 'ratio'} is for what is written freely, but "
-                "here a whole text is one choice among others",
-                cure="set act.policy to 'write' and act.constrain to 'none', or leave it out",
-            )
+        self._check_texts()
         if self.init is not None and self.policy == "head" and self.tune is None:
             raise ConfigError(
                 f"act.init is {self.init!r}, but a head without tune asks no model that could have "
@@ -169,7 +168,28 @@ class Act:
                 cure="use policy 'score', or leave reference_kl out",
             )
 
+    def _check_texts(self) -> None:
+        """Refuse settings of texts that are written, where none are."""
+        check_least(self, "act", think=0)
+        if (self.think or self.ratio == "token") and not self.writes_tokens:
+            raise ConfigError(
+                f"act.{'think' if self.think else 'ratio'} is for what is written freely, but "
+                "here a whole text is one choice among others",
+                cure="set act.policy to 'write' and act.constrain to 'none', or leave it out",
+            )
+        if (self.grammar is not None) != (self.kept_grammar is not None):
+            raise ConfigError(
+                "act.grammar is set, but nothing is held to it",
+                cure="set act.policy to 'write' and act.constrain to 'grammar', or leave "
+                "act.grammar out",
+            )
+
     def _check_writing(self) -> None:
+        if self.constrain == "grammar" and self.grammar is None:
+            raise ConfigError(
+                "act.constrain is 'grammar', but act.grammar is not set",
+                cure="set act.grammar, such as {regex: '(left|right) [1-9]'}",
+            )
         if self.tune is None:
             raise ConfigError(
                 "act.policy is 'write', which trains the model that writes, but act.tune is not "
@@ -190,9 +210,17 @@ class Act:
         return self.think + self.max_tokens
 
     @property
-    def writes_freely(self) -> bool:
-        """Whether anything may be written."""
-        return self.policy == "write" and self.constrain == "none"
+    def writes_tokens(self) -> bool:
+        """Whether texts are written token by token, and not chosen whole."""
+        return self.policy == "write" and self.constrain != "texts"
+
+    @property
+    def kept_grammar(self) -> str | None:
+        """The grammar that texts are kept to, as the model takes it."""
+        if self.grammar is None or not self.writes_tokens or self.constrain == "none":
+            return None
+        # As `answer_of` puts them behind the question.
+        return self.grammar.compiled("" if self.chat else " ")
 
     @property
     def reads_candidates(self) -> bool:
@@ -202,7 +230,7 @@ class Act:
     @property
     def sums_candidates(self) -> bool:
         """Whether the model that is trained scores action texts."""
-        return self.reads_candidates and not self.writes_freely
+        return self.reads_candidates and not self.writes_tokens
 
     @property
     def divides_by(self) -> Normalisation:

@@ -13,7 +13,7 @@ from dragoman.environments.indices import Indices
 from dragoman.environments.vector import Step
 from dragoman.models.cache import without_memory
 from dragoman.roles.act.settings import Act
-from dragoman.roles.act.written import PAD, lines, named_actions
+from dragoman.roles.act.written import PAD, named_actions, texts_of
 
 MOST = 2**24
 """Up to here float32, in which training libraries keep rows of numbers, holds whole numbers."""
@@ -40,8 +40,7 @@ class WriteVector(VectorWrapper):
     def __init__(self, env: VectorEnv[Any, Any, Any], settings: Act, model: Any) -> None:
         super().__init__(env)
         self._settings = settings
-        inner: Any = without_memory(model)
-        self._decode = inner.text
+        self._model: Any = without_memory(model)
         self._indices = Indices(env.single_action_space)
         self._takes_texts = isinstance(env.single_action_space, gym.spaces.Text)
         self._seen: Any = None
@@ -57,15 +56,15 @@ class WriteVector(VectorWrapper):
 
     def step(self, actions: Any) -> Step:
         """Step by what was written; an invalid text may cost something."""
-        texts = np.asarray(actions)[:, self._settings.think :]
+        texts = texts_of(self._model, self._settings, np.asarray(actions))
         chosen: Any
         if self._takes_texts:
-            chosen = tuple(lines(self._decode, texts))
+            chosen = tuple(texts)
             space = self.env.single_action_space
             is_invalid = np.array([not space.contains(text) for text in chosen])
         else:
             mask, candidates = self._seen["mask"], self._seen["candidates"]
-            named = named_actions(self._decode, texts, mask, candidates)
+            named = named_actions(self._model.text, texts, mask, candidates)
             chosen, is_invalid = self._indices.actions(named), named < 0
         self._seen, rewards, terminations, truncations, infos = self.env.step(chosen)
         if self._settings.invalid == "penalty":

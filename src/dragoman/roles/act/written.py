@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dragoman.errors import ConfigError
 from dragoman.generation import Sampling
 from dragoman.models.free_text import chosen
 from dragoman.roles.act.actors import Observation
@@ -33,6 +34,9 @@ class WrittenPolicy(nn.Module):
         reader: Reads prompts and texts.
         critic: State of the prompt to a value ``(B, 1)``; it sees nothing of the text.
         settings: The act role.
+
+    Raises:
+        ConfigError: No text of the grammar ends in time.
     """
 
     def __init__(self, reader: TunedReader, critic: nn.Module, settings: Act) -> None:
@@ -43,6 +47,8 @@ class WrittenPolicy(nn.Module):
         self.bridge: tuple[int, ...] = ()
         if settings.think:
             self.bridge = reader.model.inner.bare_ids(f"{LINE}{settings.question}")
+        if settings.kept_grammar is not None:
+            self._check_length(settings.kept_grammar)
 
     def forward(self, observation: Observation, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return values ``(B,)`` and the log-probs ``(B, L)`` of the tokens that were written.
@@ -55,7 +61,7 @@ class WrittenPolicy(nn.Module):
         thoughts, texts = rows_of(ids[:, :think]), rows_of(ids[:, think:])
         between = [(len(own), len(own) + len(self.bridge)) for own in thoughts]
         behind = [(*a, *self.bridge, *b) for a, b in zip(thoughts, texts, strict=True)]
-        state, log_probs = self.reader.written(observation, behind)
+        state, log_probs = self.reader.written(observation, behind, [end for _, end in between])
         own = [
             torch.cat([row[:start], row[end:]])
             for row, (start, end) in zip(log_probs, between, strict=True)
@@ -82,14 +88,32 @@ class WrittenPolicy(nn.Module):
             parts.append(self._drawn(prompts, think, greedy))
             thoughts = rows_of(parts[0])
             prompts = [(*p, *t, *self.bridge) for p, t in zip(prompts, thoughts, strict=True)]
-        parts.append(self._drawn(prompts, most, greedy))
+        parts.append(self._drawn(prompts, most, greedy, self.settings.kept_grammar))
         return torch.cat(parts, dim=1).to(self.reader.model.device)
 
-    def _drawn(self, prompts: Sequence[tuple[int, ...]], most: int, greedy: bool) -> Tensor:
+    def _check_length(self, grammar: str) -> None:
+        most = self.settings.max_tokens
+        fewest = self.reader.model.inner.replay(grammar).fewest(most)
+        if fewest is None or fewest > most:
+            took = "never ended" if fewest is None else f"took {fewest} tokens or more"
+            raise ConfigError(
+                f"no text of act.grammar was found that ends within act.max_tokens, {most}: those "
+                f"that were drawn {took}",
+                cure="raise act.max_tokens, or allow shorter texts",
+            )
+
+    def _drawn(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        most: int,
+        greedy: bool,
+        grammar: str | None = None,
+    ) -> Tensor:
         seeds = torch.randint(2**31, (len(prompts),)).tolist()
-        sampling = Sampling(most, temperature=0.0 if greedy else 1.0, stop=(LINE,))
+        stop = (LINE,) if grammar is None else ()
+        sampling = Sampling(most, temperature=0.0 if greedy else 1.0, stop=stop)
         ids = torch.full((len(prompts), most), PAD, dtype=torch.int64)
-        written = self.reader.model.inner.write(prompts, sampling, seeds)
+        written = self.reader.model.inner.write(prompts, sampling, seeds, grammar)
         for row, text in zip(ids, written, strict=True):
             row[: len(text.tokens)] = torch.tensor(text.tokens)
         return ids
@@ -107,27 +131,39 @@ class WrittenPolicy(nn.Module):
 
     def actions(self, observation: Observation, ids: Tensor) -> list[Any]:
         """Return the action of each text: the number of the one it names, or the text itself."""
-        decode, texts = self.reader.model.inner.text, ids[:, self.settings.think :].cpu().numpy()
+        model = self.reader.model.inner
+        texts = texts_of(model, self.settings, ids.cpu().numpy())
         if "mask" not in observation:
-            return lines(decode, texts)
+            return list(texts)
         seen = {key: observation[key].cpu().numpy() for key in ("mask", "candidates")}
-        result: list[Any] = named_actions(decode, texts, **seen).tolist()
+        result: list[Any] = named_actions(model.text, texts, **seen).tolist()
         return result
 
 
-def lines(decode: Callable[[Sequence[int]], str], ids: NDArray[Any]) -> list[str]:
-    """Return the first line of each text.
+def texts_of(model: Any, settings: Act, ids: NDArray[Any]) -> list[str | None]:
+    """Return what each row of ids says, without its thought.
+
+    Freely written it is the first line. Under a grammar it is the whole text, or nothing where it
+    was cut off before the grammar let it end.
 
     Args:
-        decode: Token ids to text.
-        ids: Of the texts ``(B, L)``, -1 behind them.
+        model: The model of Transformers that wrote them, or the one that it is trained from.
+        settings: The act role.
+        ids: What was written ``(B, L)``, -1 behind it.
     """
-    return [decode(row[row >= 0].astype(int).tolist()).split(LINE)[0].strip() for row in ids]
+    rows = [tuple(row[row >= 0].astype(int).tolist()) for row in ids[:, settings.think :]]
+    grammar = settings.kept_grammar
+    if grammar is None:
+        return [model.text(row).split(LINE)[0].strip() for row in rows]
+    replay, most = model.replay(grammar), settings.max_tokens
+    return [
+        model.text(row).strip() if len(row) < most or replay.is_whole(row) else None for row in rows
+    ]
 
 
 def named_actions(
     decode: Callable[[Sequence[int]], str],
-    ids: NDArray[Any],
+    texts: Sequence[str | None],
     mask: NDArray[Any],
     candidates: NDArray[Any],
 ) -> NDArray[np.int64]:
@@ -137,15 +173,15 @@ def named_actions(
 
     Args:
         decode: Token ids to text.
-        ids: Of the texts ``(B, L)``, -1 behind them.
+        texts: What is said, or nothing.
         mask: Which actions are valid ``(B, K)``.
         candidates: Token ids of the actions' texts ``(B, K, L_a)``, -1 behind them.
     """
-    result = np.full(len(ids), PAD, dtype=np.int64)
-    for i, said in enumerate(lines(decode, ids)):
+    result = np.full(len(texts), PAD, dtype=np.int64)
+    for i, said in enumerate(texts):
         valid = np.flatnonzero(mask[i]).tolist()
         names = [decode(own[own >= 0].tolist()).strip() for own in candidates[i, valid]]
-        name = chosen(said, names)
+        name = None if said is None else chosen(said, names)
         if name is not None:
             result[i] = valid[names.index(name)]
     return result

@@ -96,3 +96,9 @@ def test_rounding_adds_at_most_a_step() -> None:
     for size in (1, 255, 256, 257, 1000, 30_000, 200_000):
         assert size <= round_up(size) <= max(256, 1.19 * size + 128)
         assert round_up(round_up(size)) == round_up(size)
+
+
+def test_rows_of_one_token_do_not_take_the_shortcut_of_kernels() -> None:
+    """It holds where there are as many tokens as segments, and there are segments to fill up."""
+    packed = pack([Row((4,)), Row((5,))])
+    assert packed.shape.longest == 2

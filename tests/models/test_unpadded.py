@@ -172,10 +172,11 @@ def test_another_attention_is_back_after_a_call(on) -> None:
     assert model.transformer.config._attn_implementation == before
 
 
-def replayed(forward, numbers) -> Graph:
+def replayed(forward, numbers) -> tuple[Graph, Tensor]:
     fixed = numbers.clone()
     result = forward(fixed)
-    return Graph(forward, fixed, result, lambda: result.copy_(forward(fixed)), 1)
+    graph = Graph(forward, fixed, result, lambda: result.copy_(forward(fixed)), 1)
+    return graph, result.clone()
 
 
 def test_graphs_give_the_same_and_go_when_weights_move(on) -> None:
@@ -183,7 +184,7 @@ def test_graphs_give_the_same_and_go_when_weights_move(on) -> None:
     model = tiny.make("llama")
     made: list[int] = []
 
-    def capture(forward, numbers) -> Graph:
+    def capture(forward, numbers) -> tuple[Graph, Tensor]:
         made.append(len(numbers))
         return replayed(forward, numbers)
 

@@ -43,15 +43,17 @@ class Segments:
 
 
 def _find_kernel() -> tuple[Callable[..., Tensor] | None, dict[str, bool]]:
-    """Return PyTorch's attention over segments, which it has since 2.10, and what it must hear."""
+    """Return PyTorch's attention over segments, which it has since 2.11, and what it must hear."""
     try:
         from torch.nn.attention import varlen
     except ImportError:
         return None, {}
     kernel: Any = varlen.varlen_attn
+    known = inspect.signature(kernel).parameters
+    if "window_size" not in known or "scale" not in known:
+        return None, {}  # of 2.10
     # Later ones want to hear that keys may have fewer heads than queries.
-    asks = "enable_gqa" in inspect.signature(kernel).parameters
-    return kernel, {"enable_gqa": True} if asks else {}
+    return kernel, {"enable_gqa": True} if "enable_gqa" in known else {}
 
 
 _kernel, _GROUPED = _find_kernel()

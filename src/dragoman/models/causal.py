@@ -13,9 +13,9 @@ seq2seq    the encoder reads each prompt once, the decoder each candidate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from dragoman.errors import ModelError
 from dragoman.models.attention import expand
 from dragoman.models.batches import Batcher, equal_batches, full_batches, pad_right
+from dragoman.models.device import bring
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.prefix import Prefix, PrefixMemory
 from dragoman.models.rows import Row, lay_out, rows_of, wanted
@@ -33,6 +34,9 @@ from dragoman.types import FloatArray
 
 LOGIT_ROWS = 1024
 """Rows of logits at a time: a row is one float for each token of the vocabulary."""
+
+Scores: TypeAlias = list[list[FloatArray]]
+"""For each prompt and candidate, the log-probs of its tokens."""
 
 
 class Head:
@@ -106,21 +110,18 @@ class Head:
             return own - torch.logsumexp(logits, dim=1)[rows]
         return own - torch.logsumexp(logits[rows].masked_fill(~allowed, -torch.inf), dim=1)
 
-    def in_parts(self, hidden: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> FloatArray:
+    def in_parts(self, hidden: Tensor, rows: Sequence[int], tokens: Sequence[int]) -> Tensor:
         """Return the same of many rows, whose logits do not fit at a time."""
         # Candidates that begin alike come back to earlier rows.
         order = np.argsort(rows, kind="stable")
-        where = torch.from_numpy(np.stack([rows, tokens])[:, order]).to(hidden.device)
+        where = bring(np.stack([rows, tokens])[:, order], hidden.device)
         starts = range(0, len(hidden), LOGIT_ROWS)
         bounds = [*np.searchsorted(rows, starts, sorter=order).tolist(), len(rows)]
         parts = []
         for start, (begin, end) in zip(starts, pairwise(bounds), strict=True):
             own, wanted = where[:, begin:end]
             parts.append(self.log_probs(hidden[start : start + LOGIT_ROWS], own - start, wanted))
-        result = np.empty(len(rows), np.float32)
-        # Only here is a GPU waited for.
-        result[order] = torch.cat(parts).cpu().numpy()
-        return result
+        return torch.cat(parts)[bring(np.argsort(order), hidden.device)]
 
     def _capped(self, logits: Tensor) -> Tensor:
         logits = logits if self._scale == 1 else logits * self._scale
@@ -147,8 +148,18 @@ class CausalScorer:
         self._meter = meter
         self._batcher = batcher
 
-    def score(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
-        """Return for each prompt and candidate the log-probs ``(n,)`` of its tokens."""
+    def score(self, parts: Iterable[Sequence[Continuations]]) -> Scores:
+        """Return for each prompt and candidate the log-probs ``(n,)`` of its tokens.
+
+        Args:
+            parts: What to score, in parts. The next is asked for when the forwards of the one
+                before are under way, and a GPU is waited for after the last only.
+        """
+        endings = [self._begin(work) for work in parts]
+        return [scores for end in endings for scores in end()]
+
+    def _begin(self, work: Sequence[Continuations]) -> Callable[[], Scores]:
+        """Set the forwards of a part going, and return what waits for its scores."""
         if not self._stack.is_causal:
             raise ModelError(
                 f"{self._stack.name!r} reads both ways, so it cannot score what follows a prompt",
@@ -161,7 +172,8 @@ class CausalScorer:
             unpads, continues = stack.unpadded.reads(longest), stack.continues_at(longest)
             packs = unpads or stack.packs_at(longest)
             if not (unpads or stack.pads_at(longest)) or not (continues or packs):
-                return self._whole(work)
+                whole = self._whole(work)
+                return lambda: whole
             prefix = None
             if continues:
                 prefix = self._prefixes.find([item.prompt for item in work], stack.num_layers)
@@ -170,26 +182,33 @@ class CausalScorer:
             rests = [Continuations(item.prompt[shared:], item.candidates) for item in work]
             if packs:
                 return self._packed(rests, prefix, unpads)
-            return [self._expanded(rest, prefix) for rest in rests]
+            expanded = [self._expanded(rest, prefix) for rest in rests]
+            return lambda: expanded
 
     def _packed(
         self, work: Sequence[Continuations], prefix: Prefix | None, unpads: bool
-    ) -> list[list[FloatArray]]:
+    ) -> Callable[[], Scores]:
         pieces = [rows_of(item.prompt, item.candidates) for item in work]
         rows = [row for own in pieces for row in own]
-        scores: list[list[FloatArray]] = [[] for _ in rows]
         states = self._unpadded_states if unpads else self._padded_states
 
-        def read(batch: list[int]) -> list[list[FloatArray]]:
+        def read(batch: list[int]) -> Tensor:
             own = [rows[i] for i in batch]
             return self._score_rows(own, states(own, prefix), len(prefix) if prefix else 0)
 
         cut = full_batches if unpads else self._batcher.padded
-        for batch, result in self._batcher.each([len(row) for row in rows], cut, read):
-            for i, answer in zip(batch, result, strict=True):
-                scores[i] = answer
-        answers = iter(scores)
-        return [[score for _ in own for score in next(answers)] for own in pieces]
+        begun = list(self._batcher.each([len(row) for row in rows], cut, read))
+
+        def end() -> Scores:
+            scores: Scores = [[] for _ in rows]
+            for batch, found in begun:
+                steps = [rows[i].tree.steps for i in batch]
+                for i, answer in zip(batch, _split(found.cpu().numpy(), steps), strict=True):
+                    scores[i] = answer
+            answers = iter(scores)
+            return [[score for _ in own for score in next(answers)] for own in pieces]
+
+        return end
 
     def _unpadded_states(self, rows: list[Row], prefix: Prefix | None) -> Tensor:
         """Return the hidden states ``(R, H)`` after which candidates go on."""
@@ -197,30 +216,31 @@ class CausalScorer:
         hidden, starts = self._stack.unpadded.run(rows, head=head)
         pairs = zip(starts[:-1].tolist(), rows, strict=True)
         places = [start + place for start, row in pairs for place in row.predicting]
-        return hidden[torch.tensor(places).to(hidden.device)]
+        return hidden[bring(places, hidden.device)]
 
     def _padded_states(self, rows: list[Row], prefix: Prefix | None) -> Tensor:
         """Return the same where rows stand side by side, with a mask."""
         shared = len(prefix) if prefix else 0
         layout, device = lay_out(rows, shared), self._stack.device
         hidden = self._stack.run(
-            layout.ids.to(device),
-            mask=layout.mask(self._stack.dtype).to(device),
-            positions=layout.positions.to(device),
+            bring(layout.ids, device),
+            mask=bring(layout.mask(self._stack.dtype), device),
+            positions=bring(layout.positions, device),
             past=expand(prefix.keys_values, len(rows)) if prefix else None,
         )
         # Only the prompt's last token and the inner nodes predict something. Gathered into two
         # dimensions: a slice of three would fall into a far slower matrix product.
         width = layout.ids.shape[1]
         places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
-        return hidden.reshape(-1, hidden.shape[-1])[torch.tensor(places, device=device)]
+        return hidden.reshape(-1, hidden.shape[-1])[bring(places, device)]
 
-    def _score_rows(self, rows: list[Row], states: Tensor, shared: int) -> list[list[FloatArray]]:
+    def _score_rows(self, rows: list[Row], states: Tensor, shared: int) -> Tensor:
+        """Return the log-probs of all tokens of all candidates, end to end."""
         result = self._head.in_parts(states, *wanted(rows))
         contexts = sum(row.contexts(shared) for row in rows)
         self._meter.blocks(sum(map(len, rows)), contexts)
         self._meter.head(len(states))
-        return _split(result, [row.tree.steps for row in rows])
+        return result
 
     def _expanded(self, one: Continuations, prefix: Prefix | None) -> list[FloatArray]:
         device = self._stack.device
@@ -231,7 +251,7 @@ class CausalScorer:
         states = hidden[:, -1:].expand(len(lengths), -1, -1)
         if max(lengths, default=1) > 1:
             inner, _ = pad_right([candidate[:-1] for candidate in one.candidates])
-            more = self._stack.run(inner.to(device), past=expand(past, len(lengths)))
+            more = self._stack.run(bring(inner, device), past=expand(past, len(lengths)))
             states = torch.cat([states, more], dim=1)
         self._book_expanded(len(one.prompt), lengths, len(prefix) if prefix else 0)
         if not lengths:
@@ -239,7 +259,7 @@ class CausalScorer:
         tokens = [token for candidate in one.candidates for token in candidate]
         return _cut(self._predict([states[k, :n] for k, n in enumerate(lengths)], tokens), lengths)
 
-    def _whole(self, work: Sequence[Continuations]) -> list[list[FloatArray]]:
+    def _whole(self, work: Sequence[Continuations]) -> Scores:
         owned = [(item.prompt, candidate) for item in work for candidate in item.candidates]
         rows = [[*prompt, *candidate[:-1]] for prompt, candidate in owned]
         lengths = [len(row) for row in rows]
@@ -247,7 +267,7 @@ class CausalScorer:
 
         def read(batch: list[int]) -> list[FloatArray]:
             ids, _ = pad_right([rows[i] for i in batch])
-            hidden = self._stack.run(ids.to(self._stack.device))
+            hidden = self._stack.run(bring(ids, self._stack.device))
             counts = [len(owned[i][1]) for i in batch]
             ends = [lengths[i] for i in batch]
             states = [h[end - n : end] for h, end, n in zip(hidden, ends, counts, strict=True)]
@@ -266,7 +286,9 @@ class CausalScorer:
 
     def _predict(self, states: Sequence[Tensor], tokens: Sequence[int]) -> FloatArray:
         """Return the log-prob of each token after the hidden state at its place, end to end."""
-        return self._head.in_parts(torch.cat(list(states)), range(len(tokens)), tokens)
+        found = self._head.in_parts(torch.cat(list(states)), range(len(tokens)), tokens)
+        result: FloatArray = found.cpu().numpy()
+        return result
 
     def _book_expanded(self, prompt: int, lengths: list[int], shared: int) -> None:
         contexts = chain_contexts(shared, prompt)
@@ -281,9 +303,7 @@ def _tolerance(dtype: torch.dtype) -> float:
     return 1e-3 if dtype in (torch.float32, torch.float64) else 2e-2
 
 
-def _split(
-    found: FloatArray, steps: Sequence[Sequence[Sequence[object]]]
-) -> list[list[FloatArray]]:
+def _split(found: FloatArray, steps: Sequence[Sequence[Sequence[object]]]) -> Scores:
     answers, start = [], 0
     for candidates in steps:
         lengths = [len(candidate) for candidate in candidates]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dragoman.models.attention import expand
 from dragoman.models.batches import Batcher, Cut, equal_batches, full_batches, pad_right
+from dragoman.models.device import bring
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.pooling import check_states, pool, pool_rows
 from dragoman.models.prefix import Prefix, PrefixMemory
@@ -38,9 +39,31 @@ class Encoder:
         self._width = int(stack.module.config.hidden_size)
 
     def encode(
-        self, tokens: Sequence[list[int]], depth: int, pooling: Sequence[Pooling]
+        self, parts: Iterable[Sequence[list[int]]], depth: int, pooling: Sequence[Pooling]
     ) -> FloatArray:
-        """Return features ``(B, len(pooling) * H)`` of the hidden states after some blocks."""
+        """Return features ``(B, len(pooling) * H)`` of the hidden states after some blocks.
+
+        Args:
+            parts: Token ids of ``B`` texts in parts. The next is asked for when the forwards of
+                the one before are under way, and a GPU is waited for after the last only.
+            depth: Number of blocks that are run.
+            pooling: Poolings whose results stand side by side.
+        """
+        begun = [(len(tokens), list(self._batches(tokens, depth, pooling))) for tokens in parts]
+        features = np.empty(
+            (sum(count for count, _ in begun), len(pooling) * self._width), np.float32
+        )
+        start = 0
+        for count, batches in begun:
+            for batch, pooled in batches:
+                features[start : start + count][batch] = pooled.cpu().numpy()
+            start += count
+        return features
+
+    def _batches(
+        self, tokens: Sequence[list[int]], depth: int, pooling: Sequence[Pooling]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield batches of row indices, and their features where they are computed."""
         stack, longest = self._stack, max(map(len, tokens), default=0)
         prefix = self._prefixes.find(tokens, depth) if stack.continues_at(longest) else None
         shared = len(prefix) if prefix else 0
@@ -56,18 +79,14 @@ class Encoder:
             with torch.inference_mode():
                 return pooled([rests[i] for i in batch], depth, prefix, pooling)
 
-        features = np.empty((len(tokens), len(pooling) * self._width), np.float32)
-        # All batches are under way before a GPU is waited for.
-        for batch, part in list(self._batcher.each(list(map(len, rests)), cut, read)):
-            features[batch] = part.cpu().numpy()
+        yield from self._batcher.each(list(map(len, rests)), cut, read)
         self._meter.shared(shared * len(rests))
         self._meter.blocks(sum(map(len, rests)), self._contexts(rests, shared), depth)
-        return features
 
     def _padded(
         self, rests: list[list[int]], depth: int, prefix: Prefix | None, pooling: Sequence[Pooling]
     ) -> Tensor:
-        ids, is_real = (item.to(self._stack.device) for item in pad_right(rests))
+        ids, is_real = (bring(item, self._stack.device) for item in pad_right(rests))
         hidden = self._stack.run(
             ids,
             depth=depth,
@@ -85,7 +104,7 @@ class Encoder:
         head = prefix.keys_values if prefix else None
         hidden, starts = self._stack.unpadded.run(rows, depth, head)
         check_states(hidden.unsqueeze(0), (1, len(hidden), self._width), self._stack.name)
-        return pool_rows(hidden, torch.from_numpy(starts).to(hidden.device), pooling, prefix)
+        return pool_rows(hidden, starts, pooling, prefix)
 
     def _contexts(self, rests: list[list[int]], shared: int) -> int:
         """Return how many tokens the tokens of texts see in all."""

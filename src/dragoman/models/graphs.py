@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from dragoman.models.probe import same
+
 log = logging.getLogger(__name__)
 
 MOST_GRAPHS = 32
@@ -28,6 +30,8 @@ USES = 2
 """So many inputs of a shape come before it is worth a graph, which takes some forwards to make."""
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
+Capture: TypeAlias = "Callable[[Forward, Tensor], tuple[Graph, Tensor]]"
+"""Makes a graph of a forward and an input, and returns what the forward gave of that, too."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Graphs:
         budget_bytes: Most bytes that they may hold together.
     """
 
-    def __init__(self, capture: Callable[[Forward, Tensor], Graph], budget_bytes: int) -> None:
+    def __init__(self, capture: Capture, budget_bytes: int) -> None:
         self._capture = capture
         self._budget_bytes = budget_bytes
         self._known: OrderedDict[Hashable, Graph] = OrderedDict()
@@ -102,7 +106,10 @@ class Graphs:
 
     def _make(self, key: Hashable, forward: Forward, numbers: Tensor) -> Graph | None:
         try:
-            graph = self._capture(forward, numbers)
+            graph, shown = self._capture(forward, numbers)
+            graph.replay()
+            if not same(graph.result, shown):
+                raise RuntimeError("repeated, a forward gives another result")
         except torch.cuda.OutOfMemoryError:
             self.clear()
             raise
@@ -124,21 +131,28 @@ class Graphs:
 def cuda_graphs(device: torch.device) -> Graphs:
     """Return graphs for a GPU, which share the memory of what lies between input and result."""
     pool = torch.cuda.graph_pool_handle()
+    stream: Any = torch.cuda.Stream  # which has no types
+    # One for all: handles of libraries are made on first use in a stream, and memory is reused
+    # within one.
+    aside = stream(device)
 
-    def capture(forward: Forward, numbers: Tensor) -> Graph:
+    def capture(forward: Forward, numbers: Tensor) -> tuple[Graph, Tensor]:
         before = torch.cuda.memory_reserved(device)
         fixed = numbers.to(device).clone()
-        stream: Any = torch.cuda.Stream  # which has no types
-        aside = stream(device)
-        aside.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(aside):
-            forward(fixed)  # what is made on first use must not be made inside
-        torch.cuda.current_stream(device).wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            result = forward(fixed)
+        # Of other devices nothing would be captured.
+        with torch.cuda.device(device):
+            aside.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(aside):
+                shown = forward(fixed)  # what is made on first use must not be made inside
+            torch.cuda.current_stream(device).wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads may go on with what would end a capture, such as pinning memory.
+            with torch.cuda.graph(
+                graph, pool=pool, stream=aside, capture_error_mode="thread_local"
+            ):
+                result = forward(fixed)
         size = torch.cuda.memory_reserved(device) - before
-        return Graph(forward, fixed, result, graph.replay, size)
+        return Graph(forward, fixed, result, graph.replay, size), shown
 
     total = torch.cuda.get_device_properties(device).total_memory
     return Graphs(capture, int(MEMORY_SHARE * total))

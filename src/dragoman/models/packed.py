@@ -123,7 +123,8 @@ def pack(rows: Sequence[Row], shared: int = 0, *, rounded: bool = True) -> Packe
     starts = _ends([len(row) for row in rows])
     tokens, lengths = int(starts[-1]), np.concatenate([one.lengths for one in own])
     size = round_up(tokens) if rounded else tokens
-    longest = _power(int(lengths.max()))
+    # Kernels have a shortcut for segments of one token each, which takes none for filling.
+    longest = max(_power(int(lengths.max())), 2)
     filling = _pieces(size - tokens, longest)
     seen, key_lengths, most_seen = np.empty(0, np.int32), lengths, longest
     if shared or len(lengths) > len(rows):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dragoman.errors import ModelError
+from dragoman.models.device import bring
+from dragoman.models.packed import Ints
 from dragoman.models.prefix import Prefix
 from dragoman.types import Pooling
 
@@ -47,9 +50,9 @@ def pool(
 
 
 def pool_rows(
-    hidden: Tensor, starts: Tensor, pooling: Sequence[Pooling], prefix: Prefix | None = None
+    hidden: Tensor, starts: Ints, pooling: Sequence[Pooling], prefix: Prefix | None = None
 ) -> Tensor:
-    """Return the same of texts whose tokens stand behind each other.
+    """Return the same of texts whose tokens stand behind each other, without waiting for them.
 
     Args:
         hidden: Hidden states ``(T, H)`` in any precision.
@@ -57,23 +60,23 @@ def pool_rows(
         pooling: The poolings.
         prefix: What all texts begin with, if that stands apart.
     """
-    begins, ends = starts[:-1], starts[1:]
+    count, lengths = len(starts) - 1, np.diff(starts)
 
     def one(name: Pooling) -> Tensor:
         if name == "last":
-            return hidden[ends - 1].float()
+            return hidden[bring(starts[1:] - 1, hidden.device)].float()
+        if name == "first" and prefix is not None:
+            return prefix.hidden[:1].expand(count, -1)
         if name == "first":
-            return hidden[begins].float() if prefix is None else prefix.hidden[:1].expand(count, -1)
-        counts = (ends - begins).unsqueeze(1)
-        places = torch.arange(int(starts[-1]), device=hidden.device)
-        owners = torch.searchsorted(ends, places, right=True)
+            return hidden[bring(starts[:-1], hidden.device)].float()
+        counts = bring(lengths, hidden.device).unsqueeze(1)
+        owners = bring(np.repeat(np.arange(count), lengths), hidden.device)
         total = hidden.new_zeros(count, hidden.shape[1], dtype=torch.float32)
-        total.index_add_(0, owners, hidden[: len(places)].float())
+        total.index_add_(0, owners, hidden[: len(owners)].float())
         if prefix is None:
             return total / counts
         return (total + prefix.hidden.sum(dim=0)) / (counts + len(prefix))
 
-    count = len(begins)
     return torch.cat([one(name) for name in pooling], dim=1)
 
 

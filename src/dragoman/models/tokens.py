@@ -151,7 +151,11 @@ class Tokens:
         return ChatPrompt([said.parts[0].removeprefix(start), *said.parts[1:]]) if adds else said
 
     def continuations(self, prompt: str, candidates: Sequence[str]) -> Continuations:
-        """Return the tokens of a prompt and of what may follow it.
+        """Return the tokens of a prompt and of what may follow it; see `all_continuations`."""
+        return self.all_continuations([(prompt, candidates)])[0]
+
+    def all_continuations(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Continuations]:
+        """Return the tokens of prompts and of what may follow each.
 
         Prompt and candidate are cut into tokens **together**, as the model has read them in its
         training. A token may then span the boundary (``"go "`` and ``"left"`` become ``"go"``
@@ -163,15 +167,24 @@ class Tokens:
             ConfigError: A candidate is empty, or the tokenizer drops all of it.
             ModelError: Prompt and candidate are longer than the context.
         """
-        for candidate in candidates:
-            if not candidate:
-                raise _no_token(candidate)
+        if not all(all(candidates) for _, candidates in pairs):
+            raise _no_token("")
+        texts = [[prompt, *(prompt + own for own in candidates)] for prompt, candidates in pairs]
+        ids = iter(self._ids([text for own in texts for text in own], special=True))
+        return [
+            self._continuations(candidates, own, [next(ids) for _ in own])
+            for (_, candidates), own in zip(pairs, texts, strict=True)
+        ]
+
+    def _continuations(
+        self, candidates: Sequence[str], texts: Sequence[str], tokens: Sequence[list[int]]
+    ) -> Continuations:
+        """Return one prompt's, of the tokens of its text and of its text before each candidate."""
+        (prompt, *joined), (alone, *together) = texts, map(self._open_end, tokens)
         if not candidates:
-            return Continuations(self.openings([prompt], room=0, closed=False)[0], [])
-        joined = [prompt + candidate for candidate in candidates]
-        alone, *together = (
-            self._open_end(ids) for ids in self._ids([prompt, *joined], special=True)
-        )
+            head = alone or [self.start(prompt)]
+            self._check_length(head, prompt)
+            return Continuations(head, [])
         cut = min(common_length(alone, ids) for ids in together)
         for candidate, ids in zip(candidates, together, strict=True):
             if not ids[cut:]:

@@ -6,7 +6,8 @@ import copy
 import functools
 import weakref
 from collections.abc import Collection, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,17 @@ from dragoman.models.seq2seq import Seq2SeqScorer, flop_rates
 from dragoman.models.stack import Stack, find_stack
 from dragoman.models.tokens import Continuations, Tokens
 from dragoman.models.trunk import Trunk
+from dragoman.models.unpadded import DEVICES
 from dragoman.models.weights import Weights
 from dragoman.types import Cost, FloatArray, Pooling
+
+T = TypeVar("T")
+
+PART_TEXTS = 512
+"""Texts of a part, at least, where a GPU computes one part while the next is cut into tokens."""
+
+PART_PROMPTS = 128
+"""The same of prompts with candidates, each of which is cut behind its prompt."""
 
 
 class TorchModel:
@@ -210,7 +220,8 @@ class TorchModel:
         with self._meter.call(len(texts)):
             distinct = list(dict.fromkeys(texts))
             encoder = Encoder(self._stack, self._prefixes, self._meter, self.batcher)
-            features = encoder.encode(self._tokens.of(distinct), depth, pooling)
+            parts = map(self._tokens.of, self._parts(distinct, PART_TEXTS))
+            features = encoder.encode(parts, depth, pooling)
         where = {text: row for row, text in enumerate(distinct)}
         return features[[where[text] for text in texts]]
 
@@ -384,7 +395,7 @@ class TorchModel:
 
     def _score_causal(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
         scorer = CausalScorer(self._stack, self._head, self._prefixes, self._meter, self.batcher)
-        return scorer.score([self._tokens.continuations(*pair) for pair in pairs])
+        return scorer.score(map(self._tokens.all_continuations, self._parts(pairs, PART_PROMPTS)))
 
     def _score_seq2seq(self, pairs: list[tuple[str, tuple[str, ...]]]) -> list[list[FloatArray]]:
         candidates = [self._tokens.plain_candidates(own) for _, own in pairs]
@@ -397,6 +408,12 @@ class TorchModel:
     @functools.cached_property
     def _writer(self) -> Writer:
         return Writer(self._model, self._stack, self._tokens, self._meter, self.batcher)
+
+    def _parts(self, items: list[T], size: int) -> list[list[T]]:
+        """Return items in parts: while a GPU computes one, the next is cut into tokens."""
+        count = max(len(items) // size, 1) if self.device.type in DEVICES else 1
+        bounds = [len(items) * i // count for i in range(count + 1)]
+        return [items[begin:end] for begin, end in pairwise(bounds)]
 
     def _depth(self, layer: int | None) -> int:
         depth = self.num_layers if layer is None else layer

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError
+from dragoman.models.device import bring
 from dragoman.models.probe import attempt, company_matters, same
 from dragoman.models.rows import Layout, Row, lay_out
 from dragoman.models.stack import Stack
@@ -83,7 +84,7 @@ class Trunk:
         if not self._stack.pads_at(longest):
             raise company_matters(self._stack.name, longest)
         layout, device = lay_out(rows), self._stack.device
-        ids = layout.ids.to(device)
+        ids = bring(layout.ids, device)
         above = (self._below, self._trunk(rows, layout)) if self._reuses else None
         mask, positions = self._masks(rows, layout)
         return self._stack.run(ids, mask=mask, positions=positions, above=above)
@@ -134,7 +135,7 @@ class Trunk:
                 cure="give each candidate a row of its own, behind its prompt",
             )
         device = self._stack.device
-        return layout.mask(self._stack.dtype).to(device), layout.positions.to(device)
+        return bring(layout.mask(self._stack.dtype), device), bring(layout.positions, device)
 
     def _trunk(self, rows: Sequence[Row], layout: Layout) -> Tensor:
         """Return what the frozen blocks make of rows, padded with zeros ``(B, T, H)``."""
@@ -160,7 +161,7 @@ class Trunk:
 
     def _compute(self, rows: Sequence[Row], layout: Layout) -> Tensor:
         with torch.no_grad():
-            ids = layout.ids.to(self._stack.device)
+            ids = bring(layout.ids, self._stack.device)
             mask, positions = self._masks(rows, layout)
             return self._stack.run(ids, depth=self._below, mask=mask, positions=positions)
 
@@ -252,5 +253,5 @@ def _side_by_side(hidden: Tensor, rows: Sequence[Row]) -> Tensor:
     width = max(map(len, rows))
     places = [i * width + place for i, row in enumerate(rows) for place in range(len(row))]
     empty = hidden.new_zeros(len(rows) * width, hidden.shape[-1])
-    where = torch.tensor(places).to(hidden.device)
+    where = bring(places, hidden.device)
     return empty.index_copy(0, where, hidden).view(len(rows), width, -1)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from dragoman.models.attention import KeysValues, Segments
+from dragoman.models.device import bring
 from dragoman.models.graphs import MOST_GRAPHS, Graphs, cuda_graphs
-from dragoman.models.packed import Ints, Packed, Shape, pack
+from dragoman.models.packed import Ints, Shape, pack
 from dragoman.models.rows import Row
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Unpadded:
         """
         shared = head[0][0].shape[2] if head else 0
         packed = pack(rows, shared)
-        numbers = self._numbers(packed)
+        numbers = bring(packed.flat, self._stack.device)
         forward = functools.partial(self._forward, packed.shape, head, depth)
         with torch.inference_mode():
             if self._graphs is None:
@@ -85,7 +86,7 @@ class Unpadded:
             hidden: What they have made, ``(T, H)``; None runs them.
         """
         packed = pack(rows, rounded=False)
-        numbers = self._numbers(packed)
+        numbers = bring(packed.flat, self._stack.device)
         above = None if hidden is None else (below, hidden.unsqueeze(0))
         return self._forward(packed.shape, None, None, numbers, above=above)
 
@@ -105,11 +106,6 @@ class Unpadded:
         device = self._stack.device
         return cuda_graphs(device) if device.type == "cuda" else None
 
-    def _numbers(self, packed: Packed) -> Tensor:
-        numbers = torch.from_numpy(packed.flat)
-        # A copy from pinned memory is under way while the host goes on.
-        return numbers.pin_memory() if self._stack.device.type == "cuda" else numbers
-
     def _forward(
         self,
         shape: Shape,
@@ -120,7 +116,7 @@ class Unpadded:
         above: tuple[int, Tensor] | None = None,
         body: Any = None,
     ) -> Tensor:
-        numbers = shape.cut(flat.to(self._stack.device, non_blocking=True))
+        numbers = shape.cut(flat)
         return self._stack.run(
             numbers.ids.unsqueeze(0),
             depth=depth,

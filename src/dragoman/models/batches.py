@@ -75,13 +75,14 @@ class Batcher:
                 except torch.cuda.OutOfMemoryError:
                     if len(batch) == 1:
                         raise
-                    self._halve(sum(lengths[i] for i in batch))
+                    self.halve(sum(lengths[i] for i in batch))
                     break
                 yield batch, result
                 done.update(batch)
             left = [i for i in left if i not in done]
 
-    def _halve(self, tokens: int) -> None:
+    def halve(self, tokens: int) -> None:
+        """Take half from now on, as the device's memory did not hold a batch of so many tokens."""
         self.budget = max(min(self.budget, tokens) // 2, 1)
         if not self._meter.cost.out_of_memory:
             log.warning(

@@ -45,6 +45,23 @@ def measure(read: Callable[[int], object], gauge: Gauge) -> tuple[int, int]:
     Raises:
         torch.cuda.OutOfMemoryError: Not even a small forward fits.
     """
+    budget, many = fit(read, gauge)
+    short, long = gauge.seconds(partial(read, FEW)), gauge.seconds(partial(read, many))
+    token = (long - short) / (many - FEW)
+    # Where many tokens take no longer than few, a batch is worth filling whatever it costs.
+    return budget, min(int(short / token), budget) if token > 0 else budget
+
+
+def fit(read: Callable[[int], object], gauge: Gauge) -> tuple[int, int]:
+    """Return how many tokens may be read at a time, and by how many that was measured.
+
+    Args:
+        read: Reads so many tokens.
+        gauge: Measures it.
+
+    Raises:
+        torch.cuda.OutOfMemoryError: Not even a few tokens fit.
+    """
     many, size = MANY, 0
     while not size:
         try:
@@ -53,11 +70,7 @@ def measure(read: Callable[[int], object], gauge: Gauge) -> tuple[int, int]:
             if many <= 2 * FEW:
                 raise
             many //= 2
-    budget = min(max(int(MEMORY_SHARE * gauge.free() * many / size), 1), MOST_TOKENS)
-    short, long = gauge.seconds(partial(read, FEW)), gauge.seconds(partial(read, many))
-    token = (long - short) / (many - FEW)
-    # Where many tokens take no longer than few, a batch is worth filling whatever it costs.
-    return budget, min(int(short / token), budget) if token > 0 else budget
+    return min(max(int(MEMORY_SHARE * gauge.free() * many / size), 1), MOST_TOKENS), many
 
 
 class CudaGauge:

@@ -79,7 +79,7 @@ class Trunk:
                 the architecture reads them otherwise in company.
         """
         longest = max(map(len, rows))
-        if self._unpads_at(longest):
+        if self.unpads_at(longest):
             return _side_by_side(self._run_unpadded(rows), rows)
         if not self._stack.pads_at(longest):
             raise company_matters(self._stack.name, longest)
@@ -91,7 +91,7 @@ class Trunk:
 
     def packs_at(self, length: int) -> bool:
         """Return whether candidates can stand side by side in a row of so many tokens."""
-        return self._unpads_at(length) or self._stack.packs_at(length)
+        return self.unpads_at(length) or self._stack.packs_at(length)
 
     def depth(self, row: Row) -> int:
         """Return how many blocks will be run for a row: all, or those above what is kept."""
@@ -102,7 +102,8 @@ class Trunk:
         self._known.clear()
         self.kept_bytes = 0
 
-    def _unpads_at(self, length: int) -> bool:
+    def unpads_at(self, length: int) -> bool:
+        """Return whether rows of so many tokens are read without padding."""
         return self._unpads and self._stack.unpadded.reads(length)
 
     def _run_unpadded(self, rows: Sequence[Row]) -> Tensor:

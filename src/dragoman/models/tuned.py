@@ -10,15 +10,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
+from dragoman.models.batches import Batcher, Cut, full_batches
 from dragoman.models.constraints import Replay
+from dragoman.models.limits import FEW, CudaGauge, Gauge, fit
+from dragoman.models.pieces import Reading
 from dragoman.models.pooling import pool
 from dragoman.models.rows import Row, TokenTree, rows_of, wanted
 from dragoman.models.torch_model import TorchModel
 from dragoman.models.trunk import Trunk
 from dragoman.types import Pooling
+
+UPDATE_TOKENS = 4096
+"""Most tokens that pass with gradients at a time on a processor."""
 
 LEAF = TokenTree((), (), (), ())
 
@@ -37,6 +42,9 @@ class Text:
     candidates: tuple[tuple[int, ...], ...] = ()
     free: int = 0
 
+    def __len__(self) -> int:
+        return len(self.prompt) + sum(map(len, self.candidates))
+
 
 class TunedModel(nn.Module):
     """Prompts and candidates in; hidden states and log-probs, with gradients, out.
@@ -52,7 +60,8 @@ class TunedModel(nn.Module):
         alpha: Their factor, over the rank.
         modules: Names of the linear maps that get one; the architecture's usual ones by default.
         top: Number of blocks that are trained; all by default.
-        tokens: Most tokens with gradients at a time.
+        tokens: Most tokens with gradients at a time; by default `UPDATE_TOKENS` on a processor,
+            and what fits by measure on a GPU.
         keep_bytes: Most bytes of kept hidden states.
 
     Attributes:
@@ -73,7 +82,7 @@ class TunedModel(nn.Module):
         alpha: float = 16.0,
         modules: Sequence[str] | None = None,
         top: int | None = None,
-        tokens: int = 4096,
+        tokens: int | None = None,
         keep_bytes: int = 2**30,
     ) -> None:
         super().__init__()
@@ -142,41 +151,73 @@ class TunedModel(nn.Module):
             width = len(pooling) * self.inner.hidden_size
             return torch.zeros(0, width, device=self.device), []
         distinct = list(dict.fromkeys(texts))
-        lengths = [len(item.prompt) + sum(map(len, item.candidates)) for item in distinct]
-        with_gradients = torch.is_grad_enabled()
-        budget = self._tokens if with_gradients else 4 * self._tokens
-        pieces = self.inner.batcher.padded(lengths, budget=budget)
-        features: list[Tensor] = []
-        sums: list[Tensor] = []
         replay = None if grammar is None else self.inner.replay(grammar)
         read = functools.partial(
             self._read, pooling=tuple(pooling), by_token=by_token, replay=replay
         )
+        sizes = [
+            sum(map(len, item.candidates)) if by_token else len(item.candidates)
+            for item in distinct
+        ]
+        reads, updates = self._batchers
+        cut = self._cut(distinct)
         with self._meter.call(len(texts)):
-            for piece in pieces:
-                part = [distinct[i] for i in piece]
-                if with_gradients and len(pieces) > 1:
-                    result, flat = checkpoint(read, part, use_reentrant=False)
-                else:
-                    result, flat = read(part)
-                features.append(result)
-                sums += flat.split(
-                    [
-                        sum(map(len, item.candidates)) if by_token else len(item.candidates)
-                        for item in part
-                    ]
-                )
-        order = [i for piece in pieces for i in piece]
+            if torch.is_grad_enabled():
+                trained = [weight for weight in self.parameters() if weight.requires_grad]
+                reading = Reading(distinct, sizes, read, cut, updates)
+                order, features, flat = reading.with_gradients(trained)
+            else:
+                order, features, flat = Reading(distinct, sizes, read, cut, reads).in_pieces()
+        sums = torch.split(flat, [sizes[i] for i in order])
         place = {distinct[i]: row for row, i in enumerate(order)}
         rows = [place[text] for text in texts]
-        return torch.cat(features)[rows], [sums[row] for row in rows]
+        return features[rows], [sums[row] for row in rows]
+
+    def _cut(self, texts: Sequence[Text]) -> Cut:
+        """Return what cuts texts into batches: as full as they get where nothing is padded."""
+        longest = max(map(len, texts))
+        unpads = self.trunk is not None and self.trunk.unpads_at(longest)
+        return full_batches if unpads else self.inner.batcher.padded
+
+    @functools.cached_property
+    def _batchers(self) -> tuple[Batcher, Batcher]:
+        """What cuts reading without gradients, and with them."""
+        forward = self.inner.batcher.forward
+        if self._tokens is None and self.device.type == "cuda":
+            fits = self._fitting(CudaGauge(self.device))
+            return self.inner.batcher, Batcher(self._meter, fits, forward)
+        tokens = self._tokens or UPDATE_TOKENS
+        return Batcher(self._meter, 4 * tokens, forward), Batcher(self._meter, tokens, forward)
+
+    def _fitting(self, gauge: Gauge) -> int:
+        """Return how many tokens may pass with gradients at a time, by trying."""
+        half = tuple([1] * (FEW // 2))
+        frozen = [weight for weight in self.parameters() if not weight.requires_grad]
+
+        def update(tokens: int) -> None:
+            texts = [Text(half, (half,))] * (tokens // FEW)
+            with torch.enable_grad():
+                features, log_probs = self._read(texts, ("last",), by_token=False)
+                total = features.square().sum() + log_probs.sum()
+                torch.autograd.grad(total, list(self.parameters()), allow_unused=True)
+
+        # All of them, whatever a warm-up leaves out at first.
+        for weight in frozen:
+            weight.requires_grad_(True)
+        try:
+            return fit(update, gauge)[0]
+        finally:
+            for weight in frozen:
+                weight.requires_grad_(False)
+            if self.trunk is not None:
+                self.trunk.clear()
 
     def _read(
         self,
         texts: Sequence[Text],
         pooling: tuple[Pooling, ...],
         by_token: bool,
-        replay: Replay | None,
+        replay: Replay | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return features ``(B, D)`` and log-probs of all candidates, end to end."""
         if self.inner.is_seq2seq:

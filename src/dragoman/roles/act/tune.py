@@ -33,9 +33,9 @@ class Tune:
             observation where there is no observe role).
         reference_kl: Factor of the Kullback-Leibler divergence from the untrained model's policy,
             added to the loss (score).
-        tokens: Most tokens that pass through the model with gradients at a time. A minibatch of
-            more is cut into pieces that are computed again on the way back: the gradient is
-            the same.
+        tokens: Most tokens that pass through the model with gradients at a time; by default 4,096
+            on a processor, and on a GPU what fits by measure. A minibatch of more is cut into
+            pieces that are computed again on the way back: the gradient is the same.
         keep_bytes: Most bytes of kept hidden states.
         max_prompt: Most tokens of a prompt.
         max_action: Most tokens of an action's text.
@@ -55,7 +55,7 @@ class Tune:
     warm_up: int = 0
     value: Literal["shared", "frozen"] = "shared"
     reference_kl: float = 0.0
-    tokens: int = 4096
+    tokens: int | None = None
     keep_bytes: int = 2**30
     max_prompt: int = 256
     max_action: int = 24

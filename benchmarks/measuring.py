@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import signal
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ class Figure:
         theirs: The same of the baseline.
         target: Smallest ratio of theirs to ours that was aimed at.
         peak_share: Needed operations a second, as a share of the best matrix product.
+        cut: Number of rounds, where time was left for fewer than wanted.
     """
 
     name: str
@@ -31,6 +35,7 @@ class Figure:
     theirs: float
     target: float | None = None
     peak_share: float | None = None
+    cut: int | None = None
 
     @property
     def ratio(self) -> float:
@@ -44,17 +49,65 @@ def interleaved(
     synchronise: Callable[[], None] = lambda: None,
 ) -> list[float]:
     """Return the median milliseconds of functions that take turns on the same new inputs."""
+    return interleaved_within(math.inf, functions, make, rounds, synchronise)[0]
+
+
+def interleaved_within(
+    seconds: float,
+    functions: Sequence[Callable[[Any], object]],
+    make: Callable[[], Any],
+    rounds: int,
+    synchronise: Callable[[], None] = lambda: None,
+) -> tuple[list[float], int]:
+    """Return the same, and of how many rounds: of one at least, and of no more than there is time.
+
+    Raises:
+        Overrun: The time was up before the first round was.
+    """
     times: list[list[float]] = [[] for _ in functions]
-    for turn in range(rounds + 1):
-        inputs = make()
-        for function, taken in zip(functions, times, strict=True):
-            synchronise()
-            started = time.perf_counter()
-            function(inputs)
-            synchronise()
-            if turn:  # the first round warms up
-                taken.append(1000 * (time.perf_counter() - started))
-    return [statistics.median(taken) for taken in times]
+    begun = time.perf_counter()
+    try:
+        with at_most(seconds):
+            for turn in range(rounds + 1):
+                took = time.perf_counter() - begun
+                if turn > 1 and took + took / turn > seconds:
+                    break
+                inputs = make()
+                for function, taken in zip(functions, times, strict=True):
+                    synchronise()
+                    started = time.perf_counter()
+                    function(inputs)
+                    synchronise()
+                    if turn:  # the first round warms up
+                        taken.append(1000 * (time.perf_counter() - started))
+    except Overrun:
+        if not all(times):
+            raise
+    done = min(map(len, times))
+    return [statistics.median(taken[:done]) for taken in times], done
+
+
+class Overrun(BaseException):
+    """What was measured took longer than it may; no error, which a trial would take for a no."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise `Overrun` in a block that is not done after so many seconds."""
+    if math.isinf(seconds):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Overrun(f"cut after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def gemm_peak(
@@ -89,9 +142,10 @@ def table(figures: Sequence[Figure]) -> str:
     for figure in figures:
         target = f"{figure.target:g}" if figure.target else ""
         share = f"{figure.peak_share:.2f}" if figure.peak_share else ""
+        cut = f" ({figure.cut} rounds)" if figure.cut is not None else ""
         lines.append(
             f"| {figure.name} | {figure.baseline} | {figure.ours:.3g} | {figure.theirs:.3g} "
-            f"| {figure.ratio:.3g} | {target} | {share} |"
+            f"| {figure.ratio:.3g}{cut} | {target} | {share} |"
         )
     return "\n".join(lines)
 

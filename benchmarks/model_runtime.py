@@ -4,20 +4,25 @@
 
 Every figure sets Dragoman beside baselines that run in turn with it, so that a noisy machine
 disturbs all alike. Where the device computes bfloat16 natively, what Transformers does by default
-in it is one of them. It prints Markdown tables, and writes them with a picture into ``--out``;
-figures that would begin after ``--minutes`` are left out, and the page says so.
+in it is one of them. It prints Markdown tables, and writes them with a picture into ``--out``
+after each part. A figure ends after ``--figure-seconds``, and all after ``--minutes``: with fewer
+rounds, or cut, as the page says of each. What fails is named there too, and the rest goes on.
+``--tiny`` takes every way that a GPU's run takes with few texts, on any device.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import math
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +34,16 @@ import transformers
 sys.path.insert(0, str(Path(__file__).parent))
 
 from baselines import Baselines, padded
-from measuring import Figure, draw, gemm_peak, interleaved, table, wait
+from measuring import (
+    Figure,
+    Overrun,
+    at_most,
+    draw,
+    gemm_peak,
+    interleaved_within,
+    table,
+    wait,
+)
 from workload import HEAD_TOKENS, TEXT_TOKENS, Workload
 
 import dragoman
@@ -43,20 +57,71 @@ from dragoman.run import describe_machine
 DEFAULT = "Transformers' default in bfloat16"
 LOOP = "Transformers, float32, batch as given, full logits"
 TRAINED_BLOCKS = 4
-BATCHES = (16, 128, 512, 2048)
-GPU_TARGETS = dict(zip(BATCHES, (6, 4, 6, 8), strict=True))
+COMPILE_SECONDS = 120
 LARGE = "qwen2-1.5b-shape"
 """A model of 1.5 billion random weights; Qwen2's shape, the default model's tokenizer."""
 
 
-class Benchmark:
-    """The model, its baselines and what they are measured on."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
 
-    def __init__(self, name: str, device: str, rounds: int, batch: int) -> None:
-        self.device, self.rounds, self.batch = device, rounds, batch
-        self.on_gpu = device.startswith("cuda")
+    Attributes:
+        batch: Texts of most figures.
+        encoded: Texts of encoding with a static head, and what is aimed at against Transformers'
+            default on a GPU.
+        ragged: Texts of different lengths.
+        written: Prompts to write for; one by one, more would take minutes.
+        tokens: Tokens written for each.
+        rounds: Rounds of each figure.
+    """
+
+    batch: int
+    encoded: dict[int, float | None]
+    ragged: int
+    written: int = 16
+    tokens: int = 32
+    rounds: int = 7
+
+
+ON_CPU = Sizes(16, {16: None}, 32)
+ON_GPU = Sizes(512, {16: 6, 128: 4, 512: 6, 2048: 8}, 1024)
+LARGE_ON_GPU = Sizes(512, {16: 3.5, 128: 2.7, 512: 2.7}, 512)
+TINY = Sizes(3, {2: 6, 4: 4}, 4, written=2, tokens=2, rounds=1)
+
+
+class Benchmark:
+    """The model, its baselines and what they are measured on.
+
+    Args:
+        name: The model.
+        device: Where all compute.
+        sizes: How much is measured.
+        as_gpu: Take the ways, and the targets, of a GPU.
+        figure_seconds: Most seconds of a figure.
+        until: When all must be done, in seconds of the monotonic clock.
+
+    Attributes:
+        missing: Figures that are not there, and why.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        device: str,
+        sizes: Sizes,
+        *,
+        as_gpu: bool,
+        figure_seconds: float,
+        until: float,
+    ) -> None:
+        self.device, self.sizes, self.batch = device, sizes, sizes.batch
+        self.on_gpu = as_gpu
+        self.figure_seconds, self.until = figure_seconds, until
+        self.missing: list[str] = []
+        self.failed = False
         self.source = save_large(device) if name == LARGE else _resolve(name)
-        self.precision = fast_dtype(device)
+        self.precision = "bfloat16" if as_gpu else fast_dtype(device)
         self.dtype: torch.dtype = getattr(torch, self.precision)
         self.model = dragoman.load_model(self.source, dtype=self.precision, device=device)
         self.base = Baselines(self.source, device, self.dtype)
@@ -72,9 +137,9 @@ class Benchmark:
         """Whether the device computes bfloat16 natively, as the targets assume."""
         return self.dtype == torch.bfloat16
 
-    def peak(self, dtype: torch.dtype | None = None) -> float:
+    @functools.lru_cache  # noqa: B019 # it lives as long as the process
+    def peak(self, dtype: torch.dtype) -> float:
         """Return the best rate of a matrix product, with few rows or many."""
-        dtype = dtype or self.dtype
         few, many = self.batch * (TEXT_TOKENS - HEAD_TOKENS), self.batch * 2 * TEXT_TOKENS
         return max(gemm_peak(self.shapes, rows, dtype, self.device) for rows in (few, many))
 
@@ -82,9 +147,32 @@ class Benchmark:
         """Return the best rates in words; bfloat16 as a factor where it is emulated."""
         full = f"{self.peak(torch.float32) / 1e9:.0f} GFLOP/s in float32"
         if self.is_half:
-            return f"{self.peak() / 1e9:.0f} GFLOP/s in bfloat16, {full}"
+            return f"{self.peak(self.dtype) / 1e9:.0f} GFLOP/s in bfloat16, {full}"
         factor = slowdown(self.device, "bfloat16")
         return f"{full}; bfloat16, emulated, takes {factor:.1f} times as long"
+
+    def measured(
+        self, name: str, functions: Sequence[Callable[[Any], object]], make: Callable[[], Any]
+    ) -> tuple[list[float], int | None]:
+        """Return median milliseconds, and of how many rounds if that is fewer than wanted.
+
+        What takes too long, does not fit or fails is noted, and gives nothing.
+        """
+        seconds = min(self.figure_seconds, self.until - time.monotonic())
+        synchronise = partial(wait, self.device)
+        try:
+            medians, done = interleaved_within(
+                seconds, functions, make, self.sizes.rounds, synchronise
+            )
+        except Overrun as reason:
+            self.missing.append(f"{name}: {reason}")
+        except Exception as error:  # the figures after it are worth having
+            traceback.print_exc()
+            self.failed = True
+            self.missing.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0]}")
+        else:
+            return medians, done if done < self.sizes.rounds else None
+        return [], None
 
     def compare(
         self,
@@ -108,24 +196,25 @@ class Benchmark:
         baselines = {against: theirs}
         if default and self.is_half:
             baselines[DEFAULT] = default
-        functions = [ours, *baselines.values()]
-        medians = interleaved(functions, make, self.rounds, partial(wait, self.device))
-        flops = (cost.flops - before) / (self.rounds + 1)
-        peak_share = flops / (medians[0] / 1000) / self.peak() if share else None
+        medians, cut = self.measured(name, [ours, *baselines.values()], make)
+        if not medians:
+            return
+        flops = (cost.flops - before) / ((cut or self.sizes.rounds) + 1)
+        peak_share = flops / (medians[0] / 1000) / self.peak(self.dtype) if share else None
         for i, (baseline, taken) in enumerate(zip(baselines, medians[1:], strict=True)):
             last = i == len(baselines) - 1
             aimed = (gpu_target if last else None) if self.on_gpu else target if i == 0 else None
             aimed = aimed if self.is_half else None
-            figure = Figure(name, baseline, medians[0], taken, target=aimed, peak_share=peak_share)
+            figure = Figure(name, baseline, medians[0], taken, aimed, peak_share, cut)
             print(f"{name}, against {baseline}: {figure.ratio:.1f}", flush=True)
             yield figure
 
     def encoding(self) -> Iterator[Figure]:
         model, base, work, batch = self.model, self.base, self.work, self.batch
         default = base.default
-        for size in BATCHES if self.on_gpu else (batch,):
+        for size, aimed in self.sizes.encoded.items():
             name = f"encode {size} new texts of {TEXT_TOKENS} tokens, {HEAD_TOKENS} a static head"
-            make, aimed = partial(work.with_head, size), GPU_TARGETS.get(size)
+            make = partial(work.with_head, size)
             given = (name, LOOP, model.encode, base.loop, make, 11, True, default, aimed)
             yield from self.compare(*given)
         with_head = partial(work.with_head, batch)
@@ -134,11 +223,11 @@ class Benchmark:
         yield from self.compare(name, LOOP, half, base.loop, with_head, 22, True, default)
         for log_uniform, spread, target in ((False, "uniform", None), (True, "log-uniform", 2.5)):
             yield from self.compare(
-                f"encode {2 * batch} ragged texts, 10 to 150 tokens, {spread}",
+                f"encode {self.sizes.ragged} ragged texts, 10 to 150 tokens, {spread}",
                 f"padded {self.precision} batch",
                 model.encode,
                 partial(base.body, fast=True),
-                partial(work.ragged, 2 * batch, log_uniform=log_uniform),
+                partial(work.ragged, self.sizes.ragged, log_uniform=log_uniform),
                 target,
                 share=True,
                 default=default,
@@ -183,17 +272,17 @@ class Benchmark:
                 functions = {"computing it": self.model.encode}
                 if self.is_half:
                     functions[DEFAULT] = self.base.default
-                ours, *theirs = interleaved([ask, *functions.values()], make, self.rounds)
-                for baseline, taken in zip(functions, theirs, strict=True):
+                figure = f"a text known in {name}"
+                medians, cut = self.measured(figure, [ask, *functions.values()], make)
+                for baseline, taken in zip(functions, medians[1:], strict=False):
                     aimed = target if baseline != DEFAULT and not self.on_gpu else None
-                    each = ours / calls / self.batch, taken / self.batch
-                    yield Figure(f"a text known in {name}", baseline, *each, aimed)
+                    each = medians[0] / calls / self.batch, taken / self.batch
+                    yield Figure(figure, baseline, *each, aimed, cut=cut)
 
     def writing(self) -> Iterator[Figure]:
-        tokens = 32
+        tokens, batch = self.sizes.tokens, self.sizes.written
         self.model._writer._end_tokens = ()  # both sides write texts of one length
         write = partial(self.model.generate, sampling=dragoman.Sampling(max_tokens=tokens))
-        batch = 16  # one by one, more would take minutes
         yield from self.compare(
             f"write {tokens} tokens for {batch} prompts",
             f"Transformers, {self.precision}, one by one",
@@ -239,24 +328,29 @@ class Benchmark:
 
     def compiled(self) -> Iterator[Figure]:
         """Compare with and without compiling, where that may reach a GPU's peak."""
-        size = max(BATCHES)
+        size = max(self.sizes.encoded)
         model = dragoman.load_model(
             self.source, dtype=self.precision, device=self.device, compile=True
         )
         make = partial(self.work.with_head, size)
-        for _ in range(USES + 1):  # a shape that comes often enough is compiled
-            model.encode(make())
-        ours, theirs, default = interleaved(
-            [model.encode, self.model.encode, self.base.default],
-            make,
-            self.rounds,
-            partial(wait, self.device),
-        )
-        flops = size * (TEXT_TOKENS - HEAD_TOKENS) * self.model.cost.flops / self.model.cost.tokens
-        share = flops / (ours / 1000) / self.peak()
         name = f"encode {size} such texts, compiled; of the peak 0.35 is aimed at"
-        yield Figure(name, "the same uncompiled", ours, theirs, peak_share=share)
-        yield Figure(name, DEFAULT, ours, default, peak_share=share)
+        try:
+            with at_most(min(COMPILE_SECONDS, self.until - time.monotonic())):
+                for _ in range(USES + 1):  # a shape that comes often enough is compiled
+                    model.encode(make())
+        except Overrun as reason:
+            self.missing.append(f"{name}: {reason}, compiling")
+            return
+        before = model.cost.flops
+        functions = [model.encode, self.model.encode, self.base.default]
+        medians, cut = self.measured(name, functions, make)
+        if not medians:
+            return
+        ours, theirs, default = medians
+        flops = (model.cost.flops - before) / ((cut or self.sizes.rounds) + 1)
+        share = flops / (ours / 1000) / self.peak(self.dtype)
+        yield Figure(name, "the same uncompiled", ours, theirs, None, share, cut)
+        yield Figure(name, DEFAULT, ours, default, None, share, cut)
 
     def resident(self) -> Iterator[Figure]:
         def megabytes(how: str) -> float:
@@ -282,11 +376,11 @@ class Benchmark:
         ]
         make = partial(self.work.with_head, self.batch)
         functions = [function for _, function in steps]
-        times = interleaved(functions, make, self.rounds, partial(wait, self.device))
+        times, cut = self.measured("what each technique adds", functions, make)
         return [
-            Figure(f"+ {name}", before, own, earlier)
+            Figure(f"+ {name}", before, own, earlier, cut=cut)
             for (name, _), (before, _), own, earlier in zip(
-                steps[1:], steps[:-1], times[1:], times[:-1], strict=True
+                steps[1:], steps[:-1], times[1:], times[:-1], strict=False
             )
         ]
 
@@ -320,53 +414,69 @@ def save_large(device: str) -> str:
     return str(folder)
 
 
-def main() -> None:
+def page(name: str, bench: Benchmark, figures: list[Figure], steps: list[Figure]) -> str:
+    """Return the page of what has been measured so far."""
+    machine, sizes = describe_machine(), bench.sizes
+    text = (
+        "# Speed of the model runtime\n\n"
+        f"{name}, {bench.precision} unless said otherwise, on {bench.device}, "
+        f"{torch.get_num_threads()} threads of {machine['processor']}, {machine['platform']}, "
+        f"torch {torch.__version__}. Best matrix product at the model's shapes: {bench.peaks()}. "
+        f"Times in ms, medians of {sizes.rounds} rounds.\n\n{table(figures)}\n"
+    )
+    if bench.missing:
+        text += "\nNot there:\n\n" + "".join(f"- {line}\n" for line in bench.missing)
+    if steps:
+        text += (
+            f"\nWhat each technique adds to those above it, for {sizes.batch} texts of "
+            f"{TEXT_TOKENS} tokens of which {HEAD_TOKENS} are a static head:\n\n{table(steps)}\n"
+        )
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, help="texts; 16, or 512 on a GPU")
-    parser.add_argument("--minutes", type=float, help="no bound, or 8 on a GPU")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--minutes", type=float, help="of all; no bound, or 8 on a GPU")
+    parser.add_argument("--figure-seconds", type=float, help="no bound, or 60 on a GPU")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--tiny", action="store_true", help="few texts, but all that a GPU does")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     on_gpu = options.device.startswith("cuda")
-    batch = options.batch or (512 if on_gpu else 16)
-    bound = 60 * (options.minutes or (8 if on_gpu else math.inf))
+    sizes = LARGE_ON_GPU if options.model == LARGE else ON_GPU if on_gpu else ON_CPU
+    sizes = TINY if options.tiny else sizes
+    if options.batch:
+        encoded = sizes.encoded if on_gpu else {options.batch: None}
+        sizes = replace(sizes, batch=options.batch, encoded=encoded, ragged=2 * options.batch)
+    sizes = replace(sizes, rounds=options.rounds or sizes.rounds)
     started = time.monotonic()
-    bench = Benchmark(options.model, options.device, options.rounds, batch)
-    parts = [bench.encoding, bench.scoring, bench.training, bench.remembering, bench.writing]
-    parts.append(bench.compiled if on_gpu else bench.resident)
-    figures: list[Figure] = []
-    left_out = ""
-    for part in parts:
-        for figure in part():
-            figures.append(figure)
-            if time.monotonic() - started > bound:
-                left_out = " The time was up: figures are missing."
-                break
-        gc.collect()
-        if left_out:
-            break
-    steps = "" if left_out else table(bench.techniques())
-    machine = describe_machine()
-    text = (
-        "# Speed of the model runtime\n\n"
-        f"{options.model}, {bench.precision} unless said otherwise, on {options.device}, "
-        f"{torch.get_num_threads()} threads of {machine['processor']}, {machine['platform']}, "
-        f"torch {torch.__version__}. Best matrix product at the model's shapes: {bench.peaks()}. "
-        f"Times in ms.{left_out}\n\n{table(figures)}\n"
+    bench = Benchmark(
+        options.model,
+        options.device,
+        sizes,
+        as_gpu=on_gpu or options.tiny,
+        figure_seconds=options.figure_seconds or (60 if on_gpu else math.inf),
+        until=started + 60 * (options.minutes or (8 if on_gpu else math.inf)),
     )
-    if steps:
-        text += (
-            f"\nWhat each technique adds to those above it, for {batch} texts of {TEXT_TOKENS} "
-            f"tokens of which {HEAD_TOKENS} are a static head:\n\n{steps}\n"
-        )
-    options.out.mkdir(parents=True, exist_ok=True)
+    parts = [bench.encoding, bench.scoring, bench.training, bench.remembering, bench.writing]
+    parts.append(bench.compiled if bench.on_gpu else bench.resident)
     stem = f"model_runtime_{options.device.partition(':')[0]}"
-    stem += "_1.5b" if options.model == LARGE else ""
+    stem += "_1.5b" if options.model == LARGE else "_tiny" if options.tiny else ""
+    options.out.mkdir(parents=True, exist_ok=True)
+    figures: list[Figure] = []
+    for part in parts:
+        figures += part()
+        gc.collect()
+        (options.out / f"{stem}.md").write_text(page(options.model, bench, figures, []))
+    text = page(options.model, bench, figures, bench.techniques())
     (options.out / f"{stem}.md").write_text(text)
     draw(figures, options.out / f"{stem}.png", "What the language model costs")
     print(text)
+    if bench.failed:
+        sys.exit("some figures failed")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dragoman.errors import ConfigError, MissingExtraError, ModelError
 from dragoman.models.batches import Batcher, Cut, full_batches
 from dragoman.models.constraints import Replay
+from dragoman.models.device import bring
 from dragoman.models.limits import FEW, CudaGauge, Gauge, fit
 from dragoman.models.pieces import Reading
 from dragoman.models.pooling import pool
@@ -253,7 +254,7 @@ class TunedModel(nn.Module):
             for text in texts
             for own in text.candidates
         ]
-        return torch.from_numpy(np.concatenate(masks)).to(self.device) if masks else None
+        return bring(np.concatenate(masks), self.device) if masks else None
 
     def _run(self, rows: Sequence[Row]) -> Tensor:
         assert self.trunk is not None

@@ -47,9 +47,13 @@ def interleaved(
     make: Callable[[], Any],
     rounds: int,
     synchronise: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """Return the median milliseconds of functions that take turns on the same new inputs."""
-    return interleaved_within(math.inf, functions, make, rounds, synchronise)[0]
+    """Return the median milliseconds of functions that take turns on the same new inputs.
+
+    Each round begins with another of them.
+    """
+    return interleaved_within(math.inf, functions, make, rounds, synchronise, clock)[0]
 
 
 def interleaved_within(
@@ -58,6 +62,7 @@ def interleaved_within(
     make: Callable[[], Any],
     rounds: int,
     synchronise: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[list[float], int]:
     """Return the same, and of how many rounds: of one at least, and of no more than there is time.
 
@@ -73,13 +78,14 @@ def interleaved_within(
                 if turn > 1 and took + took / turn > seconds:
                     break
                 inputs = make()
-                for function, taken in zip(functions, times, strict=True):
+                for place in range(len(functions)):
+                    number = (turn + place) % len(functions)
                     synchronise()
-                    started = time.perf_counter()
-                    function(inputs)
+                    started = clock()
+                    functions[number](inputs)
                     synchronise()
                     if turn:  # the first round warms up
-                        taken.append(1000 * (time.perf_counter() - started))
+                        times[number].append(1000 * (clock() - started))
     except Overrun:
         if not all(times):
             raise

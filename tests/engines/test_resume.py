@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from tests.engines.resuming import (
     Commands,
     StopAt,
     assert_same,
-    commands,
     experiment,
     killed_and_resumed,
     lines,
@@ -45,13 +43,6 @@ from tests.models.remote.stub_server import StubServer
 @pytest.fixture(scope="module")
 def model(roomy_gpt2_path: Path) -> Path:
     return roomy_gpt2_path
-
-
-@pytest.fixture(scope="module")
-def by() -> Iterator[Commands]:
-    """What runs commands that can be killed."""
-    with commands() as made:
-        yield made
 
 
 def both(case: str, model: Path, folder: Path, at: tuple[int, ...]) -> None:

@@ -143,3 +143,17 @@ def test_gymnasiums_own_check_is_out_of_the_way_once_it_is_done(
     env = FirstSteps(gym.make("CartPole-v1").unwrapped)
     vars(env).pop("checked_data_reuse", None)
     assert is_done(env, 1)
+
+
+def test_gymnasiums_check_of_the_order_is_out_of_the_way_after_a_first_episode_began() -> None:
+    with pytest.raises(gym.error.ResetNeeded):
+        make_environment(environment_spec("CartPole-v1")).step(0)
+    order = env = make_environment(environment_spec("CartPole-v1"))
+    while not isinstance(order, gym.wrappers.OrderEnforcing):
+        order = order.env
+    env.reset(seed=0)
+    env.step(0)
+    assert "step" not in vars(order)
+    env.step(0)
+    assert vars(order)["step"] == order.env.step
+    assert env.step(0)[0].shape == (4,)

@@ -1,11 +1,6 @@
 from __future__ import annotations
 
-import contextlib
-import re
 import signal
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,80 +15,26 @@ from dragoman.environments.vector import make_vector
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
 from tests.engines.resuming import StopAt, assert_same
+from tests.faults import ENVIRONMENT, IN_RESET, OUTSIDE, Unsound
 
-
-class Unsound(gym.Env[Any, Any]):
-    """Does something wrong in the third step of some episodes.
-
-    Args:
-        what: Which fault.
-        every: In each so many-th episode.
-        chance: Instead, in each episode by this chance.
-    """
-
-    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, what: str = "step raises", every: int = 3, chance: float = 0.0) -> None:
-        self.what, self.every, self.chance = what, every, chance
-        self.episodes = self.steps = 0
-        self.is_wrong = False
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        super().reset(seed=seed)
-        self.episodes, self.steps = self.episodes + 1, 0
-        self.is_wrong = self.episodes % self.every == 0
-        if self.chance:
-            self.is_wrong = self.np_random.random() < self.chance
-        if self.what == "reset raises" and self.is_wrong:
-            raise OSError("the simulator is gone")
-        if self.what == "its space is another one now" and self.is_wrong:
-            self.observation_space = gym.spaces.Box(-2, 2, (2,), np.float32)
-        return self._seen(), {}
-
-    def step(self, action: Any) -> Any:
-        self.steps += 1
-        observation, reward = self._seen(), float(action)
-        if self.steps == 3 and self.is_wrong:
-            if self.what == "step raises":
-                raise ZeroDivisionError("division by zero")
-            if self.what == "step calls sys.exit":
-                sys.exit(3)
-            if self.what == "step waits for ever":
-                while True:
-                    with contextlib.suppress(Exception):  # as careless environments do
-                        time.sleep(0.01)
-            if self.what == "step loops for ever":
-                while True:
-                    self.steps += 1
-            change = VALUES.get(self.what, lambda step: step)
-            return change((observation, reward, False, False, {}))
-        return observation, reward, self.steps >= 6, False, {}
-
-    def _seen(self) -> Any:
-        return self.np_random.uniform(-1, 1, 2).astype(np.float32)
-
-
-Step = tuple[Any, ...]
-VALUES: dict[str, Callable[[Step], Step]] = {
-    "observation is NaN": lambda step: (np.array([np.nan, 0], np.float32), *step[1:]),
-    "observation has another shape": lambda step: (np.zeros(3, np.float32), *step[1:]),
-    "observation is outside its bounds, with outside: fault": lambda step: (
-        np.array([0, 1.5], np.float32),
-        *step[1:],
-    ),
-    "observation is a text": lambda step: ("left", *step[1:]),
-    "reward is NaN": lambda step: (step[0], float("nan"), *step[2:]),
-    "reward is a text": lambda step: (step[0], "1.0", *step[2:]),
-    "terminated is a text": lambda step: (*step[:2], "no", *step[3:]),
-    "info is no mapping": lambda step: (*step[:4], None),
-    "step returns four values": lambda step: step[:4],
+HERE = "tests.faults:Unsound"
+SAID = {
+    "step raises": "raised ZeroDivisionError: division by zero",
+    "reset raises": "reset() raised OSError: the simulator is gone",
+    "step calls sys.exit": "raised SystemExit: 3",
+    "step waits for ever": "has not returned for 0.3 seconds",
+    "step loops for ever": "has not returned for 0.3 seconds",
+    "observation is NaN": "the observation[0] is nan",
+    "observation has another shape": "the observation has shape (3,), but its space says (2,)",
+    "observation is a text": "the observation is 'left' of type <U4, which is no float32",
+    OUTSIDE: "the observation[1] is 1.5, outside its bounds -1 to 1",
+    "reward is NaN": "the reward is nan",
+    "reward is a text": "the reward is '1.0', which is no number",
+    "terminated is a text": "terminated is 'no', which is neither true nor false",
+    "info is no mapping": "info is None, which is no mapping",
+    "step returns four values": "step() returns 4 values instead of",
+    "its space is another one now": "its observation_space has become Box",
 }
-HERE = f"{Path(__file__)}:Unsound"
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
-ROWS = re.findall(
-    r"^\| ([^|]+) \| `(.+)` \| (cut off|reset again), counted \|$", PAGE.read_text(), re.M
-)
 
 
 def vector(what: str, **settings: Any) -> tuple[Any, Faults]:
@@ -109,32 +50,27 @@ def play(envs: Any, faults: Faults, steps: int) -> list[Any]:
         return [envs.step(np.array([1, 0])) for _ in range(steps)]
 
 
-def test_the_page_has_all_faults() -> None:
-    assert {fault.replace("`", "") for fault, _, _ in ROWS} > VALUES.keys()
-    assert len(ROWS) == len(VALUES) + 6
-
-
-@pytest.mark.parametrize(("fault", "said", "after"), ROWS, ids=[row[0] for row in ROWS])
-def test_a_fault_ends_it_and_its_place_is_named(fault: str, said: str, after: str) -> None:
-    envs, faults = vector(fault.replace("`", ""))
+@pytest.mark.parametrize("fault", ENVIRONMENT)
+def test_a_fault_ends_it_and_its_place_is_named(fault: str) -> None:
+    envs, faults = vector(fault)
     with pytest.raises(SpaceError) as caught:
         play(envs, faults, 60)
-    step = 0 if after == "reset again" else 3
-    assert said in caught.value.problem
+    step = 0 if fault in IN_RESET else 3
+    assert SAID[fault] in caught.value.problem
     assert f"sub-environment 0, episode 3, step {step}" in caught.value.problem
     assert ("step(np.int64(1))" in caught.value.problem) == (step > 0)
     assert caught.value.cure
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
 
-@pytest.mark.parametrize(("fault", "said", "after"), ROWS, ids=[row[0] for row in ROWS])
-def test_a_copy_is_made_anew_and_counted(fault: str, said: str, after: str) -> None:
-    envs, faults = vector(fault.replace("`", ""), on_fault="restart")
+@pytest.mark.parametrize("fault", ENVIRONMENT)
+def test_a_copy_is_made_anew_and_counted(fault: str) -> None:
+    envs, faults = vector(fault, on_fault="restart")
     steps = play(envs, faults, 30)
     # Each copy fails in its third episode, and the new one in the third of its own.
     assert faults.restarts == 4
     cut = [step for step in steps if RESTARTED in step[4].get("final_info", {})]
-    if after == "reset again":
+    if fault in IN_RESET:
         assert not cut
         return
     observations, rewards, terminated, truncated, infos = cut[0]
@@ -148,7 +84,7 @@ def test_a_copy_is_made_anew_and_counted(fault: str, said: str, after: str) -> N
 
 
 def test_observations_outside_their_bounds_are_told_once_and_counted() -> None:
-    envs, faults = vector("observation is outside its bounds, with outside: fault", outside="warn")
+    envs, faults = vector(OUTSIDE, outside="warn")
     said = r"sub-environment 0, episode 3, step 3: the observation\[1\] is 1.5, outside its bounds"
     with pytest.warns(BoundsWarning, match=said) as told:
         steps = play(envs, faults, 60)

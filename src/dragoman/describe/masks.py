@@ -101,9 +101,10 @@ class ReadMasks(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Step; errors as in `reset`, but for a state that ends the episode."""
         self._step += 1
         result = self.env.step(action)
-        observation, reward, terminated, truncated, info = result
-        if self._is_plain and MASK not in info and TEXTS not in info:
+        info = result[4]
+        if self._is_plain and (not info or (MASK not in info and TEXTS not in info)):
             return result
+        observation, reward, terminated, truncated, _ = result
         added = self._with_mask(observation, info, terminated, truncated)
         return self._seen(observation), reward, terminated, truncated, added
 

@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrap
 from numpy.typing import NDArray
 
 from dragoman.environments import make_environment
+from dragoman.environments.copies import Copies
 from dragoman.environments.guard import Faults, Guarded
 from dragoman.environments.unlisted import Unlisted
 from dragoman.errors import ConfigError
@@ -61,7 +62,7 @@ def make_vector(
         makers = [functools.partial(Guarded, make, i, faults) for i, make in enumerate(makers)]
     if can_rest:
         makers = [functools.partial(_resting, make) for make in makers]
-    return SyncVectorEnv(makers, autoreset_mode=autoreset)
+    return Copies(makers, autoreset_mode=autoreset)
 
 
 class Resting(Unlisted):

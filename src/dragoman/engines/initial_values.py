@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3 import DQN
-from torch import Tensor
+from torch import Tensor, nn
 
 from dragoman.describe.moment import Moment
 from dragoman.describe.rollout import sample_moments
@@ -28,14 +28,17 @@ BATCH = 128
 RATE = 1e-3
 
 
-def begin_with_prior(algorithm: DQN, experiment: Experiment, stack: RoleStack) -> None:
+def begin_with_prior(
+    network: nn.Module, see: Callable[[Any], Any], experiment: Experiment, stack: RoleStack
+) -> None:
     """Fit the values of a new DQN to c (log p(a|s) - its mean over the valid actions).
 
     The states are those of random play, and none of the training's steps. The share of the
     targets' variance that the fit explains becomes the column ``guide/fit``.
 
     Args:
-        algorithm: The algorithm, before its first step.
+        network: What makes action values, before the first step.
+        see: Turns observations of an environment into what the network reads.
         experiment: With a guide of values.
         stack: The roles around its environment.
     """
@@ -49,10 +52,15 @@ def begin_with_prior(algorithm: DQN, experiment: Experiment, stack: RoleStack) -
     prior = guide.action_prior(stack.env.single_action_space, context.models)
     valid = np.stack([moment.valid for moment in moments])
     targets = targets_of(guide, prior(moments), valid)
-    fit = _fit(algorithm, seen_by(algorithm, stack, moments), torch.as_tensor(targets), seed)
+    fit = _fit(network, see(observed(stack, moments)), torch.as_tensor(targets), seed)
+    guide_of(stack).columns["guide/fit"] = fit
+
+
+def guide_of(stack: RoleStack) -> GuideVector:
+    """Return the guide role at work."""
     role = stack.roles["guide"]
     assert isinstance(role, GuideVector)
-    role.columns["guide/fit"] = fit
+    return role
 
 
 def targets_of(guide: Guide, log_probs: FloatArray, valid: BoolArray) -> FloatArray:
@@ -73,20 +81,16 @@ def targets_of(guide: Guide, log_probs: FloatArray, valid: BoolArray) -> FloatAr
     return result.astype(np.float32)
 
 
-def seen_by(algorithm: DQN, stack: RoleStack, moments: list[Moment]) -> Any:
-    """Return what the network reads of moments: a tensor, or a dictionary of tensors."""
+def observed(stack: RoleStack, moments: Sequence[Moment]) -> Any:
+    """Return what a policy is given of moments: an array, or a dictionary of arrays."""
     if stack.observer is not None:
-        batch = stack.observer(moments)
-    else:
-        space = stack.env.single_observation_space
-        batch = stacked(space, [moment.observation for moment in moments])
-    seen, _ = algorithm.policy.obs_to_tensor(batch)
-    return seen
+        return stack.observer(list(moments))
+    space = stack.env.single_observation_space
+    return stacked(space, [moment.observation for moment in moments])
 
 
-def _fit(algorithm: DQN, seen: Any, targets: Tensor, seed: int) -> float:
-    """Fit the networks, and return the explained share of the targets' variance."""
-    network: Any = algorithm.q_net
+def _fit(network: nn.Module, seen: Any, targets: Tensor, seed: int) -> float:
+    """Fit the network, and return the explained share of the targets' variance."""
     generator = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     for _ in range(UPDATES):
@@ -95,7 +99,6 @@ def _fit(algorithm: DQN, seen: Any, targets: Tensor, seed: int) -> float:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    algorithm.q_net_target.load_state_dict(network.state_dict())
     with torch.no_grad():
         rest = float(((network(seen) - targets) ** 2).mean())
     spread = float(((targets - targets.mean()) ** 2).mean())

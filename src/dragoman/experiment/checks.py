@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 POLICY_GRADIENT = ("ppo", "a2c", "appo")
 """Algorithms that take a policy of the act role."""
 
-GUIDED_POLICY = ("ppo", "a2c")
+GUIDED_POLICY = ("ppo", "a2c", "appo")
 CREDITED = ("ppo", "a2c")
 GUIDED_VALUES = ("dqn",)
 

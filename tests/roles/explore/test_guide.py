@@ -13,7 +13,7 @@ from dragoman.agents.evaluate import evaluate
 from dragoman.comparison.file import all_arms
 from dragoman.describe.moment import MomentMaker
 from dragoman.engines.check import check
-from dragoman.engines.sb3.initial_values import targets_of
+from dragoman.engines.initial_values import targets_of
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment

@@ -107,11 +107,12 @@ class RLlib:
                 f"act.constrain is {act.constrain!r}, but the engine rllib keeps no written texts",
                 cure="train with the engine sb3, or set act.constrain to 'texts'",
             )
-        if experiment.guide is not None:
+        guide = experiment.guide
+        if guide is not None and guide.use == "mixture" and experiment.algorithm.name == "appo":
             raise ConfigError(
-                "guide is set, but the engine rllib has no place for a prior over actions",
-                cure="train with the engine sb3, or leave guide out; act with policy 'hybrid' "
-                "puts the model's scores into the policy on both",
+                "guide.use is 'mixture', but appo cuts the weights of steps off, so that it would "
+                "learn the values of the mixture and not those of its policy",
+                cure="train with ppo, or set guide.use to 'kl'",
             )
         if experiment.credit.plays_whole_episodes:
             raise ConfigError(

@@ -14,6 +14,7 @@ from ray.rllib.utils.postprocessing.value_predictions import compute_value_targe
 from torch import Tensor
 
 from dragoman.engines.watcher import Rollout
+from dragoman.roles.explore.mixture import WEIGHT, advantages
 
 
 class Advantages(ConnectorV2):
@@ -29,6 +30,7 @@ class Advantages(ConnectorV2):
     Attributes:
         explained_variance: Share of the returns' variance that values before the update explained.
         rollout: What was chosen in the batch.
+        weights: Of the batch's steps, where a prior took part in them.
     """
 
     def __init__(self, gamma: float, gae_lambda: float) -> None:
@@ -37,6 +39,7 @@ class Advantages(ConnectorV2):
         self.gae_lambda = gae_lambda
         self.explained_variance = float("nan")
         self.rollout: Rollout | None = None
+        self.weights: np.ndarray | None = None
 
     def __call__(self, *, rl_module: Any, episodes: Any, batch: Any, **named: Any) -> Any:
         """Return the batch with them, in a random order, without the appended steps."""
@@ -46,15 +49,22 @@ class Advantages(ConnectorV2):
             own[name].cpu().numpy()
             for name in (Columns.REWARDS, Columns.TERMINATEDS, Columns.TRUNCATEDS)
         )
-        returns = compute_value_targets(
-            values=values,
-            rewards=rewards,
-            terminateds=terminated,
-            truncateds=truncated,
-            gamma=self.gamma,
-            lambda_=self.gae_lambda,
-        ).astype(np.float32)
         kept = np.flatnonzero(own[Columns.LOSS_MASK].cpu().numpy())
+        if WEIGHT in own:
+            weights = own[WEIGHT].cpu().numpy()
+            self.weights = weights[kept]
+            found = self._weighted(rewards, values, terminated, truncated, weights)
+            returns = values + weights * found
+        else:
+            returns = compute_value_targets(
+                values=values,
+                rewards=rewards,
+                terminateds=terminated,
+                truncateds=truncated,
+                gamma=self.gamma,
+                lambda_=self.gae_lambda,
+            ).astype(np.float32)
+            found = returns - values
         self.explained_variance = _explained(values[kept], returns[kept])
         mask = own[Columns.OBS].get("mask") if isinstance(own[Columns.OBS], dict) else None
         actions = own[Columns.ACTIONS].cpu().numpy()[kept]
@@ -63,13 +73,32 @@ class Advantages(ConnectorV2):
         device = own[Columns.REWARDS].device
         own[Columns.VF_PREDS] = torch.as_tensor(values, device=device)
         own[Postprocessing.VALUE_TARGETS] = torch.as_tensor(returns, device=device)
-        own[Postprocessing.ADVANTAGES] = torch.as_tensor(returns - values, device=device)
+        own[Postprocessing.ADVANTAGES] = torch.as_tensor(found, device=device)
         # RLlib shuffles before each epoch but the first.
         order = torch.as_tensor(kept)[torch.randperm(len(kept))]
         batch[DEFAULT_MODULE_ID] = {
             name: _taken(value, order) for name, value in own.items() if name != Columns.LOSS_MASK
         }
         return batch
+
+    def _weighted(
+        self,
+        rewards: np.ndarray,
+        values: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+        weights: np.ndarray,
+    ) -> np.ndarray:
+        """Return advantages under the policy of steps in which a prior took part, ``(T,)``."""
+        goes_on = 1.0 - terminated.astype(np.float32)
+        columns = (rewards, values, goes_on, weights, goes_on * ~truncated.astype(np.bool_))
+        reward, value, on, weight, carries = (
+            torch.as_tensor(one, dtype=torch.float32).unsqueeze(1) for one in columns
+        )
+        settings = self.gamma, self.gae_lambda
+        result = advantages(reward, value, torch.zeros(1), on, weight, *settings, carries)
+        found: np.ndarray = result.squeeze(1).numpy()
+        return found
 
 
 def _taken(column: Any, rows: Tensor) -> Any:

@@ -41,6 +41,10 @@ class APPOLearner(RatedLearner, APPOTorchLearner):
         """Move the older actor."""
         with self.turn:
             super().after_gradient_based_update(timesteps=timesteps)
+        for module_id, module in self.module.items():
+            apart = module.unwrapped().last_divergence
+            if apart is not None:
+                self.metrics.log_dict({"kl": apart}, key=module_id, window=1)
 
     def _update(self, batch: Any, **named: Any) -> Any:
         with self.turn:

@@ -17,6 +17,7 @@ from dragoman.engines.rllib.rates import RatedLearner
 from dragoman.engines.rllib.settings import PPOSettings
 from dragoman.engines.tuning import CHECKED, first_ratio
 from dragoman.roles.act.tune import Tune
+from dragoman.roles.explore.mixture import WEIGHT, weighed
 
 
 class PPOLearner(RatedLearner, PPOTorchLearner):
@@ -63,8 +64,11 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
         """Return the loss of a minibatch."""
         module = self.module[module_id].unwrapped()
         result = module.get_train_action_dist_cls().from_logits(fwd_out[Columns.ACTION_DIST_INPUTS])
+        log_probs = result.logp(batch[Columns.ACTIONS])
+        if WEIGHT in batch:
+            log_probs = weighed(log_probs, batch[WEIGHT])
         minibatch = Minibatch(
-            log_probs=result.logp(batch[Columns.ACTIONS]),
+            log_probs=log_probs,
             old_log_probs=batch[Columns.ACTION_LOGP],
             advantages=batch[Postprocessing.ADVANTAGES],
             values=fwd_out[Columns.EMBEDDINGS],
@@ -104,9 +108,15 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
         }
         if self.first_ratio is not None:
             columns["first_ratio"] = self.first_ratio
+        if self.advantages.weights is not None:
+            columns["importance_max"] = float(self.advantages.weights.max())
+            columns["importance_mean"] = float(self.advantages.weights.mean())
         for module_id, module in self.module.items():
-            penalty = module.unwrapped().last_penalty
-            own = columns if penalty is None else {**columns, "reference_kl": penalty}
+            found = {
+                "reference_kl": module.unwrapped().last_penalty,
+                "kl": module.unwrapped().last_divergence,
+            }
+            own = columns | {key: value for key, value in found.items() if value is not None}
             self.metrics.log_dict(own, key=module_id, window=1)
 
     def _train_only_critic(self, only: bool) -> None:

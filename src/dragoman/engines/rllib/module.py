@@ -24,9 +24,12 @@ from dragoman.engines.tuning import make_room
 from dragoman.engines.weights import arrays_of
 from dragoman.environments.vector import rows_of
 from dragoman.maths.seeds import derive_seed
+from dragoman.roles.act.masked import MaskedCategorical
+from dragoman.roles.act.penalty import divergence as divergence_of
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.readers import TunedReader
+from dragoman.roles.explore.mixture import WEIGHT, importance, mixture_of, prior_of
 
 CHUNK = 256
 """Observations whose values are computed at a time."""
@@ -42,6 +45,8 @@ def network_of(task: Task, observations: gym.Space[Any], actions: gym.Space[Any]
         torch.manual_seed(derive_seed("weights", task.env_seed))
         policy: Any = make_policy(experiment, observations, actions, model)
     network: nn.Module = policy.module
+    if task.weights is not None:
+        network.load_state_dict({key: torch.tensor(own) for key, own in task.weights.items()})
     return network
 
 
@@ -96,9 +101,13 @@ class Module(Network, ValueFunctionAPI):
 
     Attributes:
         last_penalty: Mean divergence from the untrained model's policy in the last forward.
+        last_divergence: The same from the guide's prior.
+        guide_weight: The guide's weight in updates.
     """
 
     last_penalty: float | None = None
+    last_divergence: float | None = None
+    guide_weight: float = 0.0
 
     def setup(self) -> None:
         """Make the network."""
@@ -159,9 +168,35 @@ class Module(Network, ValueFunctionAPI):
         inputs, _ = self.policy(batch[Columns.OBS])
         return {Columns.ACTION_DIST_INPUTS: inputs}
 
+    def _forward_exploration(
+        self, batch: dict[str, Any], t: int = 0, **named: Any
+    ) -> dict[str, Any]:
+        result, guide = self._forward(batch), self.task.what.guide
+        if guide is None or guide.use != "mixture":
+            return result
+        ours: Any = self._categorical(result[Columns.ACTION_DIST_INPUTS])
+        prior: Any = prior_of(batch[Columns.OBS])
+        share = guide.weight_at(t)
+        actions = mixture_of(ours, prior, share).sample()  # type: ignore[no-untyped-call]
+        log_probs: Tensor = ours.log_prob(actions)
+        weights = importance(log_probs, prior.log_prob(actions), share)
+        return {
+            **result,
+            Columns.ACTIONS: actions,
+            Columns.ACTION_LOGP: log_probs,
+            WEIGHT: weights,
+        }
+
     def _forward_train(self, batch: dict[str, Any], **named: Any) -> dict[str, Any]:
         observation = batch[Columns.OBS]
         inputs, values = self.policy(observation)
+        if self.task.what.guide is not None:
+            apart = divergence_of(self._categorical(inputs), prior_of(observation))
+            kept = batch.get(Columns.LOSS_MASK)
+            apart = apart.mean() if kept is None else apart[kept].mean()
+            self.last_divergence = float(apart.detach())
+            if self.task.what.guide.use == "kl":
+                values = with_penalty(values, self.guide_weight * apart)
         act = self.task.what.act
         tune = None if act is None else act.tune
         if act is not None and tune is not None and tune.reference_kl:
@@ -169,3 +204,8 @@ class Module(Network, ValueFunctionAPI):
             self.last_penalty = float(divergence.detach())
             values = with_penalty(values, tune.reference_kl * divergence)
         return {Columns.ACTION_DIST_INPUTS: inputs, Columns.EMBEDDINGS: values}
+
+    def _categorical(self, inputs: Tensor) -> MaskedCategorical:
+        result = self.policy.distribution(inputs)
+        assert isinstance(result, MaskedCategorical)
+        return result

@@ -39,6 +39,11 @@ class RatedLearner(TorchLearner):
         """Return what is trained."""
         return [tensor for tensor in module.parameters() if tensor.requires_grad]
 
+    def set_guide(self, weight: float) -> None:
+        """Take the guide's prior into account with this weight."""
+        for module in self.module.values():
+            module.unwrapped().guide_weight = weight
+
     def set_rate(self, rate: float) -> None:
         """Learn with this rate, and with others in proportion where parts have their own."""
         self.rate = rate

@@ -18,6 +18,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from dragoman.describe.rollout import sample_texts
 from dragoman.engines.assembly import moments_of, spec_of
 from dragoman.engines.checkpoints import forget, spend_on, spent
+from dragoman.engines.initial_values import guide_of
 from dragoman.engines.rllib.kept import remember_on, remembered
 from dragoman.engines.rllib.task import Task, model_of, own_of, seed_process
 from dragoman.engines.stack import RoleStack
@@ -135,6 +136,8 @@ class Runner(SingleAgentEnvRunner):
             self.stack.prepare(
                 lambda count: sample_texts(make(), moments, task.seed, count), self.notes
             )
+        if experiment.guide is not None:
+            guide_of(self.stack).steps = lambda: int(self.num_env_steps_sampled_lifetime)
         # The process that has started the training has prepared its roles too, and noted that.
         self.notes.rows.clear()
         return self.stack.env

@@ -35,6 +35,7 @@ class Task:
         fingerprint: Of the experiment's language model, where a role asks one.
         model: A pickled language model, where it cannot be loaded by its name.
         replicas: Processes that answer for the model, where runners have none of their own.
+        weights: What the network begins with, by names; drawn by default.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     fingerprint: str | None = None
     model: bytes | None = None
     replicas: int = 0
+    weights: Mapping[str, np.ndarray] | None = None
 
     @functools.cached_property
     def what(self) -> Experiment:

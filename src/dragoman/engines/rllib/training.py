@@ -19,9 +19,11 @@ from ray.exceptions import RayActorError
 from ray.rllib.core import DEFAULT_MODULE_ID
 from torch import Tensor, nn
 
+from dragoman.engines.initial_values import begin_with_prior, guide_of
 from dragoman.engines.memory import refuse_rollout
 from dragoman.engines.rllib import cluster, replica
 from dragoman.engines.rllib.config import config_of
+from dragoman.engines.rllib.module import network_of
 from dragoman.engines.rllib.processes import Processes
 from dragoman.engines.rllib.runner import Drained
 from dragoman.engines.rllib.settings import (
@@ -36,6 +38,7 @@ from dragoman.engines.rollouts import warn_of_steps
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own as Columns
 from dragoman.engines.watcher import Watchers
+from dragoman.engines.weights import arrays_of
 from dragoman.environments.indices import Indices
 from dragoman.environments.vector import Episode, split_infos
 from dragoman.errors import ConfigError
@@ -221,8 +224,9 @@ class RLlibTraining:
             cluster.stop()
 
     def _set_rate(self, progress: float) -> None:
-        rate = self._settings.rate_at(progress)
-        self._algorithm.learner_group.foreach_learner(partial(_set_rate, rate=rate))
+        rate, guide = self._settings.rate_at(progress), self._task.what.guide
+        weight = guide.weight_at(self.steps) if guide is not None and guide.in_policy else None
+        self._algorithm.learner_group.foreach_learner(partial(_set_rates, rate=rate, weight=weight))
 
     def _drain(self, watchers: Watchers, writer: RunWriter | None) -> None:
         """Take over what the runners have done since the last round."""
@@ -273,6 +277,9 @@ class RLlibTraining:
         for name in COLUMNS:
             if name in learnt:
                 self.record(f"train/{name}", float(learnt[name]))
+        for name in GUIDE_COLUMNS:
+            if name in learnt:
+                self.record(f"guide/{name}", float(learnt[name]))
         for theirs, (ours, factor) in THEIRS.items():
             if theirs in learnt:
                 self.record(f"train/{ours}", factor * float(learnt[theirs]))
@@ -298,6 +305,8 @@ COLUMNS = (
     "value_loss",
 )
 """Of an update, as Stable-Baselines3 calls them."""
+GUIDE_COLUMNS = ("importance_max", "importance_mean", "kl")
+"""Of a prior that took part."""
 THEIRS = {
     "policy_loss": ("policy_gradient_loss", 1.0),
     "vf_loss": ("value_loss", 2.0),
@@ -363,9 +372,13 @@ def build(
         model=packed(model) if engine.env_runners and not engine.model_replicas else None,
         replicas=engine.model_replicas,
     )
+    if stack is not None and experiment.guide is not None and not experiment.guide.in_policy:
+        task = replace(task, weights=_prior_values(task, env, stack))
     training = RLlibTraining(engine, task, settings, env.single_action_space, stack)
     try:
         keep(task, Own(env, model, training.on_step))
+        if stack is not None and experiment.guide is not None:
+            guide_of(stack).steps = lambda: training.steps
         training.open()
     except BaseException:
         training.close()
@@ -373,8 +386,26 @@ def build(
     return training
 
 
-def _set_rate(learner: Any, rate: float) -> None:
+def _prior_values(
+    task: Task, env: VectorEnv[Any, Any, Any], stack: RoleStack
+) -> Mapping[str, np.ndarray]:
+    """Return the weights of a network whose action values are those of the guide's prior."""
+    actions = Indices(env.single_action_space).space
+    network = network_of(task, env.single_observation_space, actions)
+
+    def see(batch: Any) -> Any:
+        if isinstance(batch, dict):
+            return {key: torch.as_tensor(own) for key, own in batch.items()}
+        return torch.as_tensor(batch)
+
+    begin_with_prior(network, see, task.what, stack)
+    return arrays_of(network.state_dict())
+
+
+def _set_rates(learner: Any, rate: float, weight: float | None) -> None:
     learner.set_rate(rate)
+    if weight is not None:
+        learner.set_guide(weight)
 
 
 def _drain(runner: Any) -> Drained:

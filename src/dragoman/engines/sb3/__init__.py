@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,14 +68,13 @@ class SB3:
         algorithm: Any = build(experiment, env, seed, model)
         training = SB3Training(algorithm, self.callbacks)
         if experiment.guide is not None and stack is not None:
-            from dragoman.engines.sb3.initial_values import begin_with_prior
-            from dragoman.roles.explore.guide import GuideVector
+            from dragoman.engines.initial_values import begin_with_prior, guide_of
+            from dragoman.engines.sb3.algorithms import seen
 
-            role = stack.roles["guide"]
-            assert isinstance(role, GuideVector)
-            role.steps = lambda: training.steps
+            guide_of(stack).steps = lambda: training.steps
             if not experiment.guide.in_policy:
-                begin_with_prior(algorithm, experiment, stack)
+                begin_with_prior(algorithm.q_net, partial(seen, algorithm), experiment, stack)
+                algorithm.q_net_target.load_state_dict(algorithm.q_net.state_dict())
         if experiment.algorithm.demonstrations is not None and stack is not None:
             from dragoman.engines.sb3.demonstrations import remember
 

@@ -103,6 +103,11 @@ def build(
     return algorithm
 
 
+def seen(algorithm: BaseAlgorithm, batch: Any) -> Any:
+    """Return what a network reads of observations: a tensor, or a dictionary of tensors."""
+    return algorithm.policy.obs_to_tensor(batch)[0]
+
+
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
     if experiment.act is not None:
         return WritePolicy if experiment.act.writes_tokens else ActPolicy

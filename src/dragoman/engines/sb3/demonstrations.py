@@ -8,7 +8,8 @@ import numpy as np
 from stable_baselines3 import DQN
 
 from dragoman.engines.assembly import spec_of
-from dragoman.engines.sb3.initial_values import seen_by
+from dragoman.engines.initial_values import observed
+from dragoman.engines.sb3.algorithms import seen
 from dragoman.engines.stack import RoleStack
 from dragoman.environments import make_environment
 from dragoman.environments.vector import rows_of
@@ -52,8 +53,10 @@ def remember(algorithm: DQN, experiment: Experiment, stack: RoleStack) -> None:
 def _add(algorithm: DQN, stack: RoleStack, steps: list[Shown]) -> None:
     buffer: Any = algorithm.replay_buffer
     copies = buffer.n_envs
-    before = _arrays(seen_by(algorithm, stack, [step.before for step in steps]))
-    after = _arrays(seen_by(algorithm, stack, [step.after for step in steps]))
+    before, after = (
+        _arrays(seen(algorithm, observed(stack, moments)))
+        for moments in ([step.before for step in steps], [step.after for step in steps])
+    )
     # The memory has one row for each copy of the environment: the last row begins anew.
     for first in range(0, len(steps), copies):
         rows: Any = np.arange(first, first + copies) % len(steps)

@@ -10,11 +10,10 @@ from stable_baselines3.common.buffers import DictRolloutBuffer
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import Tensor
 
-from dragoman.engines.sb3.policy import WEIGHT
 from dragoman.engines.sb3.rollouts import WholeA2C, WholePPO
 from dragoman.roles.explore.action_prior import PRIOR
 from dragoman.roles.explore.guide import Guide
-from dragoman.roles.explore.mixture import advantages, importance
+from dragoman.roles.explore.mixture import WEIGHT, advantages, importance
 
 
 class WeightedBuffer(DictRolloutBuffer):

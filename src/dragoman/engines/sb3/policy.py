@@ -16,14 +16,10 @@ from dragoman.roles.act.penalty import divergence as divergence_of
 from dragoman.roles.act.penalty import with_penalty
 from dragoman.roles.act.policy import ActionPolicy
 from dragoman.roles.act.settings import Act
-from dragoman.roles.explore.action_prior import PRIOR
 from dragoman.roles.explore.guide import Guide
-from dragoman.roles.explore.mixture import mixed, weighed
+from dragoman.roles.explore.mixture import WEIGHT, mixture_of, prior_of, weighed
 
 Observed: TypeAlias = dict[str, Tensor]
-
-WEIGHT = "importance"
-"""Key under which a rollout keeps the weight of each step that a prior took part in."""
 
 
 class ActPolicy(ActorCriticPolicy):
@@ -79,7 +75,8 @@ class ActPolicy(ActorCriticPolicy):
         inputs, values = self.policy(obs)
         distribution = self._as_theirs(inputs)
         if self._guide is not None and self._guide.use == "mixture" and not deterministic:
-            actions = self._mixed(inputs, obs).sample()  # type: ignore[no-untyped-call]
+            mixture = mixture_of(self._categorical(inputs), prior_of(obs), self.guide_weight)
+            actions = mixture.sample()  # type: ignore[no-untyped-call]
         else:
             actions = distribution.get_actions(deterministic=deterministic)
         log_probs = distribution.log_prob(actions)
@@ -96,7 +93,7 @@ class ActPolicy(ActorCriticPolicy):
             values = with_penalty(values, tune.reference_kl * divergence)
         log_probs = distribution.log_prob(actions)
         if self._guide is not None:
-            apart = divergence_of(self._categorical(inputs), _prior(obs)).mean()
+            apart = divergence_of(self._categorical(inputs), prior_of(obs)).mean()
             self.last_divergence = float(apart.detach())
             if self._guide.use == "kl":
                 values = with_penalty(values, self.guide_weight * apart)
@@ -112,13 +109,6 @@ class ActPolicy(ActorCriticPolicy):
         """Return values ``(B, 1)``."""
         return self.policy.values(obs).unsqueeze(-1)
 
-    def _mixed(self, inputs: Tensor, obs: Any) -> MaskedCategorical:
-        """Return the policy mixed with the prior, from which a mixture plays."""
-        ours, prior = self._categorical(inputs), _prior(obs)
-        return MaskedCategorical(
-            mixed(ours.logits, prior.logits, self.guide_weight), ours.is_admissible
-        )
-
     def _categorical(self, inputs: Tensor) -> MaskedCategorical:
         result = self.policy.distribution(inputs)
         assert isinstance(result, MaskedCategorical)
@@ -130,7 +120,3 @@ class ActPolicy(ActorCriticPolicy):
         cover.distribution = self.policy.distribution(inputs)
         result: Distribution = cover
         return result
-
-
-def _prior(obs: Any) -> MaskedCategorical:
-    return MaskedCategorical(obs[PRIOR], obs["mask"] > 0)

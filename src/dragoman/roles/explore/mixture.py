@@ -17,6 +17,30 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from dragoman.roles.act.masked import MaskedCategorical
+from dragoman.roles.explore.action_prior import PRIOR
+
+WEIGHT = "importance"
+"""Key under which an engine keeps the weight of each step that a prior took part in."""
+
+
+def prior_of(observation: Any) -> MaskedCategorical:
+    """Return the prior that a batch of observations holds."""
+    return MaskedCategorical(observation[PRIOR], observation["mask"] > 0)
+
+
+def mixture_of(
+    policy: MaskedCategorical, prior: MaskedCategorical, share: float
+) -> MaskedCategorical:
+    """Return what play is drawn from.
+
+    Args:
+        policy: π.
+        prior: p.
+        share: ε.
+    """
+    return MaskedCategorical(mixed(policy.logits, prior.logits, share), policy.is_admissible)
+
 
 def mixed(policy: Tensor, prior: Tensor, share: float) -> Tensor:
     """Return log μ of log-probs π and p, of any shape.
@@ -74,6 +98,7 @@ def advantages(
     weights: Tensor,
     discount: float,
     trace: float,
+    carries: Tensor | None = None,
 ) -> Tensor:
     """Return advantages under π of steps that were played by μ, ``(T, N)``.
 
@@ -90,12 +115,15 @@ def advantages(
         weights: w_t, ``(T, N)``.
         discount: γ.
         trace: λ.
+        carries: 0 where the advantage of the next row is not one of the same episode, though the
+            value of its state is known, else 1, ``(T, N)``; as ``goes_on`` by default.
     """
+    carries = goes_on if carries is None else carries
     result = torch.zeros_like(rewards)
     following = torch.cat([values[1:], after.unsqueeze(0)])
     carried = torch.zeros_like(after)
     for t in reversed(range(len(rewards))):
         delta = rewards[t] + discount * goes_on[t] * following[t] - values[t]
-        result[t] = delta + discount * trace * goes_on[t] * carried
+        result[t] = delta + discount * trace * carries[t] * carried
         carried = weights[t] * result[t]
     return result

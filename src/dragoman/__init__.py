@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dragoman.agents.distill.student import load_student
     from dragoman.agents.evaluate import evaluate, evaluate_random
     from dragoman.agents.export import export
+    from dragoman.agents.frozen import evaluate_frozen
     from dragoman.agents.seek import seek
     from dragoman.agents.teach.fitting import Teaching
     from dragoman.agents.teach.teach import teach
@@ -83,6 +84,7 @@ _HOME = {
     "describe_env": "dragoman.describe",
     "distill": "dragoman.agents.distill.distill",
     "evaluate": "dragoman.agents.evaluate",
+    "evaluate_frozen": "dragoman.agents.frozen",
     "evaluate_random": "dragoman.agents.evaluate",
     "export": "dragoman.agents.export",
     "load_model": "dragoman.models.catalog",
@@ -130,6 +132,7 @@ __all__ = [
     "describe_env",
     "distill",
     "evaluate",
+    "evaluate_frozen",
     "evaluate_random",
     "export",
     "load_model",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
 
+from dragoman import evaluate_frozen
 from dragoman.errors import ModelError
 from dragoman.generation import Choice, Integer, Sampling
-from dragoman.models.catalog import _resolve
+from dragoman.models.catalog import _resolve, load_model
 from dragoman.models.remote import Budget, Connection, RemoteModel, ServerFeatures
+from dragoman.roles.act.frozen import Written
 from tests.models import tiny
 from tests.models.remote.real_server import serve
+from tests.writing import experiment
 
 PATIENT = Connection(timeout=120, retries=1, backoff=0.1)
 TEMPLATE = (
@@ -75,6 +79,28 @@ def test_greedy_texts_equal_those_written_here(
     tiny_folder: Path, tiny_url: str, chat: bool
 ) -> None:
     check_greedy(tiny_folder, tiny_url, chat=chat, prompts=PROMPTS)
+
+
+def test_a_frozen_writer_acts_as_it_does_here(tiny_folder: Path, tiny_url: str) -> None:
+    what = experiment(constrain="none", max_tokens=3, invalid="end")
+    what = what.replaced({"env": "tests.text_tasks:Letters"})
+    texts: list[list[tuple[str, str]]] = []
+    returns = []
+    local = load_model(str(tiny_folder), dtype="float32")
+    offers = ServerFeatures(chat=False)
+    with RemoteModel(str(tiny_folder), tiny_url, connection=PATIENT, offers=offers) as remote:
+        for model in (remote, local):
+            own: list[tuple[str, str]] = []
+
+            def keep(written: Sequence[Written], own: list[tuple[str, str]] = own) -> None:
+                own += [(one.prompt, one.answer.text) for one in written]
+
+            played = evaluate_frozen(what, 6, model=model, sampled=False, on_written=keep)
+            returns.append(played.returns)
+            texts.append(own)
+    assert texts[0] == texts[1]
+    assert len(set(texts[0])) == 2
+    assert returns[0] == returns[1]
 
 
 def test_a_temperature_needs_sampling_to_be_switched_on(tiny_folder: Path, tiny_url: str) -> None:

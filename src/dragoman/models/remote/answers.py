@@ -22,6 +22,9 @@ Finite: TypeAlias = Annotated[float, pydantic.Field(allow_inf_nan=False)]
 LogProb: TypeAlias = Annotated[float, pydantic.Field(allow_inf_nan=False, ge=-1e30, le=0.1)]
 Count: TypeAlias = Annotated[int, pydantic.Field(ge=0, le=10**15, strict=True)]
 
+Answered: TypeAlias = tuple[str, str, list[float] | None, list[int] | None]
+"""A text, why it ended, and log-probs and ids of its tokens where the server says them."""
+
 TEMPLATE_TOKENS = 8192
 """What a server's chat template, with a system prompt of its own, may add to a prompt."""
 
@@ -112,6 +115,7 @@ class _ChatChoice(pydantic.BaseModel):
     finish_reason: str
     message: _Message
     logprobs: _LogProbs | None = None
+    token_ids: list[Count] | None = None
 
 
 class _Chat(pydantic.BaseModel):
@@ -124,6 +128,7 @@ class _TextChoice(pydantic.BaseModel):
     logprobs: _LogProbs | None = None
     prompt_logprobs: list[dict[str, _TokenLogProb] | None] | None = None
     prompt_token_ids: list[int] | None = None
+    token_ids: list[Count] | None = None
 
 
 class _Texts(pydantic.BaseModel):
@@ -195,6 +200,7 @@ def read_generation(
     constraint: Constraint | None,
     chat: bool,
     log_probs: bool,
+    token_ids: bool,
     json_schema: bool,
 ) -> Generation:
     """Return the text that a server has written, or raise a `Fault`.
@@ -206,9 +212,10 @@ def read_generation(
         constraint: What the text must be.
         chat: Whether it was asked by a chat completion.
         log_probs: Whether it was asked for log-probs.
+        token_ids: Whether it was asked for the ids of what it writes.
         json_schema: Whether it was given the constraint as a JSON schema.
     """
-    text, reason, result = _chat_choice(answer) if chat else _text_choice(answer)
+    text, reason, result, ids = _chat_choice(answer) if chat else _text_choice(answer)
     # Half of a surrogate pair, which JSON can spell, could be neither kept nor shown.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     finish = _finish(reason)
@@ -216,6 +223,12 @@ def read_generation(
         raise Fault(
             "gave no log-probs, though it was asked for them",
             cure="set log_probs to False in ServerFeatures, or use a server that gives them",
+            again=False,
+        )
+    if token_ids and (ids is None or (result is not None and len(ids) != len(result))):
+        raise Fault(
+            "gave no token ids, or others than log-probs, though it was asked for them",
+            cure="set token_ids to False in ServerFeatures, or use a server that gives them",
             again=False,
         )
     # Some servers leave the stop string in the text.
@@ -227,7 +240,8 @@ def read_generation(
     # Unknown log-probs are NaN, so that no sum over them passes for a probability.
     unknown = np.full(usage.completion_tokens, np.nan, np.float32)
     known = unknown if result is None else np.array(result, np.float32)
-    return Generation(text=text, log_probs=known, finish=finish)
+    tokens = tuple(ids or ()) if token_ids else ()
+    return Generation(text=text, log_probs=known, finish=finish, tokens=tokens)
 
 
 def read_echo(answer: Any, usage: Usage, text: str) -> ScoredText:
@@ -319,7 +333,7 @@ def _json(answer: Any) -> str:
         return "JSON of great depth"
 
 
-def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
+def _chat_choice(answer: Any) -> Answered:
     choice = _checked(_Chat, answer).choices[0]
     if choice.message.refusal:
         raise _refused(excerpt(choice.message.refusal))
@@ -333,12 +347,14 @@ def _chat_choice(answer: Any) -> tuple[str, str, list[float] | None]:
         )
     if text is None and choice.finish_reason == "stop":
         raise Fault(f"gave no text: {excerpt(_json(answer))}", cure=_WRONG_URL)
-    return text or "", choice.finish_reason, choice.logprobs.known() if choice.logprobs else None
+    known = choice.logprobs.known() if choice.logprobs else None
+    return text or "", choice.finish_reason, known, choice.token_ids
 
 
-def _text_choice(answer: Any) -> tuple[str, str, list[float] | None]:
+def _text_choice(answer: Any) -> Answered:
     choice = _checked(_Texts, answer).choices[0]
-    return choice.text, choice.finish_reason, choice.logprobs.known() if choice.logprobs else None
+    known = choice.logprobs.known() if choice.logprobs else None
+    return choice.text, choice.finish_reason, known, choice.token_ids
 
 
 def _finish(reason: str) -> Literal["stop", "length"]:

@@ -43,6 +43,7 @@ class ServerFeatures:
         chat: Ask by chat completions, where the prompt is the user's message inside the model's
             chat template; otherwise by completions, which continue the prompt as it is.
         log_probs: Ask for the log-probs of what is written. Where not, they are NaN.
+        token_ids: Ask for the ids of what is written, by vLLM's ``return_token_ids``.
         prompt_log_probs: How the server gives log-probs of a prompt, which scoring needs:
             ``echo`` by completions with ``echo`` and ``logprobs``, ``vllm`` by
             ``prompt_logprobs``; ``None`` where it does not.
@@ -56,6 +57,7 @@ class ServerFeatures:
 
     chat: bool = True
     log_probs: bool = False
+    token_ids: bool = False
     prompt_log_probs: Literal["echo", "vllm"] | None = None
     json_schema: bool = False
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -96,6 +98,7 @@ def writing(
             constraint=constraint,
             chat=offers.chat,
             log_probs=offers.log_probs,
+            token_ids=offers.token_ids,
             json_schema=gives_schema,
         ),
     )
@@ -166,6 +169,8 @@ def _sampling(offers: ServerFeatures, sampling: Sampling) -> dict[str, Any]:
         fields["stop"] = list(sampling.stop)
     if offers.log_probs:
         fields["logprobs"] = True if offers.chat else 1
+    if offers.token_ids:
+        fields["return_token_ids"] = True
     return fields
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,9 @@ class Commands:
             "import os, sys, shlex\n"
             "import dragoman.cli, dragoman.engines.train, dragoman.engines.progress\n"
             "import dragoman.engines.sb3.algorithms, torch._dynamo, torch.utils.tensorboard\n"
+            "import dragoman.engines.sb3.training, dragoman.models.tuned, peft\n"
+            "import dragoman.models.torch_model, dragoman.roles.reward.rewarder\n"
+            "import transformers.models.gpt2.modeling_gpt2, transformers.models.gpt2\n"
             "for line in sys.stdin:\n"
             "    child = os.fork()\n"
             "    if not child:\n"
@@ -278,39 +282,46 @@ def commands() -> Iterator[Commands]:
 
 
 def killed_and_resumed(
-    what: Experiment,
+    straight: Run,
     folder: Path,
     kills: int,
     by: Commands,
     draws: random.Random,
     options: str = "",
-) -> tuple[Run, int]:
-    """Train by the command line, kill the process at random moments, and resume it each time.
+    tries: int = 5,
+) -> Run:
+    """Train as a run by the command line, kill the process at random moments, and resume it.
 
-    Returns:
-        The finished run, and how often it was killed.
+    Args:
+        straight: The run that was never killed.
+        folder: Where to put the run.
+        kills: How often.
+        by: Runs the commands.
+        draws: Chooses the moments.
+        options: Of the command that begins it.
+        tries: So often it begins anew where a process has ended before it could be killed.
     """
     file, out = folder / "experiment.yaml", folder / "killed"
-    file.write_text(what.to_yaml())
+    file.write_text(straight.experiment.to_yaml())
     begin, resume = f"train {file} --seed 3 --out {out} {options}", f"train --resume {out}"
-    rows, whole = out / "episodes.jsonl", what.steps // 12
-    done = 0
+    # Not in the last fifth: starting the kill takes some time too.
+    rows, most = out / "episodes.jsonl", 0.8 * len(straight.episodes())
     for number in range(kills):
-        begun = (out / "status.json").is_file()
-        process = by.start(resume if begun else begin)
+        process = by.start(resume if (out / "status.json").is_file() else begin)
         # As many more episodes, and then anywhere between two of them.
-        wanted = (number + draws.random()) * whole / kills
+        wanted = (number + draws.random()) * most / kills
         while lines(rows) < wanted and Path(f"/proc/{process}/exe").exists():
-            time.sleep(0.002)
-        time.sleep(draws.random() * 0.03)
+            time.sleep(0.001)
+        time.sleep(draws.random() * 0.01)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-        done += by.code() == -signal.SIGKILL
-        if (out / "status.json").is_file() and Run(out).status == "finished":
-            return Run(out), done
+        if by.code() != -signal.SIGKILL:
+            assert tries, f"the process has ended before kill {number + 1} in each try"
+            shutil.rmtree(out)
+            return killed_and_resumed(straight, folder, kills, by, draws, options, tries - 1)
     by.start(resume)
     assert by.code() == 0
-    return Run(out), done
+    return Run(out)
 
 
 def lines(file: Path) -> int:

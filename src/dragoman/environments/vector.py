@@ -68,7 +68,9 @@ def make_vector(
 class Resting(Unlisted):
     """One copy of an environment that can be told to wait at the beginning of its episode.
 
-    While it waits, steps do nothing, and say so by ``info["resting"]``.
+    While it waits, steps do nothing, and say so by ``info["resting"]``. So does a reset without a
+    seed, such as that after an end: the next episode begins with the seed of its group, and this
+    one is never played.
 
     Attributes:
         is_resting: Whether it waits.
@@ -81,7 +83,8 @@ class Resting(Unlisted):
     ) -> tuple[Any, dict[str, Any]]:
         """Reset, and remember where the episode begins."""
         self._begun = self.env.reset(seed=seed, options=options)
-        return self._begun
+        observation, info = self._begun
+        return (observation, info) if seed is not None else (observation, {**info, RESTING: True})
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step, or wait."""
@@ -125,8 +128,9 @@ def acted_and_begun(
     if mode == AutoresetMode.NEXT_STEP:
         # The step after an end is the reset, in which nothing was done.
         return ~was_ended, np.flatnonzero(was_ended)
-    acted = ~np.asarray(infos.get(RESTING, np.zeros_like(ended)), dtype=np.bool_)
-    return acted, np.flatnonzero(ended & (mode == AutoresetMode.SAME_STEP))
+    # Of an episode that has ended, what waits is the one after it.
+    waits = np.asarray(infos.get(RESTING, np.zeros_like(ended)), dtype=np.bool_)
+    return ended | ~waits, np.flatnonzero(ended & ~waits & (mode == AutoresetMode.SAME_STEP))
 
 
 def split_infos(infos: Mapping[str, Any], num_envs: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
+from dragoman.roles.explore.counts import Counts
 from dragoman.run import Run
 from tests.engines.resuming import StopAt, assert_same
 from tests.models import tiny
@@ -98,6 +99,22 @@ def test_rewards_of_roles_are_those_of_steps_that_were_played(tmp_path: Path) ->
     run = train(corridor("gigpo", reward=bonus, steps=320), out=tmp_path / "run")
     # A step in which a copy only waits would pay too.
     assert all(row["reward/one"] == row["length"] for row in run.episodes())
+
+
+def test_a_bonus_sees_each_start_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    begin = Counts.begin
+
+    def counted(self: Counts, envs: Any, states: Any) -> None:
+        begun.extend(envs.tolist())
+        begin(self, envs, states)
+
+    monkeypatch.setattr(Counts, "begin", counted)
+    seen = Seen()
+    train(corridor("grpo", explore="counts", steps=320), out=tmp_path / "run", watchers=[seen])
+    assert len(seen.rollouts) > 1
+    # Beside those that are played, the one in which the library begins.
+    assert sorted(begun) == sorted([*range(16)] * (1 + len(seen.rollouts)))
 
 
 def test_a2c_learns_by_groups_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dragoman.models.batches import Batcher, Cut
+from dragoman.models.device import bring
 
 T = TypeVar("T", bound=Sized)
 
@@ -77,7 +78,7 @@ class Reading(Generic[T]):
             with torch.enable_grad():
                 results = self.of(rows)
             parts = [
-                (result, gradient[where])
+                (result, gradient[bring(where, gradient.device)])
                 for result, gradient, where in zip(results, given, (own, flat), strict=True)
                 if gradient is not None and result.requires_grad
             ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dragoman.models.attention import KeysValues
+from dragoman.models.device import bring
 from dragoman.models.meter import Meter, chain_contexts
 from dragoman.models.stack import Stack
 
@@ -110,7 +111,7 @@ class PrefixMemory:
         return best, longest
 
     def _compute(self, tokens: tuple[int, ...], depth: int) -> Prefix:
-        ids = torch.tensor([tokens], device=self._stack.device)
+        ids = bring(torch.tensor([tokens]), self._stack.device)
         with torch.inference_mode():
             hidden, keys_values = self._stack.run_keeping(ids, depth=depth)
         self._meter.blocks(len(tokens), chain_contexts(0, len(tokens)), depth)

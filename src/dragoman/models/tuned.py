@@ -269,7 +269,7 @@ class TunedModel(nn.Module):
         places = [i * width + place for i, row in enumerate(rows) for place in row.predicting]
         at, tokens = wanted(rows)
         lengths = [len(steps) for row in rows for steps in row.tree.steps]
-        states = hidden.reshape(-1, hidden.shape[-1])[places]
+        states = hidden.reshape(-1, hidden.shape[-1])[bring(places, hidden.device)]
         return self._sums(states, at, tokens, None if by_token else lengths, allowed)
 
     def _unpacked(
@@ -299,17 +299,17 @@ class TunedModel(nn.Module):
             return states.new_zeros(len(lengths or ()), dtype=torch.float32)
         self._meter.head(len(states))
         device = states.device
-        rows, wanted_tokens = torch.tensor(at, device=device), torch.tensor(tokens, device=device)
+        rows, wanted_tokens = bring(at, device), bring(tokens, device)
         result = self.inner.log_probs_of(states, rows, wanted_tokens, allowed)
         if lengths is None:
             return result
-        owner = torch.repeat_interleave(torch.tensor(lengths, device=device))
+        owner = bring(np.repeat(np.arange(len(lengths)), lengths), device)
         return result.new_zeros(len(lengths)).index_add(0, owner, result)
 
 
 def _pool(hidden: Tensor, prompts: Sequence[tuple[int, ...]], pooling: Sequence[Pooling]) -> Tensor:
     """Return features ``(B, len(pooling) * H)`` of rows ``(B, T, H)`` that begin with prompts."""
-    counts = torch.tensor([len(prompt) for prompt in prompts], device=hidden.device)  # (B,)
+    counts = bring([len(prompt) for prompt in prompts], hidden.device)  # (B,)
     # Of the prompts alone: what stands behind them may be candidates.
     is_real = torch.arange(hidden.shape[1], device=hidden.device) < counts.unsqueeze(1)  # (B, T)
     return pool(hidden.float(), is_real, pooling)

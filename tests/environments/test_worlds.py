@@ -38,6 +38,7 @@ def test_a_prefix_alone_is_refused_with_an_example(prefix: str) -> None:
         ("openenv:http://127.0.0.1:9", "websockets", "openenv"),
         ("reasoning-gym:chain_sum", "reasoning_gym", "reasoning-gym"),
         ("textarena:TicTacToe-v0", "textarena", "textarena"),
+        ("textworld-express:coin", "textworld_express", "textworld-express"),
     ],
 )
 def test_a_package_that_is_missing_is_named(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from dragoman.environments import environment_spec, make_environment
 from dragoman.errors import ConfigError, SpaceError
-from dragoman.tasks import reasoning_gym
+from dragoman.tasks import reasoning_gym, textworld_express
 from dragoman.tasks.typed import LONGEST, TypedEnv, readable
 
 
@@ -59,6 +60,56 @@ def test_reasoning_gym_scores_answers() -> None:
         made("reasoning-gym:chain_sums")
     with pytest.raises(ConfigError, match="refuses the settings"):
         made("reasoning-gym:chain_sum", min_terms=9, max_terms=2)
+
+
+def test_textworld_express_is_won_by_its_own_solution() -> None:
+    needs("textworld_express")
+    small = {"params": "numLocations=3,includeDoors=0,numDistractorItems=0"}
+    env = made("textworld-express:coin", **small)
+    first, _ = env.reset(seed=1)
+    assert "Commands: " in first
+    assert env.reset(seed=1)[0] == first != env.reset(seed=2)[0]
+    env.reset(seed=1)
+    paid = []
+    while not paid or not paid[-1][1]:
+        paid.append(env.step(textworld_express.oracle(env))[1:])
+    assert sum(reward for reward, *_ in paid) == 1.0
+    assert paid[-1][3]["success"]
+    assert not paid[-1][2]
+    env.close()
+    of_test = made("textworld-express:coin", split="test", **small)
+    assert of_test.reset(seed=1)[0] != first
+    of_test.close()
+    with pytest.raises(ConfigError, match="did you mean 'coin'"):
+        made("textworld-express:coins")
+    for params, problem in (("numLocations=many", "ERROR"), ("rooms=2", "Unrecognized")):
+        with pytest.raises(ConfigError, match=f"refuses the settings .*{problem}"):
+            made("textworld-express:coin", params=params)
+
+
+def test_an_answer_of_textworld_express_that_is_late_is_never_read() -> None:
+    needs("textworld_express")
+    env = made("textworld-express:coin")
+    first, _ = env.reset(seed=1)
+    world = env.unwrapped
+    process, world.timeout = world._process, 0.5
+    step, late = process.step, threading.Event()
+
+    def slow(command: str) -> Any:
+        late.wait(3)
+        return step(command)
+
+    process.step = slow
+    with pytest.raises(SpaceError, match=r"not answered within 0.5 s"):
+        env.step("look around")
+    world.timeout = 60
+    late.set()
+    with pytest.raises(SpaceError, match="the episode is over"):
+        env.step("look around")
+    assert env.reset(seed=1)[0] == first
+    assert world._process is not process
+    assert process._gateway.java_process.poll() is not None
+    env.close()
 
 
 def test_gem_plays_alike_by_seed_whoever_else_draws() -> None:

@@ -33,6 +33,7 @@ WORLDS = {
     "openenv": World("dragoman.tasks.openenv:OpenEnv", "url", "http://127.0.0.1:8000"),
     "reasoning-gym": World("dragoman.tasks.reasoning_gym:ReasoningGym", "dataset", "chain_sum"),
     "textarena": World("dragoman.tasks.textarena:TextArena", "game", "TicTacToe-v0"),
+    "textworld-express": World("dragoman.tasks.textworld_express:TextWorldExpress", "game", "coin"),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from dragoman.errors import RunError
 from dragoman.run import checkpoint
@@ -118,12 +119,20 @@ def test_rows_after_a_checkpoint_are_cut_but_no_answers_of_a_model(run: Path) ->
     assert (run / "annotations-mine.jsonl").read_text() == "{}\n"
 
 
-@pytest.mark.parametrize("call", ["save_file", "_sync"])
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+FULL_IN_WORDS = SafetensorError(
+    "Error while serializing: I/O error: No space left on device (os error 28)"
+)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"), [("save_file", FULL_IN_WORDS), ("save_file", FULL), ("_sync", FULL)]
+)
 def test_a_full_disk_costs_one_error_and_nothing_that_was_kept(
-    call: str, run: Path, monkeypatch: pytest.MonkeyPatch
+    call: str, error: Exception, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*given: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, call, full)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -94,7 +95,7 @@ def write_checkpoint(run: Path, steps: int, state: Any, keep: int) -> None:
             if other.stem not in kept and other.name != LOCK:
                 other.unlink()
     except SafetensorError as error:
-        raise unwritable(file, OSError(str(error))) from error
+        raise unwritable(file, _of_system(error)) from error
     except OSError as error:
         raise unwritable(file, error) from error
 
@@ -165,6 +166,12 @@ def _replace(file: Path, write: Callable[[Path], Any]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _of_system(error: SafetensorError) -> OSError:
+    """Return the error of the operating system that safetensors tells of in words."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def _synced_size(file: Path) -> int:

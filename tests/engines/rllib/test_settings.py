@@ -136,7 +136,10 @@ def test_an_engine_that_cannot_be_is_refused(settings: dict[str, Any], said: str
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"guide": "kl", "model": "gpt2"}, "guide is set, but the engine rllib has no place"),
+        (
+            {"guide": "mixture", "model": "gpt2", "algorithm": "appo"},
+            "guide.use is 'mixture', but appo cuts the weights of steps off",
+        ),
         (
             {"algorithm": {"name": "dqn", "demonstrations": "ways"}},
             "demonstrations is set, but the engine rllib has no place",

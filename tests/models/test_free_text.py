@@ -174,6 +174,8 @@ def test_fences() -> None:
     ]
     assert fenced_blocks("````\n```\na\n```\n````") == ["```\na\n```\n"]
     assert fenced_blocks("```\ncut o") == ["cut o"]
+    assert fenced_blocks(" ```python\n```python\na\n```") == ["a\n"]
+    assert fenced_blocks("```\n```\na") == [""]
     assert fenced_blocks("none ```here```") == []
 
 

@@ -78,12 +78,18 @@ def fenced_blocks(text: str) -> list[str]:
     """
     blocks, place = [], 0
     while opening := FENCE.search(text, place):
-        fence = opening[1]
+        fence, line = opening[1], opening[0].strip()
+        start = opening.end()
+        # Small models write the line that names the language twice.
+        if line != fence and (
+            again := re.compile(rf"\n[ \t]*{re.escape(line)}$", re.M).match(text, start)
+        ):
+            start = again.end()
         closing = re.compile(
             rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.MULTILINE
-        ).search(text, opening.end())
+        ).search(text, start)
         end = len(text) if closing is None else closing.start()
-        blocks.append(textwrap.dedent(text[opening.end() + 1 : end]))
+        blocks.append(textwrap.dedent(text[start + 1 : end]))
         place = len(text) if closing is None else closing.end()
     return blocks
 

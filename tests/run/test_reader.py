@@ -65,7 +65,7 @@ def test_the_last_row_and_the_curve_are_read_while_rows_are_written(tmp_path: Pa
         ("status.json", "steps", 10**400, "steps", "a whole number"),
         ("env.json", "seed", True, "seed", "a whole number"),
         ("env.json", "threads", 0, "environment", "a number of threads or null"),
-        ("env.json", "versions", {"torch": 2}, "environment", "a mapping of texts"),
+        ("env.json", "versions", {"torch": 2}, "environment", "a mapping of texts or null"),
         ("env.json", "git", {"commit": "1"}, "environment", "a commit or null"),
         ("env.json", "budget", {"measure": "tokens"}, "environment", "a budget or null"),
         ("episodes.jsonl", "return", {}, "episodes", "a number"),

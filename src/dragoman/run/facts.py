@@ -88,7 +88,7 @@ ENVIRONMENT = {
     "describer": maybe(TEXT),
     "model_fingerprint": maybe(TEXT),
     "budget": maybe(BUDGET),
-    "versions": TEXTS,
+    "versions": maybe(TEXTS),
     "git": maybe(COMMIT),
 }
 EPISODE = {

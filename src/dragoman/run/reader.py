@@ -145,7 +145,8 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """Seed, versions, device and git state of the training."""
-        return self._read("env.json", ENVIRONMENT)
+        about = self._read("env.json", ENVIRONMENT)
+        return {**about, "versions": about.get("versions") or {}}  # 0.1 wrote none
 
     @property
     def format(self) -> int:

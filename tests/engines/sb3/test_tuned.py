@@ -192,8 +192,8 @@ def test_what_makes_rollout_and_update_differ_is_found(
     algorithm = built(recall("score", tuned("lora", check_ratio=is_checked), llama))
     read = TunedModel._read
 
-    def with_dropout(self, texts, pooling, by_token):
-        features, sums = read(self, texts, pooling, by_token)
+    def with_dropout(self, *given, **named):
+        features, sums = read(self, *given, **named)
         return features, torch.nn.functional.dropout(sums, 0.1)
 
     monkeypatch.setattr(TunedModel, "_read", with_dropout)

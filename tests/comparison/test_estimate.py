@@ -52,7 +52,34 @@ def test_minutes_are_measured_on_the_first_rollouts_of_arms_with_and_without_a_m
     now[0] = 2000.0
     said = estimate.note(Event("model", 0, "done"))
     assert said == "about 213 minutes in all, by the runs that are done"
-    assert estimate.note(Event("model", 1, "kept")) is None
+
+
+def test_what_was_there_before_takes_no_time() -> None:
+    now = [0.0]
+    estimate = Estimate(read_comparison({**FOUR, "controls": False}), clock=lambda: now[0])
+    for seed in range(4):
+        assert estimate.note(Event("model", seed, "kept")) is None
+        assert estimate.note(Event("no-model", seed, "kept")) is None
+    for arm in ("model", "no-model"):
+        assert estimate.note(Event(arm, 4, "started")) is None
+        assert estimate.note(Event(arm, 4, "steps", 0)) is None
+    now[0] = 50.0
+    assert estimate.note(Event("model", 4, "steps", 100)) is None
+    said = estimate.note(Event("no-model", 4, "steps", 200))
+    # Two seeds are left, two runs at once: (500 + 250) * 2 / 2 seconds.
+    assert said == "about 12 minutes for what is missing, by the first rollouts"
+
+
+def test_an_arm_that_is_done_is_not_waited_for() -> None:
+    now = [0.0]
+    estimate = Estimate(read_comparison({**FOUR, "controls": False}), clock=lambda: now[0])
+    for seed in range(6):
+        assert estimate.note(Event("no-model", seed, "kept")) is None
+    assert estimate.note(Event("model", 0, "started")) is None
+    assert estimate.note(Event("model", 0, "steps", 0)) is None
+    now[0] = 50.0
+    said = estimate.note(Event("model", 0, "steps", 100))
+    assert said == "about 50 minutes for what is missing, by the first rollouts"
 
 
 def test_what_runs_alone_is_not_divided_and_less_than_a_minute_is_one() -> None:

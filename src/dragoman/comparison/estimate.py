@@ -22,7 +22,7 @@ NEAR = 1.5
 
 
 class Estimate:
-    """Says how many minutes all runs take, when arms with and without a model have run.
+    """Says how many minutes all missing runs take, when arms with and without a model have run.
 
     An arm takes as long a step as the first that asks a model as it does, or asks none as it does.
     What passes before a first step, such as loading the model, is added once for each of these.
@@ -38,7 +38,8 @@ class Estimate:
         experiments = {name: comparison.experiment(name) for name in comparison.arms}
         self._asks = {name: one.uses_model for name, one in experiments.items()}
         self._steps = {name: one.steps for name, one in experiments.items()}
-        self._seeds = len(comparison.seeds)
+        self._runs = dict.fromkeys(comparison.arms, len(comparison.seeds))
+        self._kept = 0
         self._clock = clock
         self._running: dict[tuple[str, int], float] = {}
         self._first: dict[tuple[str, int], tuple[float, int]] = {}
@@ -51,7 +52,10 @@ class Estimate:
     def note(self, event: Event) -> str | None:
         """Take in what happened to a run, and return the estimate once there is one."""
         key, now = (event.arm, event.seed), self._clock()
-        if event.kind == "started":
+        if event.kind == "kept" and event.arm:
+            self._runs[event.arm] -= 1
+            self._kept += 1
+        elif event.kind == "started":
             self._running[key] = now
             self._at_once = max(self._at_once, len(self._running))
         elif event.kind in ("done", "failed"):
@@ -61,24 +65,30 @@ class Estimate:
                 whole.append((now - began) / self._steps[event.arm])
         elif event.kind == "steps":
             self._measure(key, event.steps, now)
-        if set(self._seconds) != set(self._asks.values()):
+        missing = {self._asks[name] for name, runs in self._runs.items() if runs}
+        if not self._seconds or not missing <= self._seconds.keys():
             return None
         minutes = self._minutes()
         if self._said is not None and 1 / NEAR < minutes / self._said < NEAR:
             return None
         by = "by the first rollouts" if self._said is None else "by the runs that are done"
         self._said = minutes
-        return f"about {counted(max(round(minutes), 1), 'minute')} in all, {by}"
+        what = "for what is missing" if self._kept else "in all"
+        return f"about {counted(max(round(minutes), 1), 'minute')} {what}, {by}"
 
     def _minutes(self) -> float:
-        """Return how long all runs take."""
+        """Return how long all runs take that were not there before."""
         seconds = {
             asks: fmean(self._whole[asks]) if asks in self._whole else rate
             for asks, rate in self._seconds.items()
         }
-        one_seed = sum(self._steps[name] * seconds[asks] for name, asks in self._asks.items())
+        runs = sum(
+            self._runs[name] * self._steps[name] * seconds[asks]
+            for name, asks in self._asks.items()
+            if self._runs[name]
+        )
         before = sum(self._before[asks] for asks in seconds if asks not in self._whole)
-        return (one_seed * self._seeds / self._at_once + before) / 60
+        return (runs / self._at_once + before) / 60
 
     def _measure(self, key: tuple[str, int], steps: int, now: float) -> None:
         """Take in how far a run has come: its speed counts from the first that is told of it."""

@@ -44,6 +44,22 @@ def experiment(**act: Any) -> Experiment:
     )
 
 
+def learning_whole(what: Experiment, model: dict[str, Any], steps: int, **more: Any) -> Experiment:
+    """Return an experiment in which 96 copies train all weights after every text."""
+    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
+    return what.replaced(
+        {
+            "model": model,
+            "num_envs": 96,
+            "steps": steps,
+            "act.tune.how": "full",
+            "act.tune.learning_rate": 0.002,
+            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
+            **more,
+        }
+    )
+
+
 def untrained(what: Experiment, model: Any) -> tuple[Any, Any]:
     """Return the policy of an experiment as it begins, and what it sees first."""
     from dragoman.engines.assembly import moments_of, observer_of, spec_of

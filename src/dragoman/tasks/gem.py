@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dragoman.errors import ConfigError, did_you_mean
-from dragoman.tasks.typed import Dice, TypedEnv, needed
+from dragoman.errors import ConfigError
+from dragoman.tasks.typed import Dice, TypedEnv, needed, require_known
 
 
 class Gem(TypedEnv):
@@ -32,11 +32,7 @@ class Gem(TypedEnv):
         super().__init__(max_action)
         library = needed("gem", "gem")
         known = needed("gem.envs.registration", "gem").ENV_REGISTRY
-        if game not in known:
-            raise ConfigError(
-                f"gem has no environment {game!r}{did_you_mean(game, known)}",
-                cure="name one that it has, such as 'gem:game:GuessTheNumber-v0-easy'",
-            )
+        require_known("gem", "environment", game, known, "game:GuessTheNumber-v0-easy")
         try:
             self.game: Any = library.make(game, **config)
         except (TypeError, ValueError) as error:

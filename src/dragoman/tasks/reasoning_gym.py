@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import gymnasium as gym
 
-from dragoman.errors import ConfigError, did_you_mean
+from dragoman.errors import ConfigError
 from dragoman.tasks.arguments import one_of, whole_number
 from dragoman.tasks.base import played
-from dragoman.tasks.typed import TypedEnv, needed
+from dragoman.tasks.typed import TypedEnv, needed, require_known
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 
@@ -49,11 +49,7 @@ class ReasoningGym(TypedEnv):
         size = whole_number("size", size, 1, 10**6)
         library = needed("reasoning_gym", "reasoning-gym")
         known = needed("reasoning_gym.factory", "reasoning-gym").DATASETS
-        if dataset not in known:
-            raise ConfigError(
-                f"reasoning-gym has no dataset {dataset!r}{did_you_mean(dataset, known)}",
-                cure="name one that it has, such as 'reasoning-gym:chain_sum'",
-            )
+        require_known("reasoning-gym", "dataset", dataset, known, "chain_sum")
         # Far from one another: question i of a dataset is made with its seed plus i.
         seed = 10**8 * (1 + get_args(Split).index(split))
         try:

@@ -15,9 +15,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.errors import ConfigError, SpaceError
 from dragoman.imports import import_name
-from dragoman.tasks.typed import Dice, TypedEnv, needed
+from dragoman.tasks.typed import Dice, TypedEnv, needed, require_known
 
 MOVE = re.compile(r"'(\[[^\]\n]+\])'")
 """How most games list the moves there are: ``Available Moves: '[0]', '[4]'``."""
@@ -53,11 +53,7 @@ class TextArena(TypedEnv):
         super().__init__(max_action)
         library = needed("textarena", "textarena")
         known = library.envs.registration.ENV_REGISTRY
-        if game not in known:
-            raise ConfigError(
-                f"textarena has no game {game!r}{did_you_mean(game, known)}",
-                cure="name one that it has, such as 'textarena:TicTacToe-v0'",
-            )
+        require_known("textarena", "game", game, known, "TicTacToe-v0")
         self._new_game = functools.partial(library.make, game, **config)
         self.game: Any = self._new_game()
         self.opponent: Callable[[str], str] = (

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 
-from dragoman.errors import ConfigError, SpaceError, did_you_mean
+from dragoman.errors import ConfigError, SpaceError
 from dragoman.tasks.arguments import one_of
 from dragoman.tasks.base import played
-from dragoman.tasks.typed import TypedEnv, needed
+from dragoman.tasks.typed import TypedEnv, needed, require_known
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 FOLDS = {"train": "train", "validation": "dev", "test": "test"}
@@ -75,12 +75,11 @@ class TextWorldExpress(TypedEnv):
         """
         self._process = self._asked(lambda: self.library.TextWorldExpressEnv(envStepLimit=FOREVER))
         known = list(self._asked(self._process.getGameNames))
-        if self.game not in known:
+        try:
+            require_known("textworld-express", "game", self.game, known, "coin")
+        except ConfigError:
             self.close()
-            raise ConfigError(
-                f"textworld-express has no game {self.game!r}{did_you_mean(self.game, known)}",
-                cure="name one that it has, such as 'textworld-express:coin'",
-            )
+            raise
         problem = self._asked(self._load)
         if problem:
             self.close()
@@ -89,8 +88,8 @@ class TextWorldExpress(TypedEnv):
                 f"{problem}",
                 cure="mend env_settings.params, such as 'numLocations=5,includeDoors=0'",
             )
-        names = {"train": "Train", "dev": "Dev", "test": "Test"}
-        self._seeds = list(self._asked(getattr(self._process, f"getValidSeeds{names[self._fold]}")))
+        fold = self._fold.capitalize()
+        self._seeds = list(self._asked(getattr(self._process, f"getValidSeeds{fold}")))
 
     def _load(self) -> str:
         """Load the game, and return what the process says against it."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import random
 import string
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 import gymnasium as gym
 
-from dragoman.errors import MissingExtraError, SpaceError
+from dragoman.errors import ConfigError, MissingExtraError, SpaceError, did_you_mean
 from dragoman.tasks.arguments import whole_number
 
 LONGEST = 20_000
@@ -98,6 +99,26 @@ def needed(package: str, extra: str) -> Any:
     except ImportError as error:
         missing = str(error.name or package).partition(".")[0]
         raise MissingExtraError(missing, extra=extra) from error
+
+
+def require_known(suite: str, kind: str, name: str, known: Collection[str], example: str) -> None:
+    """Refuse an environment that a suite does not have.
+
+    Args:
+        suite: Its prefix, such as ``gem``.
+        kind: What it calls an environment, such as ``game``.
+        name: The one that is asked for.
+        known: Those that it has.
+        example: One of them.
+
+    Raises:
+        ConfigError: So it is.
+    """
+    if name not in known:
+        raise ConfigError(
+            f"{suite} has no {kind} {name!r}{did_you_mean(name, known)}",
+            cure=f"name one that it has, such as '{suite}:{example}'",
+        )
 
 
 class Dice:

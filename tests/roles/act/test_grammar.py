@@ -33,6 +33,7 @@ from tests.text_tasks import Letters
 from tests.writing import (
     PROMPTS,
     experiment,
+    learning_whole,
     policy_and_prompts,
     prompts_of,
     trained_a_little,
@@ -246,17 +247,8 @@ def test_a_text_that_was_cut_off_names_nothing() -> None:
 def test_a_toy_is_learnt_under_a_grammar(
     env: str, act: dict[str, Any], llama: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
-    what = grammar_experiment(max_tokens=2, **act).replaced(
-        {
-            "model": llama,
-            "env": f"tests.text_tasks:{env}",
-            "num_envs": 96,
-            "steps": 1248,
-            "act.tune.how": "full",
-            "act.tune.learning_rate": 0.002,
-            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
-        }
+    what = learning_whole(
+        grammar_experiment(max_tokens=2, **act), llama, 1248, env=f"tests.text_tasks:{env}"
     )
     run = train(what, out=tmp_path / "run")
     returns = [episode["return"] for episode in run.episodes()]

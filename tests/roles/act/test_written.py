@@ -31,6 +31,7 @@ from tests.text_tasks import Alphabet, Letters
 from tests.writing import (
     PROMPTS,
     experiment,
+    learning_whole,
     policy_and_prompts,
     prompts_of,
     trained_a_little,
@@ -171,17 +172,11 @@ SLOW_RULES = ["returns", "gigpo", "hgpo", "grouped-gae", "q-v"]
     "credit", ["gae", "grpo", *(pytest.param(rule, marks=pytest.mark.slow) for rule in SLOW_RULES)]
 )
 def test_free_writing_learns_a_toy(credit: str, llama: dict[str, Any], tmp_path: Path) -> None:
-    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
-    what = experiment(constrain="none", max_tokens=1, invalid="end").replaced(
-        {
-            "model": llama,
-            "credit": {"use": credit, "copies": 16},
-            "num_envs": 96,
-            "steps": 2400,
-            "act.tune.how": "full",
-            "act.tune.learning_rate": 0.002,
-            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
-        }
+    what = learning_whole(
+        experiment(constrain="none", max_tokens=1, invalid="end"),
+        llama,
+        2400,
+        credit={"use": credit, "copies": 16},
     )
     run = train(what, out=tmp_path / "run")
     returns = [episode["return"] for episode in run.episodes()]
@@ -198,17 +193,11 @@ def test_free_writing_learns_a_toy(credit: str, llama: dict[str, Any], tmp_path:
 def test_actions_that_are_texts_are_learnt(
     act: dict[str, Any], llama: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = {"n_steps": 1, "batch_size": 96, "ent_coef": 0.01}
-    what = experiment(constrain="none", max_tokens=1, invalid="end", **act).replaced(
-        {
-            "env": "tests.text_tasks:Letters",
-            "model": llama,
-            "num_envs": 96,
-            "steps": 1920,
-            "act.tune.how": "full",
-            "act.tune.learning_rate": 0.002,
-            **{f"algorithm.settings.{key}": value for key, value in settings.items()},
-        }
+    what = learning_whole(
+        experiment(constrain="none", max_tokens=1, invalid="end", **act),
+        llama,
+        1920,
+        env="tests.text_tasks:Letters",
     )
     run = train(what, out=tmp_path / "run")
     returns = [episode["return"] for episode in run.episodes()]

@@ -65,6 +65,22 @@ def test_scores_stand_at_their_actions() -> None:
     assert rest["scores"].tolist() == [[(2 - prompt) / 2, 0, (2 - prompt) / 2, 0]]
 
 
+def test_calibrated_scores_are_what_is_above_the_mean_of_their_action() -> None:
+    asked = ScriptedModel(bag_of_words, log_probs=lambda p, c: [float("blue" in p) * len(c)])
+    settings = Act("hybrid", normalisation="sum", question="So:", calibrate=True)
+    observer, again = make(settings, model=asked), make(settings, model=asked)
+    assert observer.learning
+    pair = lamps(["lamp red", "lamp blue"], [INFO, INFO])
+    half = len(" press red") / 2
+    observer.learn(pair)
+    observer.learning = False
+    expected = [[-half, 0, -half - 0.5, 0], [half, 0, half + 0.5, 0]]
+    assert observer(pair)["scores"].tolist() == expected
+    again.load_state(observer.state())
+    again.learning = False
+    assert again(pair[:1])["scores"].tolist() == expected[:1]
+
+
 def test_a_uniform_prior_asks_nothing() -> None:
     asked = model()
     seen = make(Act("score", scores="uniform"), model=asked)(lamps(["lamp red"], [INFO]))

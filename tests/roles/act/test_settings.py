@@ -69,6 +69,9 @@ def test_settings_that_contradict_each_other_say_so() -> None:
         Act("score", temperature=0)
     with pytest.raises(ConfigError, match="has no place for the action's text"):
         Act("match", template="do it")
+    for act in ({"policy": "match"}, {"policy": "score", "tune": Tune()}):
+        with pytest.raises(ConfigError, match="no frozen model scores the actions"):
+            Act(**act, calibrate=True)
     for observe in (Observe(layer=2), Observe(raw=True), Observe(model=ModelSpec("words"))):
         with pytest.raises(ConfigError, match="but observe asks for another layer"):
             Experiment(env="CartPole-v1", observe=observe, act=Act(tune=Tune()))

@@ -21,6 +21,8 @@ from dragoman.maths.shaping import Schedule
 from dragoman.models.spec import ModelSpec
 from dragoman.roles.act.masked import MaskedCategorical
 from dragoman.roles.act.penalty import divergence
+from dragoman.roles.explore.action_prior import PRIOR as KEY
+from dragoman.roles.explore.action_prior import GuidedObserver
 from dragoman.roles.explore.guide import QUESTION, Guide
 from dragoman.roles.role import Models, roles_of
 from dragoman.testing import ScriptedModel
@@ -117,6 +119,71 @@ def test_the_prior_is_a_softmax_of_what_the_model_knows_of_this_state_alone() ->
     shuffled = prior_of(Guide(texts="shuffled"), log_probs)(seen)
     assert sorted(shuffled[0]) == pytest.approx(sorted(here[0]))
     assert int(shuffled[0].argmax()) != 1
+
+
+def test_a_calibrated_prior_knows_what_a_place_is_worth_in_this_state_alone() -> None:
+    # Every command names the object, so that no prompt without a state frees it of the place.
+    homes = {"pen": "desk", "milk": "fridge", "lamp": "shelf"}
+
+    def log_probs(prompt: str, text: str) -> list[float]:
+        item, place = text.removeprefix(" put ").split(" in ")
+        return [{"desk": -9.0, "fridge": -1.0, "shelf": -4.0}[place] + (homes[item] == place)]
+
+    make = MomentMaker(Echo, gym.spaces.Discrete(3))
+    seen = [
+        make("a house", {"action_texts": [f"put {item} in {place}" for place in homes.values()]})
+        for item in homes
+    ]
+    settings = {"domain": "Any house:", "normalisation": "sum"}
+    assert prior_of(Guide(**settings), log_probs)(seen).std() == pytest.approx(0)
+    raw = prior_of(Guide(domain=None, normalisation="sum"), log_probs)
+    assert raw(seen).argmax(1).tolist() == [1, 1, 1]
+    prior = prior_of(Guide(domain=None, normalisation="sum", calibrate=True), log_probs)
+    expected = torch.log_softmax(torch.eye(3), -1)
+    np.testing.assert_allclose(prior(seen), expected, rtol=1e-5)
+    prior.levels.learning = False
+    np.testing.assert_allclose(prior(seen[:1]), expected[:1], rtol=1e-5)
+    uniform = prior_of(Guide(scores="uniform", calibrate=True), None)(seen)
+    np.testing.assert_allclose(uniform, np.log(np.full((3, 3), 1 / 3)), rtol=1e-5)
+
+
+def test_what_calibration_has_learnt_stands_beside_what_the_policy_sees_and_is_kept() -> None:
+    def log_probs(prompt: str, text: str) -> list[float]:
+        return [-float(len(text))]
+
+    def observer() -> GuidedObserver:
+        return GuidedObserver(FakeBelow(), prior_of(Guide(domain=None, calibrate=True), log_probs))
+
+    make = MomentMaker(Echo, gym.spaces.Discrete(3))
+    seen = [make("a wall", {"action_texts": ["left", "right", "stay"]})]
+    first, second = observer(), observer()
+    assert first.learning
+    first.learn(seen)
+    first.learning = False
+    assert not first.learning
+    assert first.prior.levels is not None
+    assert first.prior.levels.mean.tolist() == [-5, -6, -5]
+    second.load_state(first.state())
+    second.learning = False
+    np.testing.assert_array_equal(second(seen)[KEY], first(seen)[KEY])
+    np.testing.assert_allclose(first(seen)[KEY], np.log(np.full((1, 3), 1 / 3)), rtol=1e-5)
+
+
+class FakeBelow:
+    """An observer that sees nothing."""
+
+    feature_space = gym.spaces.Dict({})
+    models = ()
+    learning = False
+
+    def __call__(self, moments: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def load_state(self, state: Any) -> None:
+        assert set(state) == {"guide.levels.met", "guide.levels.mean"}
 
 
 def test_the_best_policy_under_a_kl_prior_is_the_prior_times_the_exponential_of_its_values() -> (

@@ -11,12 +11,13 @@ import numpy as np
 from dragoman.describe.moment import Moment
 from dragoman.roles.act.action_set import ActionSet
 from dragoman.roles.act.features import ModelFeatures
+from dragoman.roles.act.levels import Levels
 from dragoman.roles.act.scores import scores_of
 from dragoman.roles.act.settings import Act
 from dragoman.roles.act.tokens import OptionTokens
 from dragoman.roles.observe.observer import AnyObserver
 from dragoman.roles.observe.settings import Observe
-from dragoman.types import LanguageModel
+from dragoman.types import FloatArray, LanguageModel
 
 Seen: TypeAlias = dict[str, np.ndarray]
 
@@ -82,6 +83,7 @@ class OptionsObserver:
         self._tokens: OptionTokens | None = None
         if settings.tune is not None:
             self._tokens = OptionTokens(settings, settings.tune, count, model)
+        self._levels = Levels(count) if settings.calibrate else None
         self.feature_space = self._make_space()
 
     @property
@@ -94,20 +96,22 @@ class OptionsObserver:
     def learning(self) -> bool:
         """Whether statistics take in what is met."""
         of_states = self._state.learning and "state" in self.feature_space.spaces
-        return of_states or (self._features is not None and self._features.learning)
+        return of_states or any(part.learning for part in self._parts())
 
     @learning.setter
     def learning(self, on: bool) -> None:
         self._state.learning = on
-        if self._features is not None:
-            self._features.learning = on
+        for part in self._parts():
+            part.learning = on
 
     def learn(self, moments: Sequence[Moment]) -> None:
-        """Take in moments without scores, from which nothing is learnt."""
+        """Take in moments; scores only where something is learnt from them."""
         if "state" in self.feature_space.spaces:
             self._state(moments)
         if self._features is not None:
             self._features([self.actions.texts(moment) for moment in moments])
+        if self._levels is not None:
+            self._scores(moments, [self.actions.texts(moment) for moment in moments])
 
     def __call__(self, moments: Sequence[Moment]) -> Seen:
         """Return what the policy sees of ``B`` moments.
@@ -126,8 +130,7 @@ class OptionsObserver:
         if self._features is not None:
             seen["actions"] = self._features(options)
         if "scores" in self.feature_space.spaces:
-            count = self.actions.count
-            seen["scores"] = scores_of(self.settings, self.model, count, moments, options)
+            seen["scores"] = self._scores(moments, options)
         if self._tokens is not None:
             seen |= self._tokens(moments, options)
         return seen
@@ -139,8 +142,10 @@ class OptionsObserver:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same again."""
-        features = {} if self._features is None else self._features.state()
-        return {**self._state.state(), **features}
+        result = self._state.state()
+        for part in self._parts():
+            result = {**result, **part.state()}
+        return result
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
@@ -149,8 +154,16 @@ class OptionsObserver:
             SpaceError: The saved statistics belong to features of another size.
         """
         self._state.load_state(state)
-        if self._features is not None:
-            self._features.load_state(state)
+        for part in self._parts():
+            part.load_state(state)
+
+    def _parts(self) -> list[ModelFeatures | Levels]:
+        """Return what learns from actions."""
+        return [part for part in (self._features, self._levels) if part is not None]
+
+    def _scores(self, moments: Sequence[Moment], options: Sequence[dict[int, str]]) -> FloatArray:
+        scores = scores_of(self.settings, self.model, self.actions.count, moments, options)
+        return scores if self._levels is None else self._levels(scores, options)
 
     def _make_space(self) -> gym.spaces.Dict:
         spaces: dict[str, gym.Space[Any]] = {}

@@ -77,6 +77,9 @@ class Act:
             its answer (score, hybrid).
         domain: Subtract the scores after this prompt, which only names the domain: what is left
             is how much more likely an action is here than anywhere (score, hybrid).
+        calibrate: Subtract from a score the mean of its action's scores over the states that were
+            met (batch calibration, Zhou et al. 2024), for actions whose number means the same in
+            all of them; of a frozen model (score, hybrid).
         temperature: What scores are divided by before the softmax (score, hybrid).
         learn_temperature: Train the temperature, from that value on. Of a frozen model it is all
             that rewards can change in the score policy: they make it surer or less sure.
@@ -114,6 +117,7 @@ class Act:
     question: str = "Next action:"
     chat: bool = False
     domain: str | None = None
+    calibrate: bool = False
     temperature: float = 1.0
     learn_temperature: bool = True
     base: Literal["head", "match"] = "head"
@@ -148,6 +152,12 @@ class Act:
         if self.policy == "write":
             self._check_writing()
         self._check_texts()
+        if self.calibrate and (self.tune is not None or not self.reads_scores):
+            raise ConfigError(
+                "act.calibrate is set, but no frozen model scores the actions",
+                cure="set act.policy to 'score' or 'hybrid' and leave act.tune out, or leave "
+                "act.calibrate out",
+            )
         if self.init is not None and self.policy == "head" and self.tune is None:
             raise ConfigError(
                 f"act.init is {self.init!r}, but a head without tune asks no model that could have "

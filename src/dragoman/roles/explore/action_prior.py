@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 
 from dragoman.describe.moment import Moment
 from dragoman.roles.act.action_set import ActionSet
+from dragoman.roles.act.levels import Levels
 from dragoman.roles.act.scores import scores_of
 from dragoman.roles.act.settings import Act
 from dragoman.roles.explore.recent import Recent
@@ -35,6 +36,7 @@ class ActionPrior:
 
     Attributes:
         actions: The action set.
+        levels: What calibration subtracts, where it is asked for.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ActionPrior:
         self.scoring = scoring
         self.model = model
         self.actions = ActionSet(scoring, space, seed)
+        self.levels = Levels(self.actions.count) if scoring.calibrate else None
         self._known = Recent[tuple[str, tuple[tuple[int, str], ...]], FloatArray](REMEMBERED)
 
     def __call__(self, moments: Sequence[Moment]) -> FloatArray:
@@ -51,11 +54,20 @@ class ActionPrior:
         keys = [
             (moment.text, tuple(own.items())) for moment, own in zip(moments, options, strict=True)
         ]
-        return np.stack(
+        scores = np.stack(
             self._known(
                 keys, lambda new: self._scored([moments[i] for i in new], [options[i] for i in new])
             )
         )
+        if self.levels is not None:
+            scores = self.levels(scores, options)
+        logits = scores.astype(np.float64) / self.scoring.temperature
+        result = np.zeros_like(scores)
+        for row, own, into in zip(logits, options, result, strict=True):
+            if own:
+                valid = list(own)
+                into[valid] = log_softmax(row[valid])
+        return result
 
     def forget(self) -> None:
         """Forget what is known."""
@@ -64,15 +76,7 @@ class ActionPrior:
     def _scored(
         self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
     ) -> FloatArray:
-        count = self.actions.count
-        scores = scores_of(self.scoring, self.model, count, moments, options)
-        logits = scores.astype(np.float64) / self.scoring.temperature
-        result = np.zeros((len(moments), count), np.float32)
-        for row, own, into in zip(logits, options, result, strict=True):
-            if own:
-                valid = list(own)
-                into[valid] = log_softmax(row[valid])
-        return result
+        return scores_of(self.scoring, self.model, self.actions.count, moments, options)
 
 
 class GuidedObserver:
@@ -101,15 +105,20 @@ class GuidedObserver:
     @property
     def learning(self) -> bool:
         """Whether statistics take in what is met."""
-        return self.below.learning
+        levels = self.prior.levels
+        return self.below.learning or (levels is not None and levels.learning)
 
     @learning.setter
     def learning(self, on: bool) -> None:
         self.below.learning = on
+        if self.prior.levels is not None:
+            self.prior.levels.learning = on
 
     def learn(self, moments: Sequence[Moment]) -> None:
-        """Take in moments without the prior, from which nothing is learnt."""
+        """Take in moments; the prior only where something is learnt from it."""
         getattr(self.below, "learn", self.below)(moments)
+        if self.prior.levels is not None:
+            self.prior(moments)
 
     def __call__(self, moments: Sequence[Moment]) -> dict[str, np.ndarray]:
         """Return what the policy sees of ``B`` moments."""
@@ -121,8 +130,14 @@ class GuidedObserver:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same again."""
-        return self.below.state()
+        levels = self.prior.levels
+        own = {} if levels is None else {f"guide.{name}": a for name, a in levels.state().items()}
+        return {**self.below.state(), **own}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned."""
         self.below.load_state(state)
+        if self.prior.levels is not None:
+            self.prior.levels.load_state(
+                {name: state[f"guide.{name}"] for name in self.prior.levels.state()}
+            )

@@ -63,6 +63,9 @@ class Guide:
         chat: Ask in the words of the model's chat template.
         domain: Subtract the scores after this prompt, which knows no observation: what is left is
             how much more likely an action is here than anywhere. ``null`` subtracts nothing.
+        calibrate: Subtract from a score the mean of its action's scores over the states that were
+            met (batch calibration, Zhou et al. 2024), for actions whose number means the same in
+            all of them.
         scores: ``uniform`` gives every action the same score: a control.
         texts: ``shuffled`` reads every action under the text of another one: a control.
         model: The model that scores, instead of the experiment's.
@@ -75,6 +78,7 @@ class Guide:
     question: str = QUESTION
     chat: bool = False
     domain: str | None = QUESTION
+    calibrate: bool = False
     scores: Literal["model", "uniform"] = "model"
     texts: Literal["right", "shuffled"] = "right"
     model: NamedModel | None = None
@@ -118,6 +122,7 @@ class Guide:
             question=self.question,
             chat=self.chat,
             domain=self.domain,
+            calibrate=self.calibrate and self.scores == "model",
             temperature=self.temperature,
             scores=self.scores,
             texts=self.texts,

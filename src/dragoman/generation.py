@@ -195,3 +195,14 @@ class Generation:
     log_probs: NDArray[np.float32] = field(repr=False, compare=False)
     finish: Literal["stop", "length"]
     tokens: tuple[int, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class ServedText(Generation):
+    """A text that a server has written with an adapter.
+
+    Attributes:
+        version: Which version of it the server says that it was.
+    """
+
+    version: int = 0

@@ -25,6 +25,7 @@ from dragoman.engines.faults import CountFaults
 from dragoman.engines.folder import New, Resumed
 from dragoman.engines.masks import masks_of, obeying, warn_of
 from dragoman.engines.progress import TellProgress
+from dragoman.engines.served import ServerWatch
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.trial import try_episode
 from dragoman.engines.watcher import Training, Watcher, Watchers
@@ -320,6 +321,8 @@ def _watchers(
     result: list[Watcher] = [bookkeeper]
     if experiment.algorithm.name in POLICY_GRADIENT:
         result.append(CollapseWatch(experiment.collapse))
+    if experiment.act is not None and experiment.act.writer is not None:
+        result.append(ServerWatch())
     result += others
     if budget is not None:
         result.append(BudgetWatch(budget, bookkeeper.models.asked, tokens))

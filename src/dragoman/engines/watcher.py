@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import gymnasium as gym
+import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.types import Info
@@ -75,10 +76,14 @@ class Rollout:
     Attributes:
         actions: What was chosen, ``(T, N, ...)``.
         observations: What it was chosen from: an array ``(T, N, ...)``, or a dictionary of them.
+        versions: Where a server writes, the version of the adapters that wrote each row ``(T, N)``.
+        gaps: How far the server's log-probs of each row are from those of the model here.
     """
 
     actions: NDArray[Any]
     observations: Any
+    versions: NDArray[np.int64] | None = None
+    gaps: NDArray[np.float32] | None = None
 
 
 class Watcher:

@@ -237,6 +237,7 @@ class Experiment:
         roles = (self.observe, self.act, self.explore, self.guide, *terms.values())
         named = [role.model for role in roles if role]
         named += [] if self.explore is None else [self.explore.goals.proposer]
+        named += [] if self.act is None else [self.act.writer]
         return [self.model, *(model for model in named if model is not None)]
 
     @property

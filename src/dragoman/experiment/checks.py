@@ -98,6 +98,17 @@ def _check_models(experiment: Experiment) -> None:
     act, observe, model = experiment.act, experiment.observe, experiment.model
     if act is not None and act.tune is not None:
         model.check_training()
+    writer = None if act is None else act.writer
+    if writer is not None and model.weights == "random":
+        raise ConfigError(
+            f"model.weights is 'random', but those behind {writer.server} are not these",
+            cure="leave act.writer out",
+        )
+    if any(one.adapters is not None and one is not writer for one in experiment.models):
+        raise ConfigError(
+            "adapters is set of a model that writes no rollouts",
+            cure="set it in act.writer, or leave it out",
+        )
     if act is not None and act.asks_scores:
         model.check_scoring()
     guide = experiment.guide

@@ -52,6 +52,8 @@ class ModelSpec:
         prompt_log_probs: How the server gives log-probs of prompts, if it does.
         json_schema: Give the server constraints as JSON schemas.
         extra_body: More fields of every request.
+        adapters: Folder that this machine and the server both see, by the same path. A training
+            writes each version of what it has learnt there, and the server loads it (act.writer).
     """
 
     name: str = "smollm2-135m"
@@ -75,6 +77,7 @@ class ModelSpec:
     prompt_log_probs: Literal["echo", "vllm"] | None = None
     json_schema: bool = False
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    adapters: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "model")

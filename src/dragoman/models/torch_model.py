@@ -164,6 +164,11 @@ class TorchModel:
         return self._tokens.tokenizer
 
     @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Tokens that end a text that it writes."""
+        return end_tokens(self._model, self._tokens)
+
+    @property
     def blocks(self) -> nn.ModuleList:
         """Its transformer blocks, from the lowest up."""
         return self._stack.blocks

@@ -53,7 +53,7 @@ class StubServer:
     """Answers with a function of path and body, after the faults it was told to make.
 
     Args:
-        answer: Path and JSON body in, answer out: JSON data, or bytes as they are.
+        answer: Path and JSON body in, answer out: JSON data, bytes as they are, or a fault.
     """
 
     def __init__(self, answer: Callable[[str, Any], Any] = echo_last_message) -> None:
@@ -93,6 +93,7 @@ class StubServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server_stub: StubServer
 
     def log_message(self, *_: object) -> None:
@@ -109,10 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
             stub.most_in_flight = max(stub.most_in_flight, stub.in_flight)
             fault = stub.faults.pop(0) if stub.faults else None
         try:
-            if fault is None:
-                self.send(200, stub.answer(self.path, body))
+            answer = stub.answer(self.path, body) if fault is None else FAULTS[fault]
+            if callable(answer):
+                answer(self, body)
             else:
-                FAULTS[fault](self, body)
+                self.send(200, answer)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the client has given up, as it should
         finally:

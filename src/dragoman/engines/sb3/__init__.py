@@ -79,4 +79,10 @@ class SB3:
             from dragoman.engines.sb3.demonstrations import remember
 
             remember(algorithm, experiment, stack)
+        if experiment.act is not None and experiment.act.writer is not None:
+            from dragoman.engines.sb3.written import begin_to_serve
+
+            assert stack is not None
+            assert stack.context is not None
+            begin_to_serve(algorithm, experiment, stack.context.models)
         return training

@@ -9,6 +9,7 @@ import gymnasium as gym
 import torch
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import DictRolloutBuffer
 from stable_baselines3.common.policies import BasePolicy
 
 from dragoman.engines.engine import check_actions
@@ -39,10 +40,16 @@ from dragoman.engines.sb3.settings import (
 )
 from dragoman.engines.sb3.tuned import TUNED, Tuning
 from dragoman.engines.sb3.vec_env import VecAdapter
-from dragoman.engines.sb3.written import TokenBuffer, WritePolicy
+from dragoman.engines.sb3.written import (
+    StampedBuffer,
+    StampedTokenBuffer,
+    TokenBuffer,
+    WritePolicy,
+)
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.experiment.checks import POLICY_GRADIENT
+from dragoman.roles.act.settings import Act
 
 
 def build(
@@ -80,8 +87,8 @@ def build(
     if guide is not None and guide.in_policy:
         kind = GUIDED[name]
         more = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}
-    if experiment.act is not None and experiment.act.ratio == "token":
-        more["rollout_buffer_class"] = TokenBuffer
+    if experiment.act is not None:
+        more |= _buffer(experiment.act)
     algorithm = made(
         experiment,
         kind,
@@ -113,6 +120,14 @@ def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[B
         return WritePolicy if experiment.act.writes_tokens else ActPolicy
     name = "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
     return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
+
+
+def _buffer(act: Act) -> dict[str, Any]:
+    """Return what keeps the rows of a policy that writes, where the library's own would not."""
+    kind: type[DictRolloutBuffer] | None = TokenBuffer if act.ratio == "token" else None
+    if act.writer is not None:
+        kind = StampedBuffer if kind is None else StampedTokenBuffer
+    return {} if kind is None else {"rollout_buffer_class": kind}
 
 
 def _policy_settings(experiment: Experiment, model: Any) -> dict[str, Any]:

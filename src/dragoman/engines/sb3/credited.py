@@ -126,6 +126,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
                 log_prob=log_probs,
                 state=np.array([tape.number(identity(moments[i])) for i in rows]),
                 action_number=self._action_numbers(tape, actions, [moments[i] for i in rows]),
+                **self._stamps(),
             )
             for i in np.flatnonzero(dones & awake).tolist():
                 was_cut = every[i]["TimeLimit.truncated"]
@@ -179,6 +180,11 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
             names = [row.tobytes() for row in actions]
         return np.array([tape.number(("action", name)) for name in names])
 
+    def _stamps(self) -> dict[str, NDArray[Any]]:
+        """Return which version has written the rows of the last step, where a server writes."""
+        stamps = getattr(self.policy, "stamps", None)
+        return {} if stamps is None else {"version": stamps.versions, "gap": stamps.gaps}
+
     def _learn_from(
         self, tape: Tape, buffer: RolloutBuffer, callback: BaseCallback, num_envs: int
     ) -> None:
@@ -196,7 +202,8 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
             history=self.credit.history,
             scale=self.credit.scale,
         )
-        columns = {name: tape.column(name) for name in ("seen", "action", "value", "log_prob")}
+        names = ("seen", "action", "value", "log_prob", *self._stamps())
+        columns = {name: tape.column(name) for name in names}
         columns["reward"] = everything.rewards
         _fill(buffer, columns)
         callback.update_locals(locals())
@@ -272,6 +279,7 @@ def _fill(buffer: Any, columns: dict[str, Any]) -> None:
     buffer.actions[:, 0] = columns["action"]
     names = {"rewards": "reward", "values": "value", "log_probs": "log_prob"}
     names |= {"advantages": "advantage", "returns": "return"}
+    names |= {"versions": "version", "gaps": "gap"}
     for name, column in names.items():
         if column in columns:
             getattr(buffer, name)[:, 0] = columns[column]

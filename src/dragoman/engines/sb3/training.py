@@ -147,7 +147,10 @@ class SB3Training:
             self.algorithm.logger.dump(self.steps)
 
     def close(self) -> None:
-        """Do nothing: it runs in this process."""
+        """Let a server that writes forget what it was given."""
+        server = getattr(getattr(self.algorithm.policy, "policy", None), "server", None)
+        if server is not None:
+            server.close()
 
     def _let_schedules_follow(self, watchers: Watchers) -> None:
         # The library computes it between a rollout and its update, where no callback is.
@@ -226,7 +229,8 @@ class _Told(BaseCallback):
         rollout = None
         if isinstance(self.model, OnPolicyAlgorithm):
             buffer: Any = self.model.rollout_buffer
-            rollout = Rollout(buffer.actions, buffer.observations)
+            stamps = (getattr(buffer, name, None) for name in ("versions", "gaps"))
+            rollout = Rollout(buffer.actions, buffer.observations, *stamps)
         self.watchers.rollout(self.training, rollout)
 
     def _on_training_end(self) -> None:

@@ -27,8 +27,15 @@ class Tuning(OnPolicyAlgorithm):
     first_ratio: float = 1.0
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
-        """Play, after making room for what the frozen blocks will make of the new texts."""
+        """Play, after making room for what the frozen blocks will make of the new texts.
+
+        A server that writes them is given the adapters of the last update before.
+        """
         make_room(self._reader, self.tune.keep_bytes)
+        server = getattr(self.policy.policy, "server", None)
+        if server is not None:
+            server.publish(self.updates)
+            self.logger.record("server/version", server.version)
         return super().collect_rollouts(*arguments, **named)
 
     def train(self) -> None:

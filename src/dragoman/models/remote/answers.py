@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import pydantic
 
-from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.generation import Constraint, Generation, Sampling, ServedText
 from dragoman.models.remote.schema import fit, unwrap
 from dragoman.types import FloatArray
 
@@ -135,6 +135,10 @@ class _Texts(pydantic.BaseModel):
     choices: Annotated[list[_TextChoice], pydantic.Field(min_length=1)]
 
 
+class _NamedTexts(_Texts):
+    model: str
+
+
 class _Embedding(pydantic.BaseModel):
     index: int
     embedding: Annotated[list[Finite], pydantic.Field(min_length=1)]
@@ -242,6 +246,43 @@ def read_generation(
     known = unknown if result is None else np.array(result, np.float32)
     tokens = tuple(ids or ()) if token_ids else ()
     return Generation(text=text, log_probs=known, finish=finish, tokens=tokens)
+
+
+def read_served(answer: Any, usage: Usage, *, versions: Mapping[str, int]) -> ServedText:
+    """Return the ids and log-probs that a server's adapter has written, or raise a `Fault`.
+
+    Args:
+        answer: Its answer.
+        usage: What it has counted.
+        versions: Versions of the adapter, by all names that it was loaded under.
+    """
+    named = _checked(_NamedTexts, answer)
+    choice = named.choices[0]
+    ids, log_probs = choice.token_ids, choice.logprobs.known() if choice.logprobs else None
+    if not ids or log_probs is None or len(ids) != len(log_probs):
+        raise Fault(
+            f"gave {_count(ids)} token ids and {_count(log_probs)} log-probs of what it wrote, "
+            "but training needs both of every token",
+            cure="use a server that gives them, such as a vLLM that knows return_token_ids",
+            again=False,
+        )
+    if named.model not in versions:
+        raise Fault(
+            f"answered as the model {excerpt(named.model)}, which is no adapter of this training",
+            cure="ask the server itself, and no proxy that chooses among models",
+            again=False,
+        )
+    return ServedText(
+        choice.text,
+        np.array(log_probs, np.float32),
+        _finish(choice.finish_reason),
+        tuple(ids),
+        version=versions[named.model],
+    )
+
+
+def _count(items: Sequence[Any] | None) -> str:
+    return "no" if items is None else str(len(items))
 
 
 def read_echo(answer: Any, usage: Usage, text: str) -> ScoredText:

@@ -8,20 +8,23 @@ import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from dragoman.errors import ConfigError, ModelError
-from dragoman.generation import Constraint, Generation, Sampling
+from dragoman.generation import Constraint, Generation, Sampling, ServedText
 from dragoman.models.remote.answers import ScoredText
 from dragoman.models.remote.budget import Budget, Spend
 from dragoman.models.remote.questions import (
     TEXTS_A_REQUEST,
     ServerFeatures,
+    command,
     embedding,
     scoring,
     writing,
+    writing_ids,
 )
 from dragoman.models.remote.server import Connection, Server
 from dragoman.types import Cost, FloatArray, Pooling
@@ -159,6 +162,54 @@ class RemoteModel:
             )
         result = dict(zip(distinct, texts, strict=True))
         return [result[prompt] for prompt in prompts]
+
+    def write(
+        self,
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        seeds: Sequence[int],
+        *,
+        adapter: str,
+        ends: Sequence[int],
+        versions: Mapping[str, int],
+    ) -> list[ServedText]:
+        """Return what an adapter writes after each prompt of token ids, with its log-probs.
+
+        Args:
+            prompts: Token ids of ``B`` prompts, whole.
+            sampling: How tokens are chosen; its seed is not looked at.
+            seeds: One for each prompt.
+            adapter: Name that it was loaded under.
+            ends: Tokens that end a text.
+            versions: Versions of the adapter, by all names that it was loaded under.
+
+        Raises:
+            BudgetError: A request could exceed the budget.
+            ModelError: The server fails, gives no ids or log-probs, or answers as another model.
+        """
+        asked = [
+            writing_ids(adapter, self._offers, ids, replace(sampling, seed=seed), ends, versions)
+            for ids, seed in zip(prompts, seeds, strict=True)
+        ]
+        with self._metered(len(prompts)):
+            return self._server.ask(asked)
+
+    def load_adapter(self, name: str, folder: Path) -> None:
+        """Let the server load an adapter in PEFT's format, as vLLM does, under a new name.
+
+        Raises:
+            ModelError: It does not.
+        """
+        body = {"lora_name": name, "lora_path": str(folder)}
+        self._server.ask([command("load_lora_adapter", body)])
+
+    def unload_adapter(self, name: str) -> None:
+        """Let the server forget the adapter of that name.
+
+        Raises:
+            ModelError: It does not.
+        """
+        self._server.ask([command("unload_lora_adapter", {"lora_name": name})])
 
     def token_log_probs(
         self, prompts: Sequence[str], candidates: Sequence[Sequence[str]]

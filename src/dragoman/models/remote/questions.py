@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
 from dragoman.errors import ConfigError
-from dragoman.generation import ChatPrompt, Constraint, Generation, Sampling, check_characters
+from dragoman.generation import (
+    ChatPrompt,
+    Constraint,
+    Generation,
+    Sampling,
+    ServedText,
+    check_characters,
+)
 from dragoman.models.remote.answers import (
     ScoredText,
     Usage,
     read_echo,
     read_embeddings,
     read_generation,
+    read_served,
     read_vllm,
 )
 from dragoman.models.remote.budget import most_tokens
@@ -102,6 +110,48 @@ def writing(
             json_schema=gives_schema,
         ),
     )
+
+
+def writing_ids(
+    adapter: str,
+    offers: ServerFeatures,
+    prompt: Sequence[int],
+    sampling: Sampling,
+    ends: Sequence[int],
+    versions: Mapping[str, int],
+) -> Request[ServedText]:
+    """Return the request to write after token ids, from the adapter's own distribution.
+
+    Args:
+        adapter: Name that it was loaded under.
+        offers: For more fields of the request.
+        prompt: Token ids, whole.
+        sampling: How tokens are chosen.
+        ends: Tokens that end a text.
+        versions: Versions of the adapter, by all names that it was loaded under.
+    """
+    offers = replace(offers, chat=False, log_probs=True, token_ids=True)
+    body = {
+        "model": adapter,
+        "prompt": list(prompt),
+        **_sampling(offers, sampling),
+        "stop_token_ids": list(ends),
+        # The server would take these from the settings that came with the model.
+        **{"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
+        **offers.extra_body,
+    }
+    return Request(
+        "completions",
+        {name: value for name, value in body.items() if value is not None},
+        prompt_tokens=len(prompt),
+        completion_tokens=sampling.max_tokens,
+        read=partial(read_served, versions=versions),
+    )
+
+
+def command(path: str, body: Mapping[str, Any]) -> Request[None]:
+    """Return the request that a server changes something."""
+    return Request(path, body, 0, 0, read=lambda text, usage: None, is_command=True)
 
 
 def scoring(model: str, offers: ServerFeatures, text: str) -> Request[ScoredText]:

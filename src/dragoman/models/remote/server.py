@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from dragoman.errors import BudgetError, ConfigError, MissingExtraError, ModelError
@@ -97,6 +98,8 @@ class Request(Generic[T]):
         completion_tokens: Most tokens that the server may write.
         read: Makes the result of an answer, or raises a `Fault`.
         vectors: Embeddings that are asked for.
+        is_command: Whether it changes the server, costs no tokens and is answered by any text. It
+            is not made again where it may have been carried out.
     """
 
     path: str
@@ -105,6 +108,7 @@ class Request(Generic[T]):
     completion_tokens: int
     read: Callable[[Any, Usage], T]
     vectors: int = 0
+    is_command: bool = False
 
     @property
     def most_bytes(self) -> int:
@@ -199,7 +203,7 @@ class Server:
         attempts = unfit = 0
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._connection.retries + 1),
-            retry=tenacity.retry_if_exception(_may_pass),
+            retry=tenacity.retry_if_exception(partial(_may_pass, request)),
             wait=self._pause,
             reraise=True,
         )
@@ -243,7 +247,11 @@ class Server:
             MOST_BYTES.set(request.most_bytes)
             reservation.is_owed = True
             try:
-                answer = parse(await self._post(request.path, body))
+                text = await self._post(request.path, body)
+                if request.is_command:
+                    reservation.count(0, 0)
+                    return request.read(text, Usage(prompt_tokens=0))
+                answer = parse(text)
             except Fault as fault:
                 reservation.is_owed = not fault.is_free
                 raise
@@ -291,8 +299,10 @@ class Server:
         return message.replace(self._secret, "***") if self._secret else message
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, Fault) and error.again
+def _may_pass(request: Request[Any], error: BaseException) -> bool:
+    if not isinstance(error, Fault) or not error.again:
+        return False
+    return error.is_free or not request.is_command
 
 
 def _one(request: Request[Any]) -> int:

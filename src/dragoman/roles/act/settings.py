@@ -11,7 +11,7 @@ write     the trained model writes the action's text
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from gymnasium.vector import VectorEnv
@@ -19,7 +19,7 @@ from gymnasium.vector import VectorEnv
 from dragoman.errors import ConfigError
 from dragoman.maths.likelihood import Normalisation
 from dragoman.maths.seeds import derive_seed
-from dragoman.models.spec import NamedModel
+from dragoman.models.spec import ModelSpec, NamedModel
 from dragoman.roles.act.grammar import BY_FILE, Grammar
 from dragoman.roles.act.tune import Tune
 from dragoman.roles.control import Control, learned_embedding, random_weights
@@ -103,6 +103,8 @@ class Act:
             line; 0 for none. They are no action, and trained as the text is. Not for ``texts``.
         ratio: Whether PPO's ratio, its clipping and its mean are over whole texts (``turn``), or
             over their tokens, each with the credit of its text (``token``). Not for ``texts``.
+        writer: Server that writes the texts of rollouts (write, constrain none) with the adapters
+            that are trained here; it holds the same model, and ``adapters`` is where it finds them.
         init: Folder that `dragoman.teach` has written: the experiment's model begins as it was
             taught there, in all that asks it, and is what ``reference_kl`` holds it to.
         tune: Train the model too; ``None`` leaves it frozen. The state is then the model's last
@@ -132,6 +134,7 @@ class Act:
     penalty: float = 0.1
     think: int = 0
     ratio: Literal["turn", "token"] = "turn"
+    writer: NamedModel | None = None
     init: str | None = None
     tune: Tune | None = None
 
@@ -158,6 +161,8 @@ class Act:
                 cure="set act.policy to 'score' or 'hybrid' and leave act.tune out, or leave "
                 "act.calibrate out",
             )
+        if self.writer is not None:
+            self._check_writer(self.writer)
         if self.init is not None and self.policy == "head" and self.tune is None:
             raise ConfigError(
                 f"act.init is {self.init!r}, but a head without tune asks no model that could have "
@@ -192,6 +197,29 @@ class Act:
                 "act.grammar is set, but nothing is held to it",
                 cure="set act.policy to 'write' and act.constrain to 'grammar', or leave "
                 "act.grammar out",
+            )
+
+    def _check_writer(self, writer: ModelSpec) -> None:
+        """Refuse a server that could not write what is trained here."""
+        if writer.server is None or writer.adapters is None:
+            missing = "server" if writer.server is None else "adapters"
+            raise ConfigError(
+                f"act.writer names the model {writer.name!r}, but no {missing}",
+                cure="write 'writer: {name: ..., server: http://HOST:8000/v1, adapters: FOLDER}', "
+                "with a folder that the server sees too",
+            )
+        if not self.writes_tokens or self.constrain == "grammar":
+            raise ConfigError(
+                f"act.writer is set, but act has policy {self.policy!r} and constrain "
+                f"{self.constrain!r}: a server draws among all tokens, and so does the update "
+                "under neither valid texts nor a grammar",
+                cure="set act: {policy: write, constrain: none}, or leave act.writer out",
+            )
+        if self.tune is not None and self.tune.how != "lora":
+            raise ConfigError(
+                f"act.writer is set, but act.tune.how is {self.tune.how!r}, and servers load "
+                "adapters alone while they run",
+                cure="set act.tune.how to 'lora', or leave act.writer out",
             )
 
     def _check_writing(self) -> None:
@@ -271,6 +299,12 @@ class Act:
     @property
     def controls(self) -> tuple[Control, ...]:
         """Placebos of this policy; a head has those of the observe role only."""
+        if self.writer is not None:
+            # The server holds the one model that was not changed.
+            return tuple(
+                replace(control, overrides={**control.overrides, "act.writer": None})
+                for control in replace(self, writer=None).controls
+            )
         if self.policy == "head":
             return () if self.tune is None else random_weights("act", None, PRIOR)
         # Of a model that is trained, scores and features are what is trained.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dragoman.errors import ConfigError
-from dragoman.generation import Sampling
+from dragoman.generation import Generation, Sampling
 from dragoman.models.free_text import chosen
 from dragoman.roles.act.actors import Observation
 from dragoman.roles.act.readers import TunedReader, rows_of
 from dragoman.roles.act.settings import Act
+
+if TYPE_CHECKING:
+    from dragoman.roles.act.served import ServedWriter
 
 PAD = -1
 LINE = "\n"
@@ -35,6 +38,10 @@ class WrittenPolicy(nn.Module):
         critic: State of the prompt to a value ``(B, 1)``; it sees nothing of the text.
         settings: The act role.
 
+    Attributes:
+        server: Writes instead of the model here, where one does.
+        last: What was written last: of each row its thought, where there is one, and its text.
+
     Raises:
         ConfigError: No text of the grammar ends in time.
     """
@@ -44,6 +51,8 @@ class WrittenPolicy(nn.Module):
         self.reader = reader
         self.critic = critic
         self.settings = settings
+        self.server: ServedWriter | None = None
+        self.last: list[tuple[Generation, ...]] = []
         self.bridge: tuple[int, ...] = ()
         if settings.think:
             self.bridge = reader.model.inner.bare_ids(f"{LINE}{settings.question}")
@@ -83,13 +92,17 @@ class WrittenPolicy(nn.Module):
         """
         prompts = rows_of(observation["prompt"])
         think, most = self.settings.think, self.settings.max_tokens
-        parts: list[Tensor] = []
+        self.last = []
+        thoughts: list[Generation] = []
         if think:
-            parts.append(self._drawn(prompts, think, greedy))
-            thoughts = rows_of(parts[0])
-            prompts = [(*p, *t, *self.bridge) for p, t in zip(prompts, thoughts, strict=True)]
-        parts.append(self._drawn(prompts, most, greedy, self.settings.kept_grammar))
-        return torch.cat(parts, dim=1).to(self.reader.model.device)
+            thoughts = self._drawn(prompts, think, greedy)
+            own = [thought.tokens for thought in thoughts]
+            prompts = [(*p, *t, *self.bridge) for p, t in zip(prompts, own, strict=True)]
+        texts = self._drawn(prompts, most, greedy, self.settings.kept_grammar)
+        parts = [(thoughts, think), (texts, most)] if think else [(texts, most)]
+        self.last = list(zip(*(written for written, _ in parts), strict=True))
+        ids = torch.cat([_rows(*part) for part in parts], dim=1)
+        return ids.to(self.reader.model.device)
 
     def _check_length(self, grammar: str) -> None:
         most = self.settings.max_tokens
@@ -108,15 +121,13 @@ class WrittenPolicy(nn.Module):
         most: int,
         greedy: bool,
         grammar: str | None = None,
-    ) -> Tensor:
+    ) -> list[Generation]:
         seeds = torch.randint(2**31, (len(prompts),)).tolist()
         stop = (LINE,) if grammar is None else ()
         sampling = Sampling(most, temperature=0.0 if greedy else 1.0, stop=stop)
-        ids = torch.full((len(prompts), most), PAD, dtype=torch.int64)
-        written = self.reader.model.inner.write(prompts, sampling, seeds, grammar)
-        for row, text in zip(ids, written, strict=True):
-            row[: len(text.tokens)] = torch.tensor(text.tokens)
-        return ids
+        if self.server is not None:
+            return [*self.server.write(prompts, sampling, seeds)]
+        return self.reader.model.inner.write(prompts, sampling, seeds, grammar)
 
     def said(self, ids: Tensor) -> list[str]:
         """Return what was written in each row, with the thought before it."""
@@ -138,6 +149,14 @@ class WrittenPolicy(nn.Module):
         seen = {key: observation[key].cpu().numpy() for key in ("mask", "candidates")}
         result: list[Any] = named_actions(model.text, texts, **seen).tolist()
         return result
+
+
+def _rows(written: Sequence[Generation], most: int) -> Tensor:
+    """Return the token ids of texts as rows ``(B, most)``, -1 where there is none."""
+    ids = torch.full((len(written), most), PAD, dtype=torch.int64)
+    for row, text in zip(ids, written, strict=True):
+        row[: len(text.tokens)] = torch.tensor(text.tokens)
+    return ids
 
 
 def texts_of(model: Any, settings: Act, ids: NDArray[Any]) -> list[str | None]:

@@ -290,7 +290,7 @@ def test_what_this_model_could_not_have_written_is_refused(
     model = tiny.make("llama")
     ((line,), (end,)) = model.bare_ids("\n"), model.end_tokens
     ids = {
-        "unknown": [5, 10_000],
+        "unknown": [5, 10_000, 6],
         "cut": [5, 6],
         "goes on": [end, 5, 6],
         "goes on behind a line": [line, 5, 6],

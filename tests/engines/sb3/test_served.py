@@ -23,6 +23,7 @@ from dragoman.models.tuned import TunedModel
 from dragoman.roles.act.served import ServedWriter
 from dragoman.roles.act.stamps import ServerWarning
 from dragoman.run import Run
+from dragoman.run.checkpoint import read_checkpoint
 from tests.engines.resuming import Commands, assert_same, killed_and_resumed, stopped
 from tests.models import tiny
 from tests.models.remote.adapter_server import AdapterServer
@@ -190,6 +191,10 @@ def test_a_stopped_training_leaves_no_adapter(
     straight = train(what, 3, out=tmp_path / "straight")
     run = stopped(what, 40, tmp_path / "run")
     assert (server.held, list((tmp_path / "adapters").iterdir())) == ({}, [])
+    found = read_checkpoint(run.path)
+    assert found is not None
+    (spend,) = found.state["spends"]  # which the cap goes on from
+    assert spend["prompt_tokens"] > 0
     loaded = len(server.loaded)
     assert_same(straight, train(resume=run))
     assert len(set(server.loaded)) == len(server.loaded) > loaded

@@ -38,7 +38,7 @@ def model() -> ScriptedModel:
 
 
 def trained(folder: Path, env: str, name: str = "ppo", **settings: Any) -> Run:
-    own = PPO if name == "ppo" else {"learning_starts": 8}
+    own = PPO if name in ("ppo", "recurrent-ppo") else {"learning_starts": 8}
     experiment = Experiment(
         env=env, steps=32, num_envs=2, algorithm=Algorithm(name, own, (8,)), **settings
     )
@@ -124,6 +124,7 @@ def test_sampled_actions_are_not_always_the_likeliest(tmp_path: Path) -> None:
         ("sac", "Pendulum-v1"),
         ("td3", "Pendulum-v1"),
         ("ppo", "Pendulum-v1"),
+        ("recurrent-ppo", "Pendulum-v1"),
     ],
 )
 def test_every_policy_says_what_it_weighs(

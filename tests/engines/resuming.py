@@ -40,6 +40,11 @@ CASES: dict[str, dict[str, Any]] = {
             "settings": {**OFF["settings"], "buffer_size": 300, "n_steps": 3, "tau": 0.5},
         },
     },
+    "recurrent": {
+        "env": "CartPole-v1",
+        "observe": {"model": "words"},
+        "algorithm": {**PPO, "name": "recurrent-ppo"},
+    },
     "ppo lora": {**LAKE, **ACT, "algorithm": PPO},
     "credit": {
         **LAKE,

@@ -18,6 +18,7 @@ SETTINGS = {
     "ppo": SMALL,
     "a2c": {"n_steps": 8},
     "dqn": {"learning_starts": 20},
+    "recurrent-ppo": SMALL,
     "sac": {"learning_starts": 20},
     "td3": {"learning_starts": 20},
 }

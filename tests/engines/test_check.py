@@ -34,6 +34,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 8, "batch_size": 8, "n_epochs": 1},
     "a2c": {"n_steps": 8},
     "dqn": {"learning_starts": 4, "batch_size": 4, "buffer_size": 50},
+    "recurrent-ppo": {"n_steps": 8, "batch_size": 8, "n_epochs": 1},
     "sac": {"learning_starts": 4, "batch_size": 4, "buffer_size": 50},
     "td3": {"learning_starts": 4, "batch_size": 4, "buffer_size": 50},
 }

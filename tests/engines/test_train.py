@@ -65,6 +65,7 @@ def test_one_seed_one_result(tmp_path: Path) -> None:
         ("ppo", "CartPole-v1", SMALL),
         ("a2c", "CartPole-v1", {"n_steps": 8}),
         ("dqn", "CartPole-v1", {"learning_starts": 20}),
+        ("recurrent-ppo", "CartPole-v1", SMALL),
         ("sac", "Pendulum-v1", {"learning_starts": 20}),
         ("td3", "Pendulum-v1", {"learning_starts": 20}),
     ],

@@ -33,6 +33,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 16, "batch_size": 32, "n_epochs": 2, "learning_rate": 0.01},
     "a2c": {"n_steps": 8},
     "dqn": {"learning_starts": 20, "exploration_fraction": 0.9},
+    "recurrent-ppo": {"n_steps": 16, "batch_size": 32, "n_epochs": 2},
 }
 POLICIES: dict[str, Act | None] = {
     "none": None,
@@ -97,7 +98,7 @@ def test_every_algorithm_acts_in_the_space(
     assert played.parts[0].options == tuple(f"action {start + i}" for i in range(3))
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "recurrent-ppo"])
 def test_several_choices_with_starts(algorithm: str, tmp_path: Path) -> None:
     short = experiment("StartedSeveral", algorithm, observe=None)
     run = train(short, out=tmp_path / "run")

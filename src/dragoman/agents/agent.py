@@ -106,8 +106,12 @@ class Agent:
             return self.observer([moment_of(*pair, self.moments) for pair in pairs])
         return stack(self._raw_space, observations)
 
+    def begin(self) -> None:
+        """Forget what was seen: all that is acted on next begins an episode."""
+        self.policy.begin()
+
     def act(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return one action for each observation."""
+        """Return one action for each observation; a policy that remembers has seen it then."""
         batch = self.read(observations, infos)
         return list(self.indices.actions(self.policy.act(batch, self.sampled)))
 

@@ -111,6 +111,7 @@ def play(
     seed: int = 0,
     max_steps: int | None = None,
     on_step: Callable[[int], None] = lambda running: None,
+    follow: Callable[[Sequence[int]], None] = lambda running: None,
 ) -> Evaluation:
     """Play ``episodes`` episodes side by side and return what each of them earned.
 
@@ -126,6 +127,8 @@ def play(
         max_steps: Most steps of an episode; unless given, 10,000 where the environment has no time
             limit of its own.
         on_step: Called after every step with the number of episodes still running.
+        follow: Called before every choice with the numbers of the episodes that it is for, for
+            policies that remember.
 
     Warns:
         CutWarning: Episodes had not ended after the most steps.
@@ -140,6 +143,7 @@ def play(
     # All began together, so those that go on have all taken as many steps.
     while now and lengths.max() < most:
         running = list(now)
+        follow(running)
         actions = act([now[i][0] for i in running], [now[i][1] for i in running])
         for i, action in zip(running, actions, strict=True):
             observation, reward, ended, cut, info = envs[i].step(action)
@@ -247,6 +251,7 @@ def evaluate(
             seed=seed,
             max_steps=max_steps,
             on_step=_telling(show, episodes, on_step),
+            follow=agent.policy.follow,
         )
 
 

@@ -263,7 +263,7 @@ def program_trainer(
                 batch = env.seen(stack(copies.single_observation_space, observations))
                 return list(actions.actions(policy.act(batch, sampled=False)))
 
-            result = play(spec, settings, act, episodes=episodes, seed=seed)
+            result = play(spec, settings, act, episodes=episodes, seed=seed, follow=policy.follow)
         except RewardError:
             if terms.error is None:
                 raise

@@ -98,6 +98,7 @@ def _play(
 ) -> RecordedEpisode:
     moment = moment_of(*stage.env.reset(seed=seed), moments)
     terms.begin(moment)
+    agent.begin()
     steps: list[Step] = []
     ending: Ending = "cut"
     while len(steps) < most_steps and ending == "cut":

@@ -8,7 +8,7 @@ from typing import Any
 
 from dragoman.engines.engine import whole_steps
 from dragoman.experiment import Experiment
-from dragoman.experiment.checks import POLICY_GRADIENT
+from dragoman.experiment.checks import ON_POLICY, RECURRENT
 
 UPDATES = 20
 """Least updates of a training whose settings leave the length of a rollout to us."""
@@ -42,7 +42,7 @@ def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
     """
     name, steps, copies = experiment.algorithm.name, whole_steps(experiment), experiment.num_envs
     settings = dict(named)
-    if name not in POLICY_GRADIENT:
+    if name not in ON_POLICY:
         settings.setdefault("buffer_size", BUFFER_SIZE)
         settings.setdefault("learning_starts", min(100, steps // UPDATES))
         if name == "dqn":
@@ -59,7 +59,7 @@ def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
         # A power of two, so that rollouts fall into equal batches.
         each = 2 ** (each.bit_length() - 1)
         settings["n_steps"] = min(each, 5) if name == "a2c" else each
-    if name == "ppo" and "batch_size" not in settings:
+    if name in ("ppo", RECURRENT) and "batch_size" not in settings:
         # The largest equal parts up to Stable-Baselines3's own 64; all of it where it has none.
         rollout = settings["n_steps"] * copies
         sizes = (size for size in range(BATCH, BATCH // 4, -1) if rollout % size == 0)
@@ -80,7 +80,7 @@ def warn_of_steps(experiment: Experiment, settings: Mapping[str, Any]) -> None:
             f"the training takes {steps:,} steps of {experiment.steps:,}, since {copies} copies of "
             "the environment step together; make steps a multiple of num_envs"
         )
-    if experiment.algorithm.name not in POLICY_GRADIENT:
+    if experiment.algorithm.name not in ON_POLICY:
         if settings["learning_starts"] >= steps:
             _warn(
                 f"learning_starts is {settings['learning_starts']:,}, and the training ends after "

@@ -35,7 +35,7 @@ from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError, ModelError
 from dragoman.experiment import Experiment
 from dragoman.experiment.budget import MOST_TIMES, Budget
-from dragoman.experiment.checks import POLICY_GRADIENT
+from dragoman.experiment.checks import ON_POLICY
 from dragoman.experiment.source import Source, read_experiment
 from dragoman.files import require_room
 from dragoman.maths.seeds import derive_seed
@@ -319,7 +319,7 @@ def _watchers(
 ) -> list[Watcher]:
     """Return all that see a training, in the order in which they are called."""
     result: list[Watcher] = [bookkeeper]
-    if experiment.algorithm.name in POLICY_GRADIENT:
+    if experiment.algorithm.name in ON_POLICY:
         result.append(CollapseWatch(experiment.collapse))
     if experiment.act is not None and experiment.act.writer is not None:
         result.append(ServerWatch())

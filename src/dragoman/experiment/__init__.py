@@ -33,7 +33,7 @@ from dragoman.settings import COUNT, ONE_OR_MORE, check_fields
 from dragoman.yaml12 import dump, read_mapping, refuse_yes_no
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "sac", "td3"]
+AlgorithmName = Literal["ppo", "a2c", "appo", "dqn", "recurrent-ppo", "sac", "td3"]
 
 
 def _switched(value: Any) -> Any:

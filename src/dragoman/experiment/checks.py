@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 POLICY_GRADIENT = ("ppo", "a2c", "appo")
 """Algorithms that take a policy of the act role."""
 
+RECURRENT = "recurrent-ppo"
+"""The algorithm whose policy remembers what it has seen in an episode."""
+
+ON_POLICY = (*POLICY_GRADIENT, RECURRENT)
+"""Algorithms that learn from rollouts, and forget them."""
+
 GUIDED_POLICY = ("ppo", "a2c", "appo")
 CREDITED = ("ppo", "a2c")
 GUIDED_VALUES = ("dqn",)

@@ -20,6 +20,7 @@ VERSIONED = (
     "gymnasium",
     "numpy",
     "ray",
+    "sb3-contrib",
     "stable-baselines3",
     "torch",
     "transformers",

@@ -23,6 +23,7 @@ from dragoman.engines.sb3 import SB3
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Experiment
+from dragoman.experiment.checks import ON_POLICY
 from dragoman.run import FORMAT, Run
 from dragoman.testing import ScriptedModel
 from tests.number_reader import read_numbers
@@ -60,7 +61,7 @@ def both(observations: gym.Space, actions: gym.Space, name: str, **settings: Any
     env = SyncVectorEnv(
         [lambda: Spaces(observations, actions)] * 2, autoreset_mode=AutoresetMode.SAME_STEP
     )
-    own = {**(ON if name in ("ppo", "a2c") else OFF), **settings}
+    own = {**(ON if name in ON_POLICY else OFF), **settings}
     own.pop("batch_size" if name == "a2c" else "", None)
     experiment = Experiment(
         env="any", observe=None, num_envs=2, algorithm=Algorithm(name, own, (8, 5))

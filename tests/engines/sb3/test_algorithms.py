@@ -55,8 +55,18 @@ def test_another_autoreset_mode_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "env_id", "message", "cure"),
     [
-        ("dqn", "Pendulum-v1", "dqn cannot act in Box", "use a2c or ppo or sac or td3"),
-        ("sac", "CartPole-v1", r"sac cannot act in Discrete\(2\)", "use a2c or dqn or ppo"),
+        (
+            "dqn",
+            "Pendulum-v1",
+            "dqn cannot act in Box",
+            "use a2c or ppo or recurrent-ppo or sac or td3",
+        ),
+        (
+            "sac",
+            "CartPole-v1",
+            r"sac cannot act in Discrete\(2\)",
+            "use a2c or dqn or ppo or recurrent-ppo",
+        ),
         ("ppo", "Blackjack-v1", "cannot read Tuple", "observe role"),
     ],
 )

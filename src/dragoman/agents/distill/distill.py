@@ -16,6 +16,8 @@ from dragoman.agents.distill.student import save_student, shape_of
 from dragoman.describe.moment import valid_actions
 from dragoman.engines.assembly import reader_of, spec_of
 from dragoman.environments import make_environment
+from dragoman.errors import ConfigError
+from dragoman.experiment.checks import RECURRENT
 from dragoman.files import refuse_taken, whole_folder, write_json
 from dragoman.models.cache import without_memory
 from dragoman.roles.act.observer import OptionsObserver
@@ -56,8 +58,8 @@ def distill(
 
     Raises:
         SpaceError: Raw observations are text, or actions neither named nor real.
-        ConfigError: There is no episode to evaluate on, or the run's config names code that is
-            not trusted.
+        ConfigError: There is no episode to evaluate on, the policy remembers, or the run's config
+            names code that is not trusted.
         RunError: The folder is taken, or the run has no weights.
         MissingExtraError: ONNX needs the extra ``export``.
     """
@@ -67,6 +69,12 @@ def distill(
     refuse_taken(out)
     if onnx:
         require_onnx()
+    if run.experiment.algorithm.name == RECURRENT:
+        raise ConfigError(
+            f"the policy of {run.path} remembers what it has seen ({RECURRENT}), but a student "
+            "sees the present observation alone",
+            cure="distil an agent of another algorithm, or play this one as it is",
+        )
     given = run.experiment.env_settings
     env = make_environment(spec_of(run.experiment), given)
     env.close()

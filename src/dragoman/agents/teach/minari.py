@@ -180,6 +180,7 @@ def _played(agent: Agent, env: gym.Env[Any, Any], seed: int) -> Any:
     from minari.data_collector import EpisodeBuffer
 
     observation, info = env.reset(seed=seed)
+    agent.begin()
     observations, infos = [observation], [info]
     actions: list[Any] = []
     rewards: list[float] = []

@@ -106,7 +106,7 @@ def _of_run(run: Run, trust_code: bool) -> Play:
             own = {key: value for key, value in moment.info.items() if is_alike or key != MOMENT}
             return agent.act([moment.observation], [own])[0]
 
-        return _played(env, make, act, seed, most)
+        return _played(env, make, act, seed, most, begin=agent.begin)
 
     keys = ("env", "env_settings", "max_episode_steps", "describe")
     data = experiment.to_dict()
@@ -149,11 +149,13 @@ def _played(
     act: Callable[[gym.Env[Any, Any], Moment], Any],
     seed: int,
     most: int,
+    begin: Callable[[], None] = lambda: None,
 ) -> Iterator[Episode]:
     """Yield episodes for ever, on seeds that neither trainings nor evaluations use."""
     indices = Indices(env.action_space)
     for number in itertools.count():
         moment = moment_of(*env.reset(seed=derive_seed("teach", seed, number)), make)
+        begin()
         steps: list[tuple[Moment, int]] = []
         total, is_over = 0.0, False
         while not is_over and len(steps) < most:

@@ -69,16 +69,21 @@ class ActorCritic(nn.Module):
         return values
 
     def distribution(self, inputs: Tensor) -> Drawn:
-        """Return the distribution of actions: of logits, or of means and standard deviations."""
-        if isinstance(self.actions, Discrete):
-            return Categorical(logits=inputs)
-        if isinstance(self.actions, MultiDiscrete):
-            sizes = self.actions.nvec.ravel().tolist()
-            return [Categorical(logits=part) for part in torch.split(inputs, sizes, dim=1)]
-        if isinstance(self.actions, MultiBinary):
-            return Bernoulli(logits=inputs)
-        mean, deviation = inputs.chunk(2, dim=-1)
-        return Normal(mean, deviation)
+        """Return the distribution of actions, see `distribution_of`."""
+        return distribution_of(self.actions, inputs)
+
+
+def distribution_of(actions: gym.Space[Any], inputs: Tensor) -> Drawn:
+    """Return the distribution of actions: of logits, or of means and standard deviations."""
+    if isinstance(actions, Discrete):
+        return Categorical(logits=inputs)
+    if isinstance(actions, MultiDiscrete):
+        sizes = actions.nvec.ravel().tolist()
+        return [Categorical(logits=part) for part in torch.split(inputs, sizes, dim=1)]
+    if isinstance(actions, MultiBinary):
+        return Bernoulli(logits=inputs)
+    mean, deviation = inputs.chunk(2, dim=-1)
+    return Normal(mean, deviation)
 
 
 def outputs(actions: gym.Space[Any]) -> int:
@@ -98,16 +103,22 @@ class ActorCriticPolicy(ModulePolicy):
 
     def choose(self, batch: Any, sampled: bool) -> Tensor:
         """Return actions, drawn or the likeliest."""
-        result: Drawn = self.module.distribution(self.module(batch)[0])
+        return self.chosen(self.module.distribution(self.module(batch)[0]), sampled)
+
+    def look(self, batch: Any, action: NDArray[Any]) -> View:
+        """Return probabilities, or means and spreads, and the critic's value."""
+        value = float(self.module.values(batch)[0])
+        return self.viewed(value, self.module.distribution(self.module(batch)[0]))
+
+    def chosen(self, result: Drawn, sampled: bool) -> Tensor:
+        """Return what a distribution leads to."""
         if isinstance(result, list):
             return torch.stack([_one(part, sampled) for part in result], dim=1)
         chosen = _one(result, sampled)
         return torch.tanh(chosen) if self.squashes else chosen
 
-    def look(self, batch: Any, action: NDArray[Any]) -> View:
-        """Return probabilities, or means and spreads, and the critic's value."""
-        value = float(self.module.values(batch)[0])
-        result: Any = self.module.distribution(self.module(batch)[0])
+    def viewed(self, value: float, result: Any) -> View:
+        """Return what is to be seen of a value and a distribution."""
         if isinstance(result, Categorical | list):
             parts = result if isinstance(result, list) else [result]
             return View(value, tuple(tuple(part.probs[0].tolist()) for part in parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -14,16 +15,19 @@ from dragoman.engines.policies.continuous import ContinuousActor, ContinuousPoli
 from dragoman.engines.policies.features import PICTURE_FEATURES, Features
 from dragoman.engines.policies.noise import Noise
 from dragoman.engines.policies.policy import Policy, layers
+from dragoman.engines.policies.recurrent import RecurrentActorCritic, RecurrentPolicy
 from dragoman.engines.policies.values import ActionValues, GreedyPolicy
 from dragoman.engines.policies.written import WritingPolicy
 from dragoman.experiment import Experiment
-from dragoman.experiment.checks import POLICY_GRADIENT
+from dragoman.experiment.checks import POLICY_GRADIENT, RECURRENT
 from dragoman.models.cache import torch_model_of, without_memory
 from dragoman.roles.act import policy as act
 from dragoman.roles.act.written import WrittenPolicy
 from dragoman.roles.observe.settings import Observe
 
 CRITICS = 2
+LSTM_UNITS = 256
+"""Of each layer of an LSTM, as SB3-Contrib has it."""
 LARGEST_MEAN = 2.0
 """Of SAC, where its noise depends on the state."""
 
@@ -52,6 +56,8 @@ def make_policy(
     name = experiment.algorithm.name
     if name in POLICY_GRADIENT:
         return _actor_critic(settings, observations, actions)
+    if name == RECURRENT:
+        return _recurrent(settings, observations, actions)
     if name == "dqn":
         features, width = _features(settings, observations)
         network = layers(width, _hidden(settings, "pi"), outputs(actions), nn.ReLU)
@@ -104,19 +110,47 @@ def _actor_critic(
     features, width = _features(settings, observations)
     is_shared = settings.get("share_features_extractor", True)
     critic_features = features if is_shared else _features(settings, observations)[0]
-    hidden, count = _hidden(settings, "pi"), outputs(actions)
-    noise = _noise(settings, count, (width, *hidden)[-1]) if isinstance(actions, Box) else None
-    module = ActorCritic(
-        features,
-        critic_features,
-        layers(width, hidden, 0, nn.Tanh),
-        nn.Linear((width, *hidden)[-1], count),
-        layers(width, _hidden(settings, "vf"), 0, nn.Tanh),
-        nn.Linear((width, *_hidden(settings, "vf"))[-1], 1),
-        actions,
-        noise,
-    )
+    heads, noise = _heads(settings, width, actions)
+    module = ActorCritic(features, critic_features, *heads, actions, noise)
     return ActorCriticPolicy(module, actions, squashes=settings.get("squash_output", False))
+
+
+def _recurrent(
+    settings: Mapping[str, Any], observations: gym.Space[Any], actions: gym.Space[Any]
+) -> RecurrentPolicy:
+    features, width = _features(settings, observations)
+    is_shared = settings.get("share_features_extractor", True)
+    critic_features = features if is_shared else _features(settings, observations)[0]
+    units = settings.get("lstm_hidden_size", LSTM_UNITS)
+    make = partial(
+        nn.LSTM, width, units, settings.get("n_lstm_layers", 1), **settings.get("lstm_kwargs", {})
+    )
+    memory = make()
+    critic_memory: nn.LSTM | nn.Linear | None = None
+    if settings.get("enable_critic_lstm", True):
+        critic_memory = make()
+    elif not settings.get("shared_lstm", False):
+        critic_memory = nn.Linear(width, units)
+    heads, noise = _heads(settings, units, actions)
+    module = RecurrentActorCritic(
+        features, critic_features, memory, critic_memory, *heads, actions, noise
+    )
+    return RecurrentPolicy(module, actions)
+
+
+def _heads(
+    settings: Mapping[str, Any], width: int, actions: gym.Space[Any]
+) -> tuple[tuple[nn.Module, nn.Linear, nn.Module, nn.Linear], Noise | None]:
+    """Return what stands on features of this width: actor, action, critic and value; and noise."""
+    of_actor, of_critic, count = _hidden(settings, "pi"), _hidden(settings, "vf"), outputs(actions)
+    latent = (width, *of_actor)[-1]
+    heads = (
+        layers(width, of_actor, 0, nn.Tanh),
+        nn.Linear(latent, count),
+        layers(width, of_critic, 0, nn.Tanh),
+        nn.Linear((width, *of_critic)[-1], 1),
+    )
+    return heads, _noise(settings, count, latent) if isinstance(actions, Box) else None
 
 
 def _continuous(

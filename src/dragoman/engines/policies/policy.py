@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -41,12 +41,24 @@ class Policy(Protocol):
         """What the options in a `View` are."""
         ...
 
+    def begin(self) -> None:
+        """Forget what was seen: all that is acted on next begins an episode."""
+        ...
+
+    def follow(self, episodes: Sequence[int]) -> None:
+        """Say to which of the episodes that began the rows of the next batch belong.
+
+        Args:
+            episodes: One number a row; rows are numbered in their order until this is called.
+        """
+        ...
+
     def act(self, batch: Any, sampled: bool) -> NDArray[Any]:
         """Return actions ``(B, ...)`` of a batch, drawn or the likeliest; choices from zero on."""
         ...
 
     def view(self, batch: Any, action: Any) -> View:
-        """Return what it makes of a batch of one, and of the action that was taken there."""
+        """Return what it makes of a batch of one, and of the action that it has taken there."""
         ...
 
     def state_dict(self) -> Mapping[str, Tensor]:
@@ -86,6 +98,12 @@ class ModulePolicy:
         self.actions = actions
         self.squashes = squashes
         self.device = device
+
+    def begin(self) -> None:
+        """Begin episodes; what has no memory has nothing to forget."""
+
+    def follow(self, episodes: Sequence[int]) -> None:
+        """Take the next observations for those of these episodes."""
 
     def act(self, batch: Any, sampled: bool) -> NDArray[Any]:
         """Return actions ``(B, ...)``."""

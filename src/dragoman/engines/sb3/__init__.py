@@ -31,7 +31,14 @@ class SB3:
     callbacks: Sequence[BaseCallback] = ()
 
     name: ClassVar[str] = "sb3"
-    algorithms: ClassVar[tuple[str, ...]] = ("a2c", "dqn", "ppo", "sac", "td3")
+    algorithms: ClassVar[tuple[str, ...]] = (
+        "a2c",
+        "dqn",
+        "ppo",
+        "recurrent-ppo",
+        "sac",
+        "td3",
+    )
     autoreset: ClassVar[AutoresetMode] = AutoresetMode.SAME_STEP
     record: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     processes: ClassVar[int] = 1

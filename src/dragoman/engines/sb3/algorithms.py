@@ -33,9 +33,10 @@ from dragoman.engines.sb3.names import our_names
 from dragoman.engines.sb3.policy import ActPolicy
 from dragoman.engines.sb3.settings import (
     ACTION_SPACES,
-    ALGORITHMS,
+    algorithm_of,
     known_settings,
     made,
+    policy_of,
     settings_of,
 )
 from dragoman.engines.sb3.tuned import TUNED, Tuning
@@ -48,7 +49,7 @@ from dragoman.engines.sb3.written import (
 )
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
-from dragoman.experiment.checks import POLICY_GRADIENT
+from dragoman.experiment.checks import ON_POLICY
 from dragoman.roles.act.settings import Act
 
 
@@ -72,12 +73,12 @@ def build(
     if experiment.act is None:
         _check_observations(name, observations)
     settings = fitted(experiment, settings_of(experiment))
-    if name in POLICY_GRADIENT:
+    if name in ON_POLICY:
         refuse_rollout(observations, settings["n_steps"], env.num_envs)
     warn_of_steps(experiment, settings)
     tune = None if experiment.act is None else experiment.act.tune
     guide = experiment.guide
-    kind: type[BaseAlgorithm] = ALGORITHMS[name] if tune is None else TUNED[name]
+    kind: type[BaseAlgorithm] = algorithm_of(name) if tune is None else TUNED[name]
     more: dict[str, Any] = {}
     if experiment.credit.plays_whole_episodes:
         kind = (CREDITED if tune is None else TUNED_CREDITED)[name]
@@ -118,8 +119,7 @@ def seen(algorithm: BaseAlgorithm, batch: Any) -> Any:
 def _policy_kind(experiment: Experiment, observations: gym.Space[Any]) -> type[BasePolicy]:
     if experiment.act is not None:
         return WritePolicy if experiment.act.writes_tokens else ActPolicy
-    name = "MultiInputPolicy" if isinstance(observations, gym.spaces.Dict) else "MlpPolicy"
-    return ALGORITHMS[experiment.algorithm.name].policy_aliases[name]
+    return policy_of(experiment.algorithm.name, isinstance(observations, gym.spaces.Dict))
 
 
 def _buffer(act: Act) -> dict[str, Any]:

@@ -19,6 +19,9 @@ OURS = {
     r"log_std$": "noise.log_std",
     r"features_extractor\.": "features.",
     r"vf_features_extractor\.": "critic_features.",
+    # Recurrent PPO; the critic that has no LSTM has a layer in its place.
+    r"lstm_actor\.": "memory.",
+    r"(lstm_)?critic\.(?=weight|bias)": "critic_memory.",
     # DQN.
     r"q_net\.features_extractor\.": "features.",
     r"q_net\.q_net\.": "network.",

@@ -22,6 +22,7 @@ from dragoman.engines.sb3.rollouts import WholeA2C, WholeDQN, WholePPO, WholeSAC
 from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.errors import ConfigError, did_you_mean
 from dragoman.experiment import Experiment
+from dragoman.experiment.checks import RECURRENT
 from dragoman.roles.act.vector import written_space
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
@@ -31,10 +32,17 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {
     "sac": WholeSAC,
     "td3": WholeTD3,
 }
+_ANY_ACTION = (
+    gym.spaces.Box,
+    gym.spaces.Discrete,
+    gym.spaces.MultiDiscrete,
+    gym.spaces.MultiBinary,
+)
 ACTION_SPACES: dict[str, tuple[type[gym.Space[Any]], ...]] = {
-    "a2c": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "a2c": _ANY_ACTION,
     "dqn": (gym.spaces.Discrete,),
-    "ppo": (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary),
+    "ppo": _ANY_ACTION,
+    RECURRENT: _ANY_ACTION,
     "sac": (gym.spaces.Box,),
     "td3": (gym.spaces.Box,),
 }
@@ -43,6 +51,31 @@ PARTS = ("policy", "env", "seed", "_init_setup_model")
 POLICY_PARTS = ("observation_space", "action_space", "lr_schedule")
 """The same of their policies."""
 _ANY_CLASS = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+
+def algorithm_of(name: str) -> type[BaseAlgorithm]:
+    """Return the algorithm of a name.
+
+    Raises:
+        MissingExtraError: It needs an extra.
+    """
+    if name == RECURRENT:
+        from dragoman.engines.sb3.recurrent import WholeRecurrentPPO
+
+        return WholeRecurrentPPO
+    return ALGORITHMS[name]
+
+
+def policy_of(name: str, has_parts: bool = False) -> type[BasePolicy]:
+    """Return the policy that an algorithm trains without the act role.
+
+    Args:
+        name: The algorithm.
+        has_parts: Whether it reads dictionaries.
+    """
+    start = "MultiInput" if has_parts else "Mlp"
+    aliases = algorithm_of(name).policy_aliases
+    return next(kind for alias, kind in aliases.items() if alias.startswith(start))
 
 
 def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
@@ -57,7 +90,11 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
         actions = written_space(experiment.act)
     check_actions(name, actions, ACTION_SPACES)
     given = settings.get("policy_kwargs") or {}
-    known = inspect.signature(ALGORITHMS[name].policy_aliases["MlpPolicy"]).parameters
+    if name == RECURRENT:
+        from dragoman.engines.sb3 import recurrent
+
+        recurrent.check(settings)
+    known = inspect.signature(policy_of(name)).parameters
     for key in given:
         if key not in known or key in POLICY_PARTS:
             meant = did_you_mean(key, [item for item in known if item not in POLICY_PARTS])
@@ -70,13 +107,13 @@ def check(experiment: Experiment, observations: gym.Space[Any], actions: gym.Spa
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # It warns again when the training is built.
         warnings.simplefilter("ignore")
-        made(experiment, ALGORITHMS[name], "MlpPolicy", VecAdapter(env))
+        made(experiment, algorithm_of(name), policy_of(name), VecAdapter(env))
 
 
 def made(
     experiment: Experiment,
     kind: type[BaseAlgorithm],
-    policy: str | type[BasePolicy],
+    policy: type[BasePolicy],
     env: VecAdapter,
     **more: Any,
 ) -> BaseAlgorithm:
@@ -107,12 +144,13 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
     name, given = experiment.algorithm.name, dict(experiment.algorithm.settings)
     # What RLlib alone knows stands there, so that one file serves both.
     given.pop("rllib", None)
-    kind = ALGORITHMS[name]
-    known = inspect.signature(kind).parameters
+    known = inspect.signature(algorithm_of(name)).parameters
     for key, value in given.items():
         if key not in known or key in PARTS:
-            settings = known_settings(name)
-            raise _refused(experiment, f"there is no {key!r}{did_you_mean(key, settings)}")
+            meant = did_you_mean(key, known_settings(name))
+            if key in inspect.signature(policy_of(name)).parameters and key not in POLICY_PARTS:
+                meant = ": it belongs into policy_kwargs"
+            raise _refused(experiment, f"there is no {key!r}{meant}")
         is_rate = key == "learning_rate" and isinstance(value, Mapping)
         declared = dict[str, float] if is_rate else known[key].annotation
         try:
@@ -125,20 +163,23 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
 
 def known_settings(name: str) -> list[str]:
     """Return what the algorithm of a name may be set to; nothing where there is none."""
-    if name not in ALGORITHMS:
+    if name not in ACTION_SPACES:
         return []
-    return [one for one in inspect.signature(ALGORITHMS[name]).parameters if one not in PARTS]
+    return [one for one in inspect.signature(algorithm_of(name)).parameters if one not in PARTS]
 
 
 def gamma_of(experiment: Experiment) -> float:
     """Return the discount that the experiment's algorithm learns with."""
-    default = inspect.signature(ALGORITHMS[experiment.algorithm.name]).parameters["gamma"].default
+    kind = algorithm_of(experiment.algorithm.name)
+    default = inspect.signature(kind).parameters["gamma"].default
     return float(settings_of(experiment).get("gamma", default))
 
 
 def _refused(experiment: Experiment, why: str) -> ConfigError:
     name, settings = experiment.algorithm.name, dict(experiment.algorithm.settings)
+    is_recurrent = name == RECURRENT
+    where = "sb3_contrib.RecurrentPPO" if is_recurrent else f"stable_baselines3.{name.upper()}"
     return ConfigError(
         f"{name} refuses the settings {settings}: {why}",
-        cure=f"see the constructor of stable_baselines3.{name.upper()}",
+        cure=f"see the constructor of {where}",
     )

@@ -52,6 +52,7 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
     "dragoman/JobShop-v0": [{"jobs": 3, "machines": 7, "reward": "final"}],
     "dragoman/Knapsack-v0": [{"kind": "bounded"}, {"items": 1, "capacity": 99}],
     "dragoman/LeducPoker-v0": [{"opponent": "mcts"}],
+    "dragoman/TMaze-v0": [{"length": 0}],
     "dragoman/TextWorld-v0": [{"reward": "final"}],
     "dragoman/TicTacToe-v0": [{"opponent": "mcts"}],
     "dragoman/TidyHouse-v0": [{"num_objects": 10, "num_places": 17}],
@@ -105,6 +106,7 @@ REFUSED: Mapping[str, list[tuple[dict[str, Any], str]]] = {
         ({"kind": "unbounded"}, "choose from 'binary', 'bounded'"),
         ({"when_masked": "skip"}, "choose from 'next', 'refuse'"),
     ],
+    "dragoman/TMaze-v0": [({"length": -1}, "from 0 to 20"), ({"length": 2.5}, "from 0 to 20")],
     "dragoman/TextWorld-v0": [
         ({"num_games": 0}, "num_games is 0"),
         ({"rooms": 21}, "rooms is 21"),

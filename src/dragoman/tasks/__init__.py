@@ -16,7 +16,7 @@ from gymnasium.envs.registration import register, registry
 
 ENVIRONMENTS = (
     # Id, class, most steps of an episode: above the longest there can be, but for Breakout, chess,
-    # Pong, TextWorld and TidyHouse; None where the environment has a limit of its own.
+    # Pong, TMaze, TextWorld and TidyHouse; None where the environment has a limit of its own.
     ("dragoman/2048-v0", "dragoman.tasks.boards:Game2048", 8192),
     ("dragoman/BabyAIText-GoToLocal-v0", "dragoman.tasks.babyai:GoToLocal", None),
     ("dragoman/BabyAIText-Mixed-v0", "dragoman.tasks.babyai:Mixed", None),
@@ -33,6 +33,7 @@ ENVIRONMENTS = (
     ("dragoman/Knapsack-v0", "dragoman.tasks.knapsack:KnapsackEnv", 1000),
     ("dragoman/LeducPoker-v0", "dragoman.tasks.boards:LeducPoker", 9),
     ("dragoman/PongRAM-v0", "dragoman.tasks.atari:PongRAM", 27000),
+    ("dragoman/TMaze-v0", "dragoman.tasks.t_maze:TMaze", 50),
     ("dragoman/TextWorld-v0", "dragoman.tasks.textworld:TextWorldEnv", 50),
     ("dragoman/TicTacToe-v0", "dragoman.tasks.boards:TicTacToe", 6),
     ("dragoman/TidyHouse-v0", "dragoman.tasks.tidy_house:TidyHouse", 40),

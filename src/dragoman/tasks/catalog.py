@@ -195,6 +195,7 @@ TASKS: tuple[Task, ...] = (
         "tidy_house:oracle",
         settings={"split": "test"},
     ),
+    Task("dragoman/TMaze-v0", "memory", "oracle", "t_maze:oracle"),
     Task("dragoman/TextWorld-v0", "text world", "oracle", "textworld:oracle", "textworld"),
 )
 

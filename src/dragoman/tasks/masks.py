@@ -71,4 +71,5 @@ def uniform(env: gym.Env[Any, Any]) -> int:
     policy's draws never change the instances that the environment draws.
     """
     env = env.unwrapped
-    return int(env.action_space.sample(mask=env.action_masks()))  # type: ignore[attr-defined]
+    allowed = env.action_masks() if hasattr(env, "action_masks") else None
+    return int(env.action_space.sample(mask=allowed))

@@ -16,6 +16,7 @@ from dragoman.engines.train import train
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Algorithm, Experiment
 from dragoman.run import Run, RunWriter
+from dragoman.stopping import Terminated
 from tests.known_comparisons import write_comparison
 
 runner = CliRunner()
@@ -120,6 +121,18 @@ def test_watch_once_shows_a_run(runs: Path) -> None:
     assert "finished" in printed
     assert "64 of 64 steps (100%)" in printed
     assert f"next: dragoman eval {runs / 'a' / '0'}" in printed
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_watch_says_by_its_exit_code_what_stopped_it(
+    stop: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(seconds: float) -> None:
+        raise stop
+
+    monkeypatch.setattr("dragoman.cli.watch.time.sleep", stopped)
+    with RunWriter(tmp_path / "run", EXPERIMENT, seed=0, compute={}):
+        assert runner.invoke(app, ["watch", str(tmp_path / "run")]).exit_code == code
 
 
 def test_watch_ends_when_the_training_ends(tmp_path: Path) -> None:

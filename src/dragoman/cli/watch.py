@@ -14,6 +14,7 @@ from rich.live import Live
 from dragoman.cli.options import AsJson
 from dragoman.report.live import view
 from dragoman.run import Run
+from dragoman.stopping import exit_code
 
 
 def watch(
@@ -41,6 +42,6 @@ def watch(
             while run.status == "running":
                 time.sleep(interval)
                 live.update(view(run), refresh=True)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        raise typer.Exit(exit_code(stop)) from None
     typer.echo(f"next: dragoman eval {folder}")

@@ -19,6 +19,12 @@ ROLLOUT = 512
 With a model in the loop steps are dear, and learning soon from few is worth more than a long look.
 """
 
+WITHOUT_CRITIC = {"normalize_advantage": False, "vf_coef": 0.0}
+"""Settings where whole episodes are compared, unless an experiment names them.
+
+Advantages are normalised already. Nothing asks the critic, so nothing trains it.
+"""
+
 BATCH = 64
 BUFFER_SIZE = 100_000
 """Default of off-policy algorithms: their own million rows of 1,152 features are 9 GB."""
@@ -53,7 +59,7 @@ def fitted(experiment: Experiment, named: Mapping[str, Any]) -> dict[str, Any]:
     if experiment.credit.plays_whole_episodes:
         # Episodes say how long a rollout is; the library wants a number that it can divide.
         settings["n_steps"] = settings.setdefault("batch_size", BATCH) if name == "ppo" else 1
-        return settings
+        return {**WITHOUT_CRITIC, **settings}
     if "n_steps" not in settings:
         each = max(min(ROLLOUT, steps // UPDATES) // copies, 1 if copies > 1 else 2)
         # A power of two, so that rollouts fall into equal batches.

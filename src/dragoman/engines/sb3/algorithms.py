@@ -25,7 +25,6 @@ from dragoman.engines.rollouts import fitted, warn_of_steps
 from dragoman.engines.sb3.credited import (
     CREDITED,
     TUNED_CREDITED,
-    WITHOUT_CRITIC,
     Episodes,
 )
 from dragoman.engines.sb3.guided import GUIDED, Guided, WeightedBuffer
@@ -34,7 +33,6 @@ from dragoman.engines.sb3.policy import ActPolicy
 from dragoman.engines.sb3.settings import (
     ACTION_SPACES,
     algorithm_of,
-    known_settings,
     made,
     policy_of,
     settings_of,
@@ -82,9 +80,6 @@ def build(
     more: dict[str, Any] = {}
     if experiment.credit.plays_whole_episodes:
         kind = (CREDITED if tune is None else TUNED_CREDITED)[name]
-        known = known_settings(name)
-        free = {key: value for key, value in WITHOUT_CRITIC.items() if key in known}
-        more = {key: value for key, value in free.items() if key not in settings}
     if guide is not None and guide.in_policy:
         kind = GUIDED[name]
         more = {"rollout_buffer_class": WeightedBuffer} if guide.use == "mixture" else {}

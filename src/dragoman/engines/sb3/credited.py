@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -14,39 +14,36 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
-from dragoman.describe.environment import EnvDescriber
 from dragoman.describe.moment import MOMENT, Moment
+from dragoman.engines.episodes import Numbers, earned, rest, spread, start_seeds
 from dragoman.engines.sb3.rollouts import Boundaries, WholeA2C, WholePPO
 from dragoman.engines.sb3.tuned import Tuning
+from dragoman.engines.sb3.vec_env import VecAdapter
 from dragoman.engines.starts import check_starts
 from dragoman.environments.vector import rows_of
 from dragoman.experiment.credit import Credit
 from dragoman.maths import credit as rules
-from dragoman.maths.seeds import derive_seed
 from dragoman.types import BoolArray
-
-WITHOUT_CRITIC = {"normalize_advantage": False, "vf_coef": 0.0}
-"""Settings of algorithms whose advantages are normalised already, unless an experiment names them.
-
-Nothing asks the critic, so nothing trains it."""
 
 
 class Tape:
-    """Steps of one episode of each copy, in the order in which they were taken."""
+    """Steps of one episode of each copy, in the order in which they were taken.
+
+    Attributes:
+        numbers: Of states and actions.
+        reached: Number of the state in which the episode of a copy was cut off, or -1; of those
+            that have ended.
+    """
 
     def __init__(self) -> None:
         self._columns: dict[str, list[Any]] = {}
-        self._numbers: dict[Any, int] = {}
+        self.numbers = Numbers()
         self.reached: dict[int, int] = {}
 
     def add(self, **columns: Any) -> None:
         """Add a step of some copies; every column has a row for each of them."""
         for name, rows in columns.items():
             self._columns.setdefault(name, []).append(rows)
-
-    def number(self, thing: Any) -> int:
-        """Return one number for equal things."""
-        return self._numbers.setdefault(thing, len(self._numbers))
 
     def column(self, name: str) -> Any:
         """Return a column, copy by copy: an array ``(M, ...)`` or a dictionary of them."""
@@ -99,7 +96,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
         """Play until every episode has ended, or no step is left."""
         self.at_boundary()
         self.policy.set_training_mode(False)
-        moments = self._begin(env)
+        moments, adapter = self._begin(env), cast(VecAdapter, env)
         if self.use_sde:
             self.policy.reset_noise(env.num_envs)
         callback.on_rollout_start()
@@ -111,7 +108,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
                 seen = obs_as_tensor(observed, self.device)
                 actions, values, log_probs = (part.cpu().numpy() for part in self.policy(seen))
             new_obs, rewards, dones, every = env.step(self._sent(actions, rows, env.num_envs))
-            infos = [every[i] for i in rows]
+            infos, before = [every[i] for i in rows], [moments[i] for i in rows]
             self.num_timesteps += len(rows)
             callback.update_locals(locals())
             if not callback.on_step():
@@ -124,17 +121,17 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
                 reward=rewards[rows],
                 value=values.reshape(-1),
                 log_prob=log_probs,
-                state=np.array([tape.number(identity(moments[i])) for i in rows]),
-                action_number=self._action_numbers(tape, actions, [moments[i] for i in rows]),
+                state=tape.numbers.states(before),
+                action_number=tape.numbers.actions(actions, before, self.action_space),
                 **self._stamps(),
             )
             for i in np.flatnonzero(dones & awake).tolist():
                 was_cut = every[i]["TimeLimit.truncated"]
                 reached = every[i]["final_info"][MOMENT]
-                tape.reached[i] = tape.number(identity(reached)) if was_cut else -1
+                tape.reached[i] = tape.numbers.state(reached) if was_cut else -1
             if (dones & awake).any():
                 awake = awake & ~dones
-                _rest(env, ~awake)
+                rest(adapter.env, ~awake)
             self._last_obs = new_obs  # type: ignore[assignment] # as the library does
             moments = [info[MOMENT] for info in every]
         self._learn_from(tape, rollout_buffer, callback, env.num_envs)
@@ -142,18 +139,14 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
 
     def _begin(self, env: VecEnv) -> list[Moment]:
         """Begin an episode in every copy, alike in those of a group."""
-        size = self.credit.group_size
-        seeds = [
-            derive_seed("start", self.seed or 0, self.rounds, i // size)
-            for i in range(env.num_envs)
-        ]
+        size, adapter = self.credit.group_size, cast(VecAdapter, env)
+        seeds = start_seeds(size, self.seed or 0, self.rounds, range(env.num_envs))
         self.rounds += 1
-        _rest(env, np.zeros(env.num_envs, dtype=np.bool_))
+        rest(adapter.env, np.zeros(env.num_envs, dtype=np.bool_))
         env._seeds = list(seeds)
         self._last_obs = env.reset()  # type: ignore[assignment] # as the library does
         self._last_episode_starts = np.ones(env.num_envs, dtype=np.bool_)
         moments: list[Moment] = [info[MOMENT] for info in env.reset_infos]
-        adapter: Any = env
         check_starts(adapter.env, moments, size, seeds)
         return moments
 
@@ -165,20 +158,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
                 if self.policy.squash_output
                 else np.clip(actions, self.action_space.low, self.action_space.high)
             )
-        sent = np.repeat(actions[:1], count, axis=0)
-        sent[rows] = actions
-        return sent
-
-    def _action_numbers(
-        self, tape: Tape, actions: NDArray[Any], moments: list[Moment]
-    ) -> NDArray[np.int64]:
-        """Return one number for actions that are called alike, or are equal where none is named."""
-        if isinstance(self.action_space, Discrete):
-            named = zip(actions.reshape(-1).tolist(), moments, strict=True)
-            names: list[Any] = [moment.action_texts[i] or i for i, moment in named]
-        else:
-            names = [row.tobytes() for row in actions]
-        return np.array([tape.number(("action", name)) for name in names])
+        return spread(actions, rows, count)
 
     def _stamps(self) -> dict[str, NDArray[Any]]:
         """Return which version has written the rows of the last step, where a server writes."""
@@ -193,15 +173,7 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
         everything = tape.play(size)
         whole = tape.whole(size, num_envs)
         play = everything.select(whole[everything.starts])
-        result = rules.credit(
-            play,
-            self.credit.use,
-            gamma=self.gamma,
-            lam=self.gae_lambda,
-            weight=self.credit.step_weight,
-            history=self.credit.history,
-            scale=self.credit.scale,
-        )
+        result = earned(play, self.credit, gamma=self.gamma, lam=self.gae_lambda)
         names = ("seen", "action", "value", "log_prob", *self._stamps())
         columns = {name: tape.column(name) for name in names}
         columns["reward"] = everything.rewards
@@ -212,11 +184,6 @@ class Episodes(Boundaries, OnPolicyAlgorithm):
         columns["advantage"][whole], columns["return"][whole] = result.advantages, result.returns
         learnt = whole.copy()
         learnt[whole] = result.says
-        if self.credit.keep < 1 and self.credit.compares_starts and len(play.lengths):
-            kept = rules.varied(play, self.credit.keep)
-            groups = np.unique(play.groups[~kept])
-            self.logger.record("credit/filtered", float(len(groups)))
-            learnt[whole] &= kept[play.episode]
         _fill(buffer, {name: rows_of(rows, learnt) for name, rows in columns.items()})
         for name, value in result.columns.items():
             self.logger.record(name, value)
@@ -254,16 +221,6 @@ class TunedCreditedA2C(Lessons, Tuning, Episodes, WholeA2C):
 
 CREDITED: dict[str, type[Episodes]] = {"ppo": CreditedPPO, "a2c": CreditedA2C}
 TUNED_CREDITED: dict[str, type[Episodes]] = {"ppo": TunedCreditedPPO, "a2c": TunedCreditedA2C}
-
-
-def identity(moment: Moment) -> Any:
-    """Return what equal states share: the exact key, or the text of a describer without keys."""
-    is_exact = isinstance(moment.maker.describer, EnvDescriber)
-    return moment.key if is_exact else moment.state
-
-
-def _rest(env: Any, which: BoolArray) -> None:
-    env.env.unwrapped.set_attr("is_resting", which.tolist())
 
 
 def _fill(buffer: Any, columns: dict[str, Any]) -> None:

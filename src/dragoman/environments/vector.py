@@ -125,11 +125,11 @@ def acted_and_begun(
         mode: How they reset.
         infos: Of this step.
     """
+    waits = np.asarray(infos.get(RESTING, np.zeros_like(ended)), dtype=np.bool_)
     if mode == AutoresetMode.NEXT_STEP:
         # The step after an end is the reset, in which nothing was done.
-        return ~was_ended, np.flatnonzero(was_ended)
+        return ~was_ended & ~waits, np.flatnonzero(was_ended & ~waits)
     # Of an episode that has ended, what waits is the one after it.
-    waits = np.asarray(infos.get(RESTING, np.zeros_like(ended)), dtype=np.bool_)
     return ended | ~waits, np.flatnonzero(ended & ~waits & (mode == AutoresetMode.SAME_STEP))
 
 

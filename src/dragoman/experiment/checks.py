@@ -79,6 +79,12 @@ def _check_credit(experiment: Experiment) -> None:
     if not credit.plays_whole_episodes:
         return
     rule = f"credit.use is {credit.use!r}"
+    if name == "appo":
+        raise ConfigError(
+            f"{rule}, which compares whole episodes, but appo cuts them: it learns while they are "
+            "played",
+            cure=f"use {' or '.join(CREDITED)}, or leave credit out",
+        )
     if name not in CREDITED:
         raise ConfigError(
             f"{rule}, which {name!r} has no place for",

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("cluster_of_three")
 # A buffer that forgets its first episodes: SB3's n_steps are no setting here.
 REPLAYING = {"learning_starts": 16, "batch_size": 16, "buffer_size": 100}
 CHANGES: dict[str, dict[str, Any]] = {"dqn": {"algorithm.settings": REPLAYING}}
-ELSEWHERE = ("sde", "td3", "a2c observe", "dqn small buffer", "credit", "write", "recurrent")
+ELSEWHERE = ("sde", "td3", "a2c observe", "dqn small buffer", "write", "recurrent")
 """What this engine does not have."""
 
 

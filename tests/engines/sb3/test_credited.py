@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from dragoman.agents.evaluate import evaluate
-from dragoman.engines.rllib import RLlib
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.errors import ConfigError, SpaceError
@@ -218,9 +217,3 @@ def metrics(run: Run) -> list[dict[str, Any]]:
 def test_what_cannot_be_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         corridor("grpo", **changes) if "credit" not in changes else corridor(**changes)
-
-
-def test_ray_says_which_engine_can(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="rllib has no place for") as error:
-        train(corridor("gigpo"), out=tmp_path / "run", engine=RLlib())
-    assert "sb3" in str(error.value)

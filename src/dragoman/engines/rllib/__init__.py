@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from dragoman.engines.stack import RoleStack
 
 
+ROLLOUT = (
+    "batch_mode",
+    "minibatch_size",
+    "rollout_fragment_length",
+    "train_batch_size_per_learner",
+)
+"""What RLlib calls the length of a rollout and of its minibatches."""
+
+
 @dataclass(frozen=True)
 class RLlib:
     """Ray RLlib, in this process or on a cluster.
@@ -114,11 +123,6 @@ class RLlib:
                 "learn the values of the mixture and not those of its policy",
                 cure="train with ppo, or set guide.use to 'kl'",
             )
-        if experiment.credit.plays_whole_episodes:
-            raise ConfigError(
-                f"credit.use is {experiment.credit.use!r}, which the engine rllib has no place for",
-                cure="train with the engine sb3, or leave credit out, which is 'gae'",
-            )
         if experiment.algorithm.demonstrations is not None:
             raise ConfigError(
                 "algorithm.demonstrations is set, but the engine rllib has no place for them",
@@ -131,6 +135,32 @@ class RLlib:
                 f"num_envs is {experiment.num_envs}, which {self.env_runners} runners cannot share "
                 "equally",
                 cure=f"make num_envs a multiple of {self.env_runners}",
+            )
+        if experiment.credit.plays_whole_episodes:
+            self._check_episodes(experiment)
+
+    def _check_episodes(self, experiment: Experiment) -> None:
+        """Refuse processes that would part what is compared, and settings of another rollout."""
+        credit, each = experiment.credit, experiment.num_envs // max(self.env_runners, 1)
+        if each % credit.group_size:
+            raise ConfigError(
+                f"num_envs is {experiment.num_envs}, of which each of {self.env_runners} runners "
+                f"has {each}, but a group of {credit.copies} copies plays in one process",
+                cure=f"make num_envs a multiple of {self.env_runners * credit.copies}, or use "
+                "fewer runners",
+            )
+        if self.learners > 1:
+            raise ConfigError(
+                f"learners is {self.learners}, but credit.use {credit.use!r} compares whole "
+                "episodes, which several learners would cut and share out",
+                cure="use one learner, or none",
+            )
+        given = experiment.algorithm.settings.get("rllib", {})
+        for name in (name for name in ROLLOUT if name in given):
+            raise ConfigError(
+                f"algorithm.settings.rllib.{name} is {given[name]!r}, but with credit.use "
+                f"{credit.use!r} a rollout is one episode of each copy",
+                cure=f"leave {name} out; algorithm.settings.batch_size is that of minibatches",
             )
 
     def gamma(self, experiment: Experiment) -> float:

@@ -28,18 +28,17 @@ class Advantages(ConnectorV2):
         gae_lambda: Of generalised advantage estimation.
 
     Attributes:
-        explained_variance: Share of the returns' variance that values before the update explained.
+        columns: Of the metrics: the share of the returns' variance that values before the update
+            explained, and weights of steps where a prior took part in them.
         rollout: What was chosen in the batch.
-        weights: Of the batch's steps, where a prior took part in them.
     """
 
     def __init__(self, gamma: float, gae_lambda: float) -> None:
         super().__init__()
         self.gamma = gamma
         self.gae_lambda = gae_lambda
-        self.explained_variance = float("nan")
+        self.columns: dict[str, float] = {}
         self.rollout: Rollout | None = None
-        self.weights: np.ndarray | None = None
 
     def __call__(self, *, rl_module: Any, episodes: Any, batch: Any, **named: Any) -> Any:
         """Return the batch with them, in a random order, without the appended steps."""
@@ -50,9 +49,11 @@ class Advantages(ConnectorV2):
             for name in (Columns.REWARDS, Columns.TERMINATEDS, Columns.TRUNCATEDS)
         )
         kept = np.flatnonzero(own[Columns.LOSS_MASK].cpu().numpy())
+        self.columns = {}
         if WEIGHT in own:
             weights = own[WEIGHT].cpu().numpy()
-            self.weights = weights[kept]
+            self.columns["importance_max"] = float(weights[kept].max())
+            self.columns["importance_mean"] = float(weights[kept].mean())
             found = self._weighted(rewards, values, terminated, truncated, weights)
             returns = values + weights * found
         else:
@@ -65,20 +66,16 @@ class Advantages(ConnectorV2):
                 lambda_=self.gae_lambda,
             ).astype(np.float32)
             found = returns - values
-        self.explained_variance = _explained(values[kept], returns[kept])
-        mask = own[Columns.OBS].get("mask") if isinstance(own[Columns.OBS], dict) else None
-        actions = own[Columns.ACTIONS].cpu().numpy()[kept]
-        seen = {} if mask is None else {"mask": mask.cpu().numpy()[kept]}
-        self.rollout = Rollout(actions, seen)
+        self.columns["explained_variance"] = _explained(values[kept], returns[kept])
+        self.rollout = rollout_of(own, kept)
         device = own[Columns.REWARDS].device
         own[Columns.VF_PREDS] = torch.as_tensor(values, device=device)
         own[Postprocessing.VALUE_TARGETS] = torch.as_tensor(returns, device=device)
         own[Postprocessing.ADVANTAGES] = torch.as_tensor(found, device=device)
         # RLlib shuffles before each epoch but the first.
         order = torch.as_tensor(kept)[torch.randperm(len(kept))]
-        batch[DEFAULT_MODULE_ID] = {
-            name: _taken(value, order) for name, value in own.items() if name != Columns.LOSS_MASK
-        }
+        own = {name: value for name, value in own.items() if name != Columns.LOSS_MASK}
+        batch[DEFAULT_MODULE_ID] = taken(own, order)
         return batch
 
     def _weighted(
@@ -101,9 +98,18 @@ class Advantages(ConnectorV2):
         return found
 
 
-def _taken(column: Any, rows: Tensor) -> Any:
+def rollout_of(own: Any, rows: np.ndarray) -> Rollout:
+    """Return what was chosen in some rows of a batch, and from what."""
+    seen = own[Columns.OBS]
+    mask = seen.get("mask") if isinstance(seen, dict) else None
+    observations = {} if mask is None else {"mask": mask.cpu().numpy()[rows]}
+    return Rollout(own[Columns.ACTIONS].cpu().numpy()[rows], observations)
+
+
+def taken(column: Any, rows: Tensor) -> Any:
+    """Return rows of a tensor, or of every one in a dictionary."""
     if isinstance(column, dict):
-        return {key: _taken(part, rows) for key, part in column.items()}
+        return {key: taken(part, rows) for key, part in column.items()}
     return column[rows.to(column.device)] if isinstance(column, Tensor) else column
 
 

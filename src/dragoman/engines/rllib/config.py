@@ -15,6 +15,8 @@ from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from dragoman.engines.rllib.asynchronous import APPOLearner, AsynchronousModule
+from dragoman.engines.rllib.credited import CreditedLearner
+from dragoman.engines.rllib.episodes import EpisodeRunner
 from dragoman.engines.rllib.learner import PPOLearner
 from dragoman.engines.rllib.module import Module, Network
 from dragoman.engines.rllib.runner import Runner
@@ -53,7 +55,7 @@ def config_of(engine: RLlib, task: Task, settings: Settings) -> AlgorithmConfig:
         rl_module_spec=RLModuleSpec(module_class=_MODULES[name], model_config={"task": task})
     )
     config.env_runners(
-        env_runner_cls=Runner,
+        env_runner_cls=EpisodeRunner if experiment.credit.plays_whole_episodes else Runner,
         num_env_runners=engine.env_runners,
         num_envs_per_env_runner=experiment.num_envs // max(engine.env_runners, 1),
         sample_timeout_s=engine.patience,
@@ -104,6 +106,12 @@ def _ppo(settings: Settings, experiment: Experiment, runners: int) -> AlgorithmC
         use_kl_loss=False,
         learner_class=PPOLearner,
     )
+    if experiment.credit.plays_whole_episodes:
+        # A round is one episode of each copy, and its learner draws the minibatches.
+        config.env_runners(batch_mode="complete_episodes")
+        config.training(
+            train_batch_size_per_learner=1, minibatch_size=None, learner_class=CreditedLearner
+        )
     return config
 
 

@@ -21,7 +21,11 @@ from dragoman.roles.explore.mixture import WEIGHT, weighed
 
 
 class PPOLearner(RatedLearner, PPOTorchLearner):
-    """Updates a `dragoman.engines.rllib.module.Module`."""
+    """Updates a `dragoman.engines.rllib.module.Module`.
+
+    Attributes:
+        is_over: No more steps are taken in this update.
+    """
 
     epsilon = 1e-5
     """As Stable-Baselines3 has it for PPO."""
@@ -31,9 +35,13 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
         self.settings: PPOSettings = self.config.learner_config_dict["settings"]
         self.updates = self.gradient_steps = 0
         super().build()
-        self.advantages = Advantages(self.settings.gamma, self.settings.gae_lambda)
+        self.advantages = self.connector()
         self._learner_connector.remove("GeneralAdvantageEstimation")
         self._learner_connector.append(self.advantages)
+
+    def connector(self) -> Any:
+        """Return what adds advantages to a batch, with columns of the metrics and the rollout."""
+        return Advantages(self.settings.gamma, self.settings.gae_lambda)
 
     def optimizer_of(self, module: Any) -> torch.optim.Optimizer:
         """Return an optimiser with rates of its own for model and critic where both are trained."""
@@ -50,7 +58,7 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Begin an update: in the first ones, of the critic alone."""
         super().before_gradient_based_update(timesteps=timesteps)
-        self.has_drifted, self.is_first = False, True
+        self.is_over, self.is_first = False, True
         self.columns: list[dict[str, float]] = []
         self.first_ratio: float | None = None
         for module in self.module.values():
@@ -83,34 +91,25 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
         self.is_first = False
         loss, columns = ppo_loss(minibatch, self.settings)
         self.columns.append(columns)
+        # The policy has moved too far already.
         target = self.settings.target_kl
-        self.has_drifted = target is not None and columns["approx_kl"] > 1.5 * target
+        self.is_over = target is not None and columns["approx_kl"] > 1.5 * target
         return loss
 
     def apply_gradients(self, gradients_dict: Any) -> None:
-        """Step, unless the policy has moved too far already."""
-        if not self.has_drifted:
+        """Step, unless the update is over."""
+        if not self.is_over:
             self.gradient_steps += 1
             super().apply_gradients(gradients_dict)
 
     def _update(self, batch: Any, **named: Any) -> Any:
-        return ({}, {}, {}) if self.has_drifted else super()._update(batch, **named)
+        return ({}, {}, {}) if self.is_over else super()._update(batch, **named)
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Log the means over the update."""
         super().after_gradient_based_update(timesteps=timesteps)
-        self.updates += 1
-        columns = summary(self.columns, self.settings.n_epochs) | {
-            "explained_variance": self.advantages.explained_variance,
-            "learning_rate": self.rate,
-            "clip_range": self.settings.clip_range,
-            "n_updates": self.updates * self.settings.n_epochs,
-        }
-        if self.first_ratio is not None:
-            columns["first_ratio"] = self.first_ratio
-        if self.advantages.weights is not None:
-            columns["importance_max"] = float(self.advantages.weights.max())
-            columns["importance_mean"] = float(self.advantages.weights.mean())
+        self.updates += bool(self.columns)
+        columns = self.said()
         for module_id, module in self.module.items():
             found = {
                 "reference_kl": module.unwrapped().last_penalty,
@@ -118,6 +117,18 @@ class PPOLearner(RatedLearner, PPOTorchLearner):
             }
             own = columns | {key: value for key, value in found.items() if value is not None}
             self.metrics.log_dict(own, key=module_id, window=1)
+
+    def said(self) -> dict[str, float]:
+        """Return columns of the metrics."""
+        columns = summary(self.columns, self.settings.n_epochs) | {
+            **self.advantages.columns,
+            "learning_rate": self.rate,
+            "clip_range": self.settings.clip_range,
+            "n_updates": self.updates * self.settings.n_epochs,
+        }
+        if self.first_ratio is not None:
+            columns["first_ratio"] = self.first_ratio
+        return columns
 
     def _train_only_critic(self, only: bool) -> None:
         for optimizer in self._named_optimizers.values():

@@ -25,7 +25,14 @@ from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Own, drained
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
-from dragoman.environments.vector import Episode, EpisodeRecorder, Step, make_vector
+from dragoman.environments.vector import (
+    Episode,
+    EpisodeRecorder,
+    Step,
+    acted_and_begun,
+    autoreset_mode,
+    make_vector,
+)
 from dragoman.maths.seeds import derive_seed
 from dragoman.roles.role import Context, Models
 from dragoman.types import Cost
@@ -63,7 +70,12 @@ class Stepped(VectorWrapper):
         env: The vector environment, with its roles.
         on_step: Called after each step with the number of environments that have acted in it,
             and the infos.
+
+    Attributes:
+        infos: Of the last step or reset.
     """
+
+    infos: dict[str, Any]
 
     def __init__(
         self, env: VectorEnv[Any, Any, Any], on_step: Callable[[int, dict[str, Any]], None]
@@ -71,6 +83,7 @@ class Stepped(VectorWrapper):
         super().__init__(env)
         self._indices = Indices(env.single_action_space)
         self._on_step = on_step
+        self._mode = autoreset_mode(env)
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
         if self._indices.space is not env.single_action_space:
             self.single_action_space = self._indices.space
@@ -78,17 +91,18 @@ class Stepped(VectorWrapper):
 
     def reset(self, **settings: Any) -> tuple[Any, dict[str, Any]]:
         """Reset all."""
-        observations, _ = self.env.reset(**settings)
+        observations, self.infos = self.env.reset(**settings)
         self._ended[:] = False
         return observations, {}
 
     def step(self, actions: Any) -> Step:
-        """Step all. The step after an end is the reset, in which nothing was done."""
+        """Step all."""
         result = self.env.step(self._indices.actions(np.asarray(actions)))
-        observations, rewards, terminations, truncations, infos = result
-        acted = int((~self._ended).sum())
-        self._ended = terminations | truncations
-        self._on_step(acted, infos)
+        observations, rewards, terminations, truncations, self.infos = result
+        ended = terminations | truncations
+        acted, _ = acted_and_begun(self._ended, ended, self._mode, self.infos)
+        self._ended = ended
+        self._on_step(int(acted.sum()), self.infos)
         return observations, rewards, terminations, truncations, {}
 
 
@@ -107,11 +121,11 @@ class Runner(SingleAgentEnvRunner):
         own = own_of(task)
         self.num_envs = self.config.num_envs_per_env_runner
         if own is None:
-            env = Stepped(self._with_roles(task), self._note)
+            self.stepped = Stepped(self._with_roles(task), self._note)
         else:
-            env = Stepped(own.env, own.on_step)
+            self.stepped = Stepped(own.env, own.on_step)
         self._seed = self._seeds(task.env_seed)
-        self.env = DictInfoToList(env)
+        self.env = DictInfoToList(self.stepped)
         self._needs_initial_reset = True
 
     def _with_roles(self, task: Task) -> VectorEnv[Any, Any, Any]:
@@ -119,7 +133,11 @@ class Runner(SingleAgentEnvRunner):
         spec = spec_of(experiment)
         self.recorder = EpisodeRecorder(
             make_vector(
-                spec, self.num_envs, settings, autoreset=self.config.env_config["autoreset"]
+                spec,
+                self.num_envs,
+                settings,
+                autoreset=self.config.env_config["autoreset"],
+                can_rest=experiment.credit.plays_whole_episodes,
             )
         )
         self.stack = RoleStack(self.recorder)

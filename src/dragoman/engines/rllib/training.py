@@ -40,7 +40,7 @@ from dragoman.engines.watcher import Own as Columns
 from dragoman.engines.watcher import Watchers
 from dragoman.engines.weights import arrays_of
 from dragoman.environments.indices import Indices
-from dragoman.environments.vector import Episode, split_infos
+from dragoman.environments.vector import RESTING, Episode, split_infos
 from dragoman.errors import ConfigError
 from dragoman.experiment import Experiment
 from dragoman.models.cache import CachedModel
@@ -211,7 +211,8 @@ class RLlibTraining:
         """Note a step of the environments of this process."""
         self.steps += acted
         if self._watchers is not None:
-            self._watchers.step(self, split_infos(infos, self._task.what.num_envs))
+            every = split_infos(infos, self._task.what.num_envs)
+            self._watchers.step(self, [info for info in every if not info.get(RESTING)])
 
     def close(self) -> None:
         """End all processes that were started."""
@@ -274,6 +275,12 @@ class RLlibTraining:
         group = self._algorithm.learner_group
         advantages = getattr(group._learner, "advantages", None) if group.is_local else None
         watchers.rollout(self, None if advantages is None else advantages.rollout)
+        for name in (name for name in learnt if name.startswith("credit/")):
+            self.record(name, float(learnt[name]))
+        if learnt.get("credit/learnt") == 0:
+            # There was no update, and what was said of the one before is not of this row.
+            self.row = {key: own for key, own in self.row.items() if not key.startswith(OF_UPDATES)}
+            return
         for name in COLUMNS:
             if name in learnt:
                 self.record(f"train/{name}", float(learnt[name]))
@@ -305,6 +312,8 @@ COLUMNS = (
     "value_loss",
 )
 """Of an update, as Stable-Baselines3 calls them."""
+OF_UPDATES = ("train/", "collapse/", "written/")
+"""How columns of an update begin."""
 GUIDE_COLUMNS = ("importance_max", "importance_mean", "kl")
 """Of a prior that took part."""
 THEIRS = {

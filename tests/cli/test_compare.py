@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_too_few_seeds_fail_on_no_evidence(tmp_path: Path) -> None:
     result = runner.invoke(app, [*few, "--fail-on", "hurt", "--fail-on", "no-evidence"])
     assert result.exit_code == 1
     assert "too few seeds" in result.output
+
+
+def test_fewer_seeds_than_the_folder_has_are_all_of_the_folder(tmp_path: Path) -> None:
+    command = finished(tmp_path, model=[0.8] * 3, no_model=[0.2] * 3)
+    fewer = ["2" if before == "--seeds" else word for before, word in pairwise(["", *command])]
+    result = runner.invoke(app, fewer, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert "2 arms x 3 seeds = 6 runs" in result.output
+    assert "3/3 seeds" in result.output
 
 
 def test_a_failed_run_sets_the_exit_code(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from dragoman.cli.train import EngineName, engine_of, parse_overrides
 from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.estimate import Estimate, measured
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.folder import with_seeds_of
 from dragoman.comparison.plan import plan_of
 from dragoman.experiment.budget import Measure
 from dragoman.phrases import counted
@@ -86,13 +87,14 @@ def compare(
         seeds=seeds,
         budget=budget,
     )
+    folder = out or Path("runs", comparison.name)
+    comparison = with_seeds_of(folder, comparison)
     _print_plan(comparison, _where(chosen, jobs, ray))
     if plan:
         typer.echo("measuring the first rollouts; Ctrl-C ends it", err=True)
         settings = {"jobs": jobs, "engine": chosen, "ray": ray, "trust_code": trust_code}
         typer.echo(measured(comparison, **settings) or "less than a minute in all", err=True)
         return
-    folder = out or Path("runs", comparison.name)
     # Only now, so that --help and a bad file answer at once.
     from dragoman.comparison import runner as comparing
     from dragoman.comparison.results import outcome_of

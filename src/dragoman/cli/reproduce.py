@@ -13,6 +13,7 @@ from rich.table import Table
 from dragoman.cli.compare import JUDGED, Display
 from dragoman.cli.options import MISSING, AsJson, leaving
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.folder import with_seeds_of
 from dragoman.comparison.stated import Agreement, agreements, stated_results
 from dragoman.experiment.source import RECIPE
 from dragoman.stats.bootstrap import number
@@ -40,7 +41,7 @@ def reproduce(
     # Only now, so that --help and a bad name answer at once.
     from dragoman.comparison import runner as comparing
 
-    with Display(comparison) as display, leaving(MISSING):
+    with Display(with_seeds_of(folder, comparison)) as display, leaving(MISSING):
         results = comparing.compare(
             comparison, folder, jobs=jobs, progress=False, on_event=display.show
         )

@@ -172,6 +172,14 @@ def costs_of(run: Run) -> dict[str, float]:
     return {**costs, "steps": float(run.steps)}
 
 
+def with_seeds_of(folder: str | Path, comparison: Comparison) -> Comparison:
+    """Return a comparison with the seeds too that it has in this folder, if it is there."""
+    if not (Path(folder) / FILE_NAME).is_file():
+        return comparison
+    before = ComparisonFolder(folder).comparison.seeds
+    return replace(comparison, seeds=tuple(dict.fromkeys((*before, *comparison.seeds))))
+
+
 def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
     """Write a comparison into its folder, or let the one that is there grow.
 
@@ -199,9 +207,8 @@ def keep(folder: str | Path, comparison: Comparison) -> ComparisonFolder:
                 f"{path} holds another comparison: " + "; ".join(changes),
                 cure="compare into another folder with --out, or change the file back",
             )
-        seeds = tuple(dict.fromkeys((*before.seeds, *comparison.seeds)))
         comparison = replace(
-            comparison, seeds=seeds, precision=before.precision or comparison.precision
+            with_seeds_of(path, comparison), precision=before.precision or comparison.precision
         )
     write_text(path / FILE_NAME, comparison.to_yaml())
     return ComparisonFolder(path)

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 import dragoman
 from dragoman.comparison.file import read_comparison
 from tests.models import tiny
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes/acting").glob("*.yaml"))
+ARMS = [
+    pytest.param(recipe, arm, id=f"{recipe.stem}-{arm}")
+    for recipe in RECIPES
+    for arm in yaml.safe_load(recipe.read_text())["arms"]
+]
 SHORT = {
     "steps": 32,
     "num_envs": 2,
@@ -21,10 +27,11 @@ TINY = {"observe.layer": 1}
 TUNED = {"act.tune.top": 1, "act.tune.warm_up": 0, "act.tune.max_action": 64}
 
 
-@pytest.mark.parametrize("arm", ["smollm2", "no-model"])
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+@pytest.mark.parametrize(("recipe", "arm"), ARMS)
 def test_every_arm_updates(recipe: Path, arm: str, tmp_path: Path) -> None:
     experiment = read_comparison(recipe).experiment(arm).replaced(SHORT)
+    if experiment.env.startswith("reasoning-gym:"):
+        pytest.importorskip("reasoning_gym", reason="needs the extra of reasoning_gym")
     if "TextWorld" in experiment.env:
         # A game takes a second to make, and what it says is longer than a tiny model's context.
         experiment = experiment.replaced(

@@ -8,6 +8,7 @@ import pytest
 
 from dragoman.engines.rollouts import StepsWarning
 from dragoman.engines.sb3 import algorithms as sb3
+from dragoman.engines.sb3.settings import algorithm_of
 from dragoman.engines.train import train
 from dragoman.environments import environment_spec
 from dragoman.environments.vector import EpisodeRecorder, make_vector
@@ -116,14 +117,15 @@ def test_a_shorter_last_rollout_is_learnt_from_like_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learnt: list[tuple[int, int]] = []
-    train_once = sb3.ALGORITHMS["ppo"].train
+    ppo = algorithm_of("ppo")
+    train_once = ppo.train
 
     def watched(algorithm: Any) -> None:
         learnt.append((algorithm.rollout_buffer.observations.shape[0], algorithm.num_timesteps))
         assert algorithm.rollout_buffer.full
         train_once(algorithm)
 
-    monkeypatch.setattr(sb3.ALGORITHMS["ppo"], "train", watched)
+    monkeypatch.setattr(ppo, "train", watched)
     train(experiment("ppo", 40, 2, n_steps=8, batch_size=16), out=tmp_path / "run")
     assert learnt == [(8, 16), (8, 32), (4, 40)]
 

@@ -108,10 +108,11 @@ class OptionsObserver:
         """Take in moments; scores only where something is learnt from them."""
         if "state" in self.feature_space.spaces:
             self._state(moments)
+        options = [self.actions.texts(moment) for moment in moments] if self._parts() else []
         if self._features is not None:
-            self._features([self.actions.texts(moment) for moment in moments])
+            self._features(options)
         if self._levels is not None:
-            self._scores(moments, [self.actions.texts(moment) for moment in moments])
+            self._scores(moments, options)
 
     def __call__(self, moments: Sequence[Moment]) -> Seen:
         """Return what the policy sees of ``B`` moments.

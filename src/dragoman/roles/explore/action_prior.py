@@ -54,13 +54,25 @@ class ActionPrior:
         keys = [
             (moment.text, tuple(own.items())) for moment, own in zip(moments, options, strict=True)
         ]
-        scores = np.stack(
+        known = np.stack(
             self._known(
-                keys, lambda new: self._scored([moments[i] for i in new], [options[i] for i in new])
+                keys, lambda new: self._found([moments[i] for i in new], [options[i] for i in new])
             )
         )
-        if self.levels is not None:
-            scores = self.levels(scores, options)
+        return (
+            known if self.levels is None else self._log_probs(self.levels(known, options), options)
+        )
+
+    def forget(self) -> None:
+        """Forget what is known."""
+        self._known.forget()
+
+    def _found(self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]) -> FloatArray:
+        """Return what is remembered: log-probs, or scores where their levels move."""
+        scores = scores_of(self.scoring, self.model, self.actions.count, moments, options)
+        return scores if self.levels is not None else self._log_probs(scores, options)
+
+    def _log_probs(self, scores: FloatArray, options: Sequence[Mapping[int, str]]) -> FloatArray:
         logits = scores.astype(np.float64) / self.scoring.temperature
         result = np.zeros_like(scores)
         for row, own, into in zip(logits, options, result, strict=True):
@@ -68,15 +80,6 @@ class ActionPrior:
                 valid = list(own)
                 into[valid] = log_softmax(row[valid])
         return result
-
-    def forget(self) -> None:
-        """Forget what is known."""
-        self._known.forget()
-
-    def _scored(
-        self, moments: Sequence[Moment], options: Sequence[Mapping[int, str]]
-    ) -> FloatArray:
-        return scores_of(self.scoring, self.model, self.actions.count, moments, options)
 
 
 class GuidedObserver:

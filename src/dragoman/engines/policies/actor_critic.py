@@ -20,15 +20,15 @@ Drawn: TypeAlias = Distribution | list[Categorical]
 """Of several independent choices there is one distribution each."""
 
 
-class ActorCritic(nn.Module):
-    """Actor and critic on the features of an observation.
+class Heads(nn.Module):
+    """Features of an observation, and the actor and critic that stand on what is made of them.
 
     Args:
         features: Observations to features, for the actor.
         critic_features: The same for the critic; it may be the same module.
-        actor: Features to its last hidden layer.
+        actor: What the actor reads to its last hidden layer.
         action: That to logits, or to the means of continuous actions.
-        critic: Features to its last hidden layer.
+        critic: What the critic reads to its last hidden layer.
         value: That to a value ``(B, 1)``.
         actions: The (unbatched) action space.
         noise: Standard deviations of continuous actions.
@@ -55,22 +55,34 @@ class ActorCritic(nn.Module):
         self.noise = noise
         self.actions = actions
 
-    def forward(self, observation: Any) -> tuple[Tensor, Tensor]:
-        """Return what `distribution` takes, and values ``(B,)``."""
-        latent = self.actor(self.features(observation))
-        result = self.action(latent)
+    def inputs_of(self, read: Tensor) -> Tensor:
+        """Return what `distribution` takes of what the actor reads ``(B, D)``."""
+        latent = self.actor(read)
+        result: Tensor = self.action(latent)
         if self.noise is not None:
             result = torch.cat([result, self.noise(result, latent)], dim=-1)
-        return result, self.values(observation)
+        return result
 
-    def values(self, observation: Any) -> Tensor:
-        """Return values ``(B,)`` alone."""
-        values: Tensor = self.value(self.critic(self.critic_features(observation))).squeeze(-1)
+    def values_of(self, read: Tensor) -> Tensor:
+        """Return values ``(B,)`` of what the critic reads ``(B, D)``."""
+        values: Tensor = self.value(self.critic(read)).squeeze(-1)
         return values
 
     def distribution(self, inputs: Tensor) -> Drawn:
         """Return the distribution of actions, see `distribution_of`."""
         return distribution_of(self.actions, inputs)
+
+
+class ActorCritic(Heads):
+    """Actor and critic on the features of an observation."""
+
+    def forward(self, observation: Any) -> tuple[Tensor, Tensor]:
+        """Return what `distribution` takes, and values ``(B,)``."""
+        return self.inputs_of(self.features(observation)), self.values(observation)
+
+    def values(self, observation: Any) -> Tensor:
+        """Return values ``(B,)`` alone."""
+        return self.values_of(self.critic_features(observation))
 
 
 def distribution_of(actions: gym.Space[Any], inputs: Tensor) -> Drawn:

@@ -107,20 +107,16 @@ def network_settings(experiment: Experiment) -> dict[str, Any]:
 def _actor_critic(
     settings: Mapping[str, Any], observations: gym.Space[Any], actions: gym.Space[Any]
 ) -> ActorCriticPolicy:
-    features, width = _features(settings, observations)
-    is_shared = settings.get("share_features_extractor", True)
-    critic_features = features if is_shared else _features(settings, observations)[0]
+    features, width = _both_features(settings, observations)
     heads, noise = _heads(settings, width, actions)
-    module = ActorCritic(features, critic_features, *heads, actions, noise)
+    module = ActorCritic(*features, *heads, actions, noise)
     return ActorCriticPolicy(module, actions, squashes=settings.get("squash_output", False))
 
 
 def _recurrent(
     settings: Mapping[str, Any], observations: gym.Space[Any], actions: gym.Space[Any]
 ) -> RecurrentPolicy:
-    features, width = _features(settings, observations)
-    is_shared = settings.get("share_features_extractor", True)
-    critic_features = features if is_shared else _features(settings, observations)[0]
+    features, width = _both_features(settings, observations)
     units = settings.get("lstm_hidden_size", LSTM_UNITS)
     make = partial(
         nn.LSTM, width, units, settings.get("n_lstm_layers", 1), **settings.get("lstm_kwargs", {})
@@ -132,10 +128,17 @@ def _recurrent(
     elif not settings.get("shared_lstm", False):
         critic_memory = nn.Linear(width, units)
     heads, noise = _heads(settings, units, actions)
-    module = RecurrentActorCritic(
-        features, critic_features, memory, critic_memory, *heads, actions, noise
-    )
+    module = RecurrentActorCritic(memory, critic_memory, *features, *heads, actions, noise)
     return RecurrentPolicy(module, actions)
+
+
+def _both_features(
+    settings: Mapping[str, Any], observations: gym.Space[Any]
+) -> tuple[tuple[nn.Module, nn.Module], int]:
+    """Return what makes features for actor and critic, which may be one module, and their width."""
+    features, width = _features(settings, observations)
+    is_shared = settings.get("share_features_extractor", True)
+    return (features, features if is_shared else _features(settings, observations)[0]), width
 
 
 def _heads(

@@ -10,52 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dragoman.engines.policies.actor_critic import ActorCriticPolicy, Drawn, distribution_of
-from dragoman.engines.policies.noise import Noise
+from dragoman.engines.policies.actor_critic import ActorCriticPolicy, Heads
 from dragoman.engines.policies.policy import View
 
 
-class RecurrentActorCritic(nn.Module):
+class RecurrentActorCritic(Heads):
     """Actor and critic on what LSTMs have made of all observations of an episode.
 
     Args:
-        features: Observations to features, for the actor.
-        critic_features: The same for the critic; it may be the same module.
-        memory: The actor's LSTM, on these features.
+        memory: The actor's LSTM, on its features.
         critic_memory: The critic's LSTM, a layer without memory, or nothing where the critic reads
             what the actor's returns.
-        actor: What the LSTM returns to its last hidden layer.
-        action: That to logits, or to the means of continuous actions.
-        critic: What the critic's LSTM returns to its last hidden layer.
-        value: That to a value ``(B, 1)``.
-        actions: The (unbatched) action space.
-        noise: Standard deviations of continuous actions.
+        heads: As those of `Heads`.
     """
 
     def __init__(
-        self,
-        features: nn.Module,
-        critic_features: nn.Module,
-        memory: nn.LSTM,
-        critic_memory: nn.LSTM | nn.Linear | None,
-        actor: nn.Module,
-        action: nn.Linear,
-        critic: nn.Module,
-        value: nn.Linear,
-        actions: gym.Space[Any],
-        noise: Noise | None,
+        self, memory: nn.LSTM, critic_memory: nn.LSTM | nn.Linear | None, *heads: Any
     ) -> None:
-        super().__init__()
-        self.features = features
-        self.critic_features = critic_features
+        super().__init__(*heads)
         self.memory = memory
         self.critic_memory = critic_memory
-        self.actor = actor
-        self.action = action
-        self.critic = critic
-        self.value = value
-        self.noise = noise
-        self.actions = actions
 
     def beginning(self, count: int) -> Tensor:
         """Return what is remembered at the start of ``count`` episodes, ``(S, L, B, H)``.
@@ -76,15 +50,7 @@ class RecurrentActorCritic(nn.Module):
             criticised = recalled
         else:
             criticised = self.critic_memory(self.critic_features(observation))
-        latent = self.actor(recalled)
-        result = self.action(latent)
-        if self.noise is not None:
-            result = torch.cat([result, self.noise(result, latent)], dim=-1)
-        return result, self.value(self.critic(criticised)).squeeze(-1), now
-
-    def distribution(self, inputs: Tensor) -> Drawn:
-        """Return the distribution of actions, as `ActorCritic.distribution` does."""
-        return distribution_of(self.actions, inputs)
+        return self.inputs_of(recalled), self.values_of(criticised), now
 
 
 class RecurrentPolicy(ActorCriticPolicy):

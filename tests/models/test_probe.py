@@ -87,6 +87,14 @@ def test_a_trial_runs_one_block_of_every_kind(title: str, depth: int) -> None:
     assert depth_of_kinds(stack) == depth <= more
 
 
+@pytest.mark.parametrize(("title", "depth"), [("Llama", 1), ("Gemma 3", 6)])
+def test_adapters_make_no_other_kind_of_block(title: str, depth: int) -> None:
+    """A trial of all blocks rounds so often in sixteen bits that it fails by rounding alone."""
+    tuned = TunedModel(load(title), how="lora", top=1)
+    assert any("lora" in name for name, _ in tuned.inner.blocks[-1].named_parameters())
+    assert depth_of_kinds(tuned.inner._stack) == depth
+
+
 def test_a_text_is_what_it_is_alone_where_positions_look_at_the_longest() -> None:
     model = load("Phi-3, longrope")
     short, long = "push left", families.LONG

@@ -9,9 +9,12 @@ from dragoman.errors import DragomanError
 from dragoman.roles.act.readers import TunedReader
 
 RATIO_TOLERANCE = 1e-4
-"""In float32; in bfloat16 a log-prob has three digits, so that only gross errors show."""
+"""How far from 1 a ratio may be in float32."""
 
 COARSE_TOLERANCE = 0.2
+"""Largest root mean square of the ratios' logarithms in sixteen bits. There only gross errors show:
+most log-probs of a written text are the same, and one of 64 is a quarter off."""
+
 CHECKED = 64
 """Most observations whose ratio is looked at before an update."""
 
@@ -31,14 +34,17 @@ def first_ratio(reader: TunedReader, log_probs: Tensor, old_log_probs: Tensor) -
     Raises:
         RatioError: It is not 1.
     """
-    ratios = torch.exp(log_probs.detach().cpu() - old_log_probs.cpu())
-    furthest = float(ratios[(ratios - 1).abs().argmax()])
-    is_exact = reader.model.inner.dtype == torch.float32
-    tolerance = RATIO_TOLERANCE if is_exact else COARSE_TOLERANCE
-    if not abs(furthest - 1) <= tolerance:
+    logs = log_probs.detach().cpu() - old_log_probs.cpu()
+    furthest = float(logs[logs.abs().argmax()].exp())
+    if reader.model.inner.dtype == torch.float32:
+        what, off, tolerance = "that is from 1", abs(furthest - 1), RATIO_TOLERANCE
+    else:
+        what, tolerance = "the root mean square of all logarithms is", COARSE_TOLERANCE
+        off = float(logs.square().mean().sqrt())
+    if not off <= tolerance:
         raise RatioError(
-            f"a probability is {furthest:.6f} times that of the rollout before any "
-            f"step of the update, which is more than {tolerance} from 1",
+            f"a probability is {furthest:.6f} times that of the rollout before any step of the "
+            f"update; {what} {off:.6f}, more than {tolerance}",
             cure="look for what differs between rollout and update, such as dropout; "
             "act.tune.check_ratio: false goes on regardless",
         )

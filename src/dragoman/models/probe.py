@@ -236,16 +236,34 @@ def _minus(value: object, count: int) -> object:
 
 
 def _traits(block: torch.nn.Module) -> Iterator[tuple[str, object]]:
-    """Yield what separates one kind of block from another: classes, settings and shapes."""
+    """Yield what separates one kind of block from another: classes, settings and shapes.
+
+    An adapter makes no other kind: it stands around a linear map, and changes neither attention
+    nor positions.
+    """
+    adapted = [path for path, module in block.named_modules() if hasattr(module, "base_layer")]
+
+    def own(path: str) -> str | None:
+        """Return where something stands without adapters, nothing if it is a part of one."""
+        for around in adapted:
+            if path == around or path.startswith(f"{around}."):
+                inner, base = path[len(around) :], ".base_layer"
+                return around + inner[len(base) :] if inner.startswith(base) else None
+        return path
+
     for path, module in block.named_modules():
-        yield f"{path} class", type(module).__name__
-        for name, value in vars(module).items():
-            if not name.startswith("_") and (
+        name = own(path)
+        if name is None:
+            continue
+        yield f"{name} class", type(module).__name__
+        for key, value in vars(module).items():
+            if not key.startswith("_") and (
                 value is None or isinstance(value, bool | int | float | str)
             ):
-                yield f"{path}.{name}", value
-    for name, tensor in (*block.named_parameters(), *block.named_buffers()):
-        yield f"{name} shape", tuple(tensor.shape)
+                yield f"{name}.{key}", value
+    for path, tensor in (*block.named_parameters(), *block.named_buffers()):
+        if (name := own(path)) is not None:
+            yield f"{name} shape", tuple(tensor.shape)
 
 
 class _Positions(TorchFunctionMode):

@@ -7,7 +7,7 @@ import pytest
 from dragoman.describe import describe_env
 from dragoman.describe.history import Remember
 from dragoman.describe.moment import MOMENT, MomentMaker, valid_actions
-from dragoman.errors import SpaceError
+from dragoman.errors import ConfigError, SpaceError
 from tests.counting_env import Counting
 from tests.moments import Echo, moments
 from tests.text_tasks import Lamps
@@ -31,6 +31,24 @@ def test_goal_past_and_observation_word_for_word() -> None:
         f"Goal: press the right one\nObservation: {seen[1]}\nAction: {done[1]}\n"
         f"Observation: {seen[2]}\nAction: {done[2]}\nObservation: {seen[3]}"
     )
+
+
+def test_the_valid_actions_stand_behind_the_present_observation_alone() -> None:
+    env = Remember(Lamps(length=9), steps=1, list_actions=True)
+    _, info = env.reset(seed=0)
+    _, _, _, _, info = env.step(int(np.flatnonzero(info["action_mask"])[0]))
+    valid = [text for text, ok in zip(info["action_texts"], info["action_mask"], strict=True) if ok]
+    assert 0 < len(valid) < len(info["action_texts"])
+    moment = info[MOMENT]
+    assert moment.text.endswith(f"\nObservation: {moment.state}\nActions: {', '.join(valid)}")
+    assert moment.text.count("Actions:") == 1
+    (prompt,) = moments(["pole"], history=0, list_actions=True)
+    assert prompt.text == "Observation: pole\nActions: action 0"
+
+
+def test_actions_that_are_no_choice_are_not_listed() -> None:
+    with pytest.raises(ConfigError, match=r"list_actions is set, but the actions are a Box space"):
+        MomentMaker(Echo, gym.spaces.Box(-1, 1, (2,)), list_actions=True)
 
 
 def test_without_goal_and_history_the_text_is_the_observation() -> None:

@@ -31,6 +31,7 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         env: The environment.
         steps: How many steps are remembered.
         goal: What the agent should do, if that is to be said.
+        list_actions: Say which actions are valid.
         synonyms: What every text says instead of a word or phrase.
         describe: Keyword arguments of `dragoman.describe.own.describer_for`.
     """
@@ -40,17 +41,28 @@ class Remember(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         env: gym.Env[Any, Any],
         steps: int,
         goal: str | None = None,
+        list_actions: bool = False,
         synonyms: Mapping[str, str] = MappingProxyType({}),
         **describe: Any,
     ) -> None:
         # A plain mapping, since specifications are written as JSON.
         RecordConstructorArgs.__init__(
-            self, steps=steps, goal=goal, synonyms=dict(synonyms), **describe
+            self,
+            steps=steps,
+            goal=goal,
+            list_actions=list_actions,
+            synonyms=dict(synonyms),
+            **describe,
         )
         gym.Wrapper.__init__(self, env)
         make = functools.partial(describer_for, env, **describe)
         self._make = MomentMaker(
-            make, env.action_space, goal=goal, history=steps, synonyms=synonyms
+            make,
+            env.action_space,
+            goal=goal,
+            history=steps,
+            list_actions=list_actions,
+            synonyms=synonyms,
         )
         self._past: deque[tuple[str, str]] = deque(maxlen=steps)
         self._now = self._make(None, {})

@@ -18,7 +18,7 @@ import numpy as np
 from dragoman.describe.environment import EnvDescriber
 from dragoman.describe.masks import MASK, TEXTS, bits
 from dragoman.describe.synonyms import Synonyms
-from dragoman.errors import SpaceError
+from dragoman.errors import ConfigError, SpaceError
 from dragoman.types import BoolArray, Describer, Info
 
 MOMENT = "moment"
@@ -60,7 +60,7 @@ class Moment:
 
     @cached_property
     def text(self) -> str:
-        """Goal, past and observation, one a line: what a policy's language model reads."""
+        """Goal, past, observation and choices, one a line: what a policy's language model reads."""
         return self.prompt(self.past)
 
     def prompt(self, past: Past) -> str:
@@ -71,7 +71,11 @@ class Moment:
         lines = [] if goal is None else [f"Goal: {self.maker.reword(goal)}"]
         for seen, done in past:
             lines += [f"Observation: {seen}", f"Action: {done}"]
-        return "\n".join([*lines, f"Observation: {self.state}"])
+        lines.append(f"Observation: {self.state}")
+        if self.maker.list_actions:
+            pairs = zip(self.action_texts, self.valid, strict=True)
+            lines.append(f"Actions: {', '.join(text for text, is_valid in pairs if is_valid)}")
+        return "\n".join(lines)
 
     @cached_property
     def key(self) -> bytes:
@@ -133,12 +137,16 @@ class MomentMaker:
         actions: The (unbatched) action space.
         goal: What the agent should do, if that is to be said.
         history: Number of steps that are remembered, by `dragoman.describe.history.Remember`.
+        list_actions: Say behind the observation which actions of a Discrete space are valid.
         synonyms: What every text says instead of a word or phrase, see `Synonyms`.
 
     Attributes:
         reword: Puts a text in the words that are wanted.
         count: Number of actions ``K`` of a Discrete space, else 0.
-        is_prompt: Whether texts have lines for goal and past.
+        is_prompt: Whether texts have lines for goal, past or choices.
+
+    Raises:
+        ConfigError: Actions are to be listed that are no choice among named ones.
     """
 
     def __init__(
@@ -148,14 +156,22 @@ class MomentMaker:
         *,
         goal: str | None = None,
         history: int = 0,
+        list_actions: bool = False,
         synonyms: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._describe = describe
         self.reword: Callable[[str], str] = Synonyms(synonyms) if synonyms else str
         self.goal = goal
-        self.is_prompt = goal is not None or history > 0
+        self.list_actions = list_actions
+        self.is_prompt = goal is not None or history > 0 or list_actions
         self.count = int(actions.n) if isinstance(actions, gym.spaces.Discrete) else 0
         self._first = int(getattr(actions, "start", 0)) if self.count else 0
+        if list_actions and not self.count:
+            raise ConfigError(
+                f"describe.list_actions is set, but the actions are a {type(actions).__name__} "
+                "space, which has no list of them",
+                cure="leave describe.list_actions out, or choose a task with Discrete actions",
+            )
 
     def __call__(self, observation: Any, info: Info, past: Past = ()) -> Moment:
         """Return the moment of one step."""

@@ -92,7 +92,12 @@ def _description(experiment: Experiment, describer: Describer | None) -> dict[st
 
 def _wording(experiment: Experiment) -> dict[str, Any]:
     """Return what a `MomentMaker` puts around and in the place of what is described."""
-    return {"goal": experiment.describe.goal, "synonyms": experiment.describe.synonyms}
+    describe = experiment.describe
+    return {
+        "goal": describe.goal,
+        "list_actions": describe.list_actions,
+        "synonyms": describe.synonyms,
+    }
 
 
 def moments_of(experiment: Experiment, env: Any, describer: Describer | None = None) -> MomentMaker:

@@ -65,6 +65,7 @@ class Describe:
         goal: What the agent should do, said before every observation.
         history: Number of steps whose observations and actions stand before the present one.
             Both are for the roles that observe and act; rewards read the present alone.
+        list_actions: Say behind every observation which actions are valid, for the same roles.
         synonyms: What to say instead of a word or phrase, in observations, actions and goal, by
             ``{word: other}``: to find out whether an agent hangs on its wording.
         use: A describer of your own instead, ``module:Class`` or ``file.py:Class``: a class with
@@ -78,6 +79,7 @@ class Describe:
     exact: bool = False
     goal: str | None = None
     history: int = 0
+    list_actions: bool = False
     synonyms: Mapping[str, str] = field(default_factory=dict)
     use: str | None = None
 

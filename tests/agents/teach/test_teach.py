@@ -161,6 +161,17 @@ def test_what_was_stopped_goes_on_to_the_same_end(
         teach(learner(llama), REFERENCE, out, SHORT)
 
 
+def test_who_writes_freely_learns_where_an_action_ends(llama: str, tmp_path: Path) -> None:
+    full = {"how": "full"}
+    free = learner(llama, policy="write", constrain="none", max_tokens=12, tune=full)
+    free["describe"]["observation"] = "row {row}"
+    result = teach(free, REFERENCE, tmp_path / "taught", QUICK)
+    begins = Experiment.from_yaml(result.path / "experiment.yaml", ONE)
+    run = train(begins, out=tmp_path / "run")
+    assert run.last_metrics()["collapse/invalid"] < 0.2
+    assert run.last_metrics()["written/tokens"] < 8
+
+
 def test_weights_themselves_are_taught_by_a_run_and_by_demonstrations(
     llama: str, tmp_path: Path
 ) -> None:
@@ -260,9 +271,9 @@ def test_the_command_teaches_and_a_training_begins_from_it(
         ({"act": {"policy": "score"}}, REFERENCE, "'score', .*'tune': None"),
         ({"act": {"policy": "match", "tune": {}}}, REFERENCE, "act is {'policy': 'match'"),
         (
-            {"act": {"policy": "write", "constrain": "none", "tune": {}}},
+            {"act": {"policy": "write", "constrain": "none", "think": 4, "tune": {}}},
             REFERENCE,
-            "'constrain': 'none'",
+            "'constrain': 'none', 'think': 4",
         ),
         ({}, "CartPole-v1:reference", "has env 'CartPole-v1', but the learner 'FrozenLake-v1'"),
         ({}, "Frozenlake-v1:reference", "did you mean 'FrozenLake-v1'"),

@@ -28,7 +28,9 @@ from dragoman.models.taught import ADAPTER, NAME, WHOLE, Taught
 from dragoman.models.tuned import Text
 from dragoman.roles.act.observer import OptionsObserver
 from dragoman.roles.act.policy import ActionPolicy
-from dragoman.roles.act.settings import TAUGHT_RANDOM
+from dragoman.roles.act.readers import TunedReader
+from dragoman.roles.act.settings import TAUGHT_RANDOM, Act
+from dragoman.roles.act.written import LINE
 from dragoman.roles.role import Models
 from dragoman.run import Run
 from dragoman.run.checkpoint import read_checkpoint, remove_checkpoints, write_checkpoint
@@ -123,16 +125,21 @@ def learner_of(learner: Source, play: Play) -> Experiment:
                 cure=f"set {key} to {theirs!r}, or name other play",
             )
     act = experiment.act
-    if act is None or act.tune is None or not act.sums_candidates or act.init is not None:
-        keys = ("policy", "constrain", "tune", "init")
+    learns = act is not None and (act.sums_candidates or _writes_freely(act))
+    if act is None or act.tune is None or not learns or act.init is not None:
+        keys = ("policy", "constrain", "think", "tune", "init")
         given = "off" if act is None else {key: getattr(act, key) for key in keys}
         raise ConfigError(
             "what is taught is a model that is trained to score or write the texts of actions, but "
             f"the learner's act is {given}",
             cure="set act: {policy: score, tune: {how: lora}}, or policy write with constrain "
-            "texts, and leave act.init out",
+            "texts, or none without think, and leave act.init out",
         )
     return experiment
+
+
+def _writes_freely(act: Act) -> bool:
+    return act.policy == "write" and act.constrain == "none" and not act.think
 
 
 def _names_model(learner: Source) -> bool:
@@ -171,7 +178,12 @@ def _taught(
 ) -> None:
     """Teach one model, and write its folder."""
     policy, observer = _parts(experiment, seed)
-    lessons = _lessons(experiment, play, observer, settings, seed, on_step)
+    assert experiment.act is not None
+    end: tuple[int, ...] = ()
+    if _writes_freely(experiment.act):
+        assert isinstance(policy.reader, TunedReader)
+        end = policy.reader.model.inner.bare_ids(LINE)
+    lessons = _lessons(experiment, play, observer, end, settings, seed, on_step)
     fit = Fit(policy, lessons, settings, derive_seed("lessons", seed))
     out.mkdir(exist_ok=True)
     found = read_checkpoint(out)
@@ -201,7 +213,8 @@ def _parts(experiment: Experiment, seed: int) -> tuple[ActionPolicy, OptionsObse
     bare = replace(
         experiment,
         observe=None,
-        act=replace(act, tune=tune),
+        # Who writes freely is judged among the texts of valid actions.
+        act=replace(act, tune=tune, constrain="texts" if _writes_freely(act) else act.constrain),
         reward=None,
         explore=None,
         guide=None,
@@ -224,11 +237,14 @@ def _lessons(
     experiment: Experiment,
     play: Play,
     observer: OptionsObserver,
+    end: tuple[int, ...],
     settings: Teaching,
     seed: int,
     on_step: OnStep,
 ) -> Lessons:
     """Return the first states of the play; every eighth episode and the last are held out.
+
+    Behind each action stand the tokens of its end, where the policy has to write one.
 
     Raises:
         ConfigError: There is one episode only, or no state in which the teacher's action is valid.
@@ -248,7 +264,7 @@ def _lessons(
         for i, (_, action) in enumerate(steps):
             seen = {key: rows[i] for key, rows in batch.items()}
             if seen["mask"][action]:
-                own.append((_text(seen, action), seen, action))
+                own.append((_text(seen, action, end), seen, action))
         states, left_out = states + len(steps), left_out + len(steps) - len(own)
         returns += [episode.episode_return] if episode.is_whole else []
         episodes += [own] if own else []
@@ -277,10 +293,11 @@ def _lessons(
     )
 
 
-def _text(seen: Mapping[str, Any], action: int) -> Text:
-    """Return the tokens of a prompt and of the action that was taken after it."""
+def _text(seen: Mapping[str, Any], action: int, end: tuple[int, ...]) -> Text:
+    """Return the tokens of a prompt and of the action that was taken after it, with its end."""
     prompt, candidate = seen["prompt"], seen["candidates"][action]
-    return Text(tuple(prompt[prompt >= 0].tolist()), (tuple(candidate[candidate >= 0].tolist()),))
+    written = (*candidate[candidate >= 0].tolist(), *end)
+    return Text(tuple(prompt[prompt >= 0].tolist()), (written,))
 
 
 def _write(

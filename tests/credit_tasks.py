@@ -7,6 +7,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
+
+from dragoman.roles.explore.counts import Counts
 
 LENGTH = 5
 NAMES = ("go left", "go right")
@@ -15,6 +18,19 @@ NAMES = ("go left", "go right")
 def one(texts: Sequence[str]) -> list[float]:
     """Return 1 for every text: a reward that counts steps."""
     return [1.0 for _ in texts]
+
+
+def begun_copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that fills with the copies in which a bonus of counts sees an episode begin."""
+    begun: list[int] = []
+    begin = Counts.begin
+
+    def counted(self: Counts, envs: Any, states: Any) -> None:
+        begun.extend(envs.tolist())
+        begin(self, envs, states)
+
+    monkeypatch.setattr(Counts, "begin", counted)
+    return begun
 
 
 class Corridor(gym.Env[int, int]):

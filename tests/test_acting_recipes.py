@@ -30,8 +30,10 @@ TUNED = {"act.tune.top": 1, "act.tune.warm_up": 0, "act.tune.max_action": 64}
 @pytest.mark.parametrize(("recipe", "arm"), ARMS)
 def test_every_arm_updates(recipe: Path, arm: str, tmp_path: Path) -> None:
     experiment = read_comparison(recipe).experiment(arm).replaced(SHORT)
-    if experiment.env.startswith("reasoning-gym:"):
-        pytest.importorskip("reasoning_gym", reason="needs the extra of reasoning_gym")
+    suite, _, _ = experiment.env.rpartition(":")
+    if suite:
+        library = suite.replace("-", "_")
+        pytest.importorskip(library, reason=f"needs the extra {suite}")
     if "TextWorld" in experiment.env:
         # A game takes a second to make, and what it says is longer than a tiny model's context.
         experiment = experiment.replaced(

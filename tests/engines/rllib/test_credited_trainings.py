@@ -16,7 +16,7 @@ from dragoman.engines.rllib import RLlib, episodes
 from dragoman.engines.train import train
 from dragoman.engines.watcher import Watcher
 from dragoman.errors import SpaceError
-from dragoman.roles.explore.counts import Counts
+from tests.credit_tasks import begun_copies
 from tests.engines.sb3.test_credited import Seen, corridor
 from tests.engines.sb3.test_tuned import tuned
 
@@ -59,14 +59,7 @@ def test_a_corridor_is_learnt(rule: str, tmp_path: Path, monkeypatch: pytest.Mon
 def test_roles_pay_for_steps_that_were_played(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[int] = []
-    begin = Counts.begin
-
-    def counted(self: Counts, envs: Any, states: Any) -> None:
-        begun.extend(envs.tolist())
-        begin(self, envs, states)
-
-    monkeypatch.setattr(Counts, "begin", counted)
+    begun = begun_copies(monkeypatch)
     bonus = {"use": "tests.credit_tasks:one", "shaping": "bonus"}
     seen = Seen()
     run = train(

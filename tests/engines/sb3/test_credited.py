@@ -13,8 +13,8 @@ from dragoman.engines.train import train
 from dragoman.engines.watcher import Rollout, Training, Watcher
 from dragoman.errors import ConfigError, SpaceError
 from dragoman.experiment import Experiment
-from dragoman.roles.explore.counts import Counts
 from dragoman.run import Run
+from tests.credit_tasks import begun_copies
 from tests.engines.resuming import StopAt, assert_same
 from tests.models import tiny
 
@@ -101,14 +101,7 @@ def test_rewards_of_roles_are_those_of_steps_that_were_played(tmp_path: Path) ->
 
 
 def test_a_bonus_sees_each_start_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[int] = []
-    begin = Counts.begin
-
-    def counted(self: Counts, envs: Any, states: Any) -> None:
-        begun.extend(envs.tolist())
-        begin(self, envs, states)
-
-    monkeypatch.setattr(Counts, "begin", counted)
+    begun = begun_copies(monkeypatch)
     seen = Seen()
     train(corridor("grpo", explore="counts", steps=320), out=tmp_path / "run", watchers=[seen])
     assert len(seen.rollouts) > 1

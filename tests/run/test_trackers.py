@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -124,6 +125,10 @@ def test_the_real_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = write(tmp_path / "run", "wandb")
     (file,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    for _ in range(100):  # a process of its own writes it
+        if b"train/loss" in file.read_bytes():
+            break
+        time.sleep(0.1)
     assert b"train/loss" in file.read_bytes()
 
 

@@ -34,15 +34,17 @@ def test_every_arm_updates(recipe: Path, arm: str, tmp_path: Path) -> None:
     if suite:
         library = suite.replace("-", "_")
         pytest.importorskip(library, reason=f"needs the extra {suite}")
-    if "TextWorld" in experiment.env:
-        # A game takes a second to make, and what it says is longer than a tiny model's context.
-        experiment = experiment.replaced(
-            {"env_settings.num_games": 1, "describe.observation": "A game of two rooms."}
-        )
+    if "textworld" in experiment.env.lower():
+        # What a game says is longer than a tiny model's context.
+        experiment = experiment.replaced({"describe.observation": "A game of two rooms."})
+    if "num_games" in experiment.env_settings:  # a game takes a second to make
+        experiment = experiment.replaced({"env_settings.num_games": 1})
     if arm == "no-model":
         assert not experiment.uses_model
     else:
         assert experiment.act is not None
         experiment = experiment.replaced(TUNED if experiment.act.tune else TINY)
+        if experiment.act.grammar is not None:  # the tiny tokenizer cuts words into more tokens
+            experiment = experiment.replaced({"act.max_tokens": 32})
     run = dragoman.train(experiment, out=tmp_path / "run", model=tiny.make("llama"))
     assert max(row.get("train/n_updates", 0) for row in run.metrics()) > 0

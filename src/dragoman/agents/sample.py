@@ -48,8 +48,7 @@ def _seen(stage: Stage, moment: Moment) -> dict[str, Any]:
     picture = base64.b64encode(frame).decode("ascii") if isinstance(frame, bytes) else None
     seen = {"picture": picture, "drawing": frame if isinstance(frame, str) else None}
     try:
-        named = zip(moment.action_texts, moment.valid, strict=True) if moment.maker.count else ()
-        actions = [text for text, is_valid in named if is_valid]
+        actions = list(moment.choices)
         return {**seen, "text": moment.text, "actions": actions, "note": stage.note}
     # The arms that read texts say so themselves.
     except DragomanError as error:

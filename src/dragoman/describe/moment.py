@@ -73,8 +73,7 @@ class Moment:
             lines += [f"Observation: {seen}", f"Action: {done}"]
         lines.append(f"Observation: {self.state}")
         if self.maker.list_actions:
-            pairs = zip(self.action_texts, self.valid, strict=True)
-            lines.append(f"Actions: {', '.join(text for text, is_valid in pairs if is_valid)}")
+            lines.append(f"Actions: {', '.join(self.choices)}")
         return "\n".join(lines)
 
     @cached_property
@@ -108,6 +107,18 @@ class Moment:
                 cure="give one text for each action, empty where it is not valid",
             )
         return tuple(map(self.maker.reword, texts))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What the valid actions of a Discrete space are called now; nothing of another space.
+
+        Raises:
+            SpaceError: Mask or texts do not fit the action space.
+        """
+        if not self.maker.count:
+            return ()
+        pairs = zip(self.action_texts, self.valid, strict=True)
+        return tuple(text for text, is_valid in pairs if is_valid)
 
     def action_text(self, action: Any) -> str:
         """Return what an action of any space is called if it is taken now."""

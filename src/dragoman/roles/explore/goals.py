@@ -201,10 +201,9 @@ def context_of(settings: Goals, moment: Moment) -> str:
     """Return what the model is asked where an episode begins."""
     maker = moment.maker
     task = settings.task or maker.goal
-    actions = [text for text, on in zip(moment.action_texts, moment.valid, strict=True) if on]
     return ASKED.format(
         task="" if task is None else f"Task: {task}\n",
-        actions="; ".join(dict.fromkeys(actions)) if maker.count else "continuous",
+        actions="; ".join(dict.fromkeys(moment.choices)) if maker.count else "continuous",
         start=f"\nNow: {moment.state}" if settings.context == "start" else "",
         count=settings.count,
     )

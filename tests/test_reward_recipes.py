@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dragoman.comparison.file import read_comparison
+from dragoman.comparison.plan import plan_of
 from dragoman.engines.train import train
 from dragoman.errors import ConfigError
 from dragoman.testing import ScriptedModel
@@ -29,9 +31,9 @@ PLACE = re.compile(r"row (\d+), column (\d+) of")
 
 
 def place(text: str) -> list[float]:
-    """Return the last row and column that a text names; the middle where it names none."""
+    """Return the last row and column that a text names; two numbers of its length without any."""
     result = PLACE.findall(text)
-    return [float(number) for number in result[-1]] if result else [3.5, 3.5]
+    return [float(number) for number in (result[-1] if result else divmod(len(text) % 64, 8))]
 
 
 def log_prob(prompt: str, candidate: str) -> float:
@@ -55,28 +57,34 @@ def write_potential() -> dict[str, Any]:
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder in which a scripted model has written a potential."""
+    """A working folder with the recipes, in which a scripted model has written a potential."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     out = tmp_path / "runs/written-frozenlake"
     result = write_potential()["write"](scripted(f"```python{POTENTIAL}```"), out, steps=512)
     assert result.counts["trained"] == 2
     return out / "best.py"
 
 
+@pytest.mark.filterwarnings("ignore::dragoman.roles.reward.rewarder.BonusWarning")
 @pytest.mark.parametrize("file", COMPARISONS, ids=lambda file: file.stem)
 def test_every_comparison_of_rewards_trains_for_one_update(
     file: Path, written: Path, tmp_path: Path
 ) -> None:
     comparison = read_comparison(file)
-    first, *others = comparison.arms
-    assert others == ["no-model", "constant-reward", "noise-reward"]
-    assert len(comparison.seeds) >= 5
+    judged = [name for name, arm in comparison.arms.items() if arm.kind == "arm"]
+    controls = [name for name, arm in comparison.arms.items() if arm.kind == "control"]
+    assert controls == ["constant-reward", "noise-reward"]
+    assert len(comparison.seeds) >= plan_of(comparison).fewest_seeds[judged[0]]
+    without = comparison.experiment(comparison.baseline)
+    assert without.reward is None
     for arm in comparison.arms:
-        experiment = one_update(comparison.experiment(arm))
-        assert (experiment.observe, experiment.reward is None) == (None, arm == "no-model")
-        run = train(experiment, out=tmp_path / arm, model=scripted())
-        assert len(run.metrics()) >= 1
-        assert any(key == f"reward/{first}" for key in run.metrics()[-1]) == (arm != "no-model")
+        experiment = comparison.experiment(arm)
+        # Arms differ in the reward alone, and in who is asked for it.
+        assert replace(experiment, reward=None, model=without.model) == without
+        run = train(one_update(experiment), out=tmp_path / arm, model=scripted())
+        terms = {key for key in run.metrics()[-1] if key.startswith("reward/")}
+        assert (terms > {"reward/env"}) == (arm != comparison.baseline)
 
 
 def test_a_program_from_a_search_reaches_the_comparison(written: Path) -> None:

@@ -19,7 +19,6 @@ def test_a_folder_tells_scores_costs_and_curves(tmp_path: Path) -> None:
     write_comparison(tmp_path / "out", make_comparison(tmp_path), scores)
     folder = Comparison.open(tmp_path / "out")
     assert folder.scores("model") == {0: 0.5, 1: 1.0}
-    assert folder.scores("model", sampled=True) == {0: 0.375, 1: 0.75}
     assert folder.scores("random-weights") == {}
     assert list(folder.runs("no-model")) == [0]
     assert folder.random_score() == 0.1

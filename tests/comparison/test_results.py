@@ -11,6 +11,7 @@ import pytest
 from dragoman.comparison.folder import ComparisonFolder
 from dragoman.comparison.results import read_results, results_of, write_results
 from dragoman.errors import RunError
+from dragoman.report.document import write_report
 from dragoman.stats.bootstrap import number
 from tests.comparison.small_comparisons import make_comparison, write_comparison, write_run
 
@@ -179,7 +180,7 @@ def test_results_that_are_damaged_or_older_are_computed_again(
 def test_results_of_a_newer_version_are_refused(folder: ComparisonFolder) -> None:
     write_results(folder)
     change(folder, format=99)
-    with pytest.raises(RunError, match=r"format 99, .* reads up to 4") as error:
+    with pytest.raises(RunError, match=r"format 99, .* reads up to 5") as error:
         read_results(folder)
     assert "remove the file" in error.value.cure
 
@@ -194,6 +195,25 @@ def test_results_of_a_folder_that_cannot_be_written(
     monkeypatch.setattr("dragoman.comparison.results.write_json", refuse)
     assert read_results(folder) == results_of(folder)
     assert "Permission denied" in caplog.text
+
+
+def test_sampled_actions_are_judged_where_a_file_says_so(tmp_path: Path) -> None:
+    more = "evaluation: {episodes: 4, judged: sampled}\ncontrols: false\n"
+    comparison = make_comparison(tmp_path, more=more, seeds=5)
+    scores = {"model": [0.8, 0.9, 1.0, 0.9, 0.8], "no-model": [0.2, 0.3, 0.2, 0.1, 0.2]}
+    folder = write_comparison(tmp_path / "out", comparison, scores)
+    assert folder.scores("model")[2] == pytest.approx(0.75)  # of 1 and 1 / 2
+    results = results_of(folder)
+    arm = results["arms"]["model"]
+    assert results["judged"] == "sampled"
+    assert arm["mean"]["estimate"] == pytest.approx(arm["sampled_mean"])
+    assert arm["sampled_mean"] == pytest.approx(0.75 * 0.88)
+    assert arm["greedy_mean"] == pytest.approx(0.88)
+    gain = arm["verdict"]["comparisons"][0]["difference"]["estimate"]
+    assert gain == pytest.approx(0.75 * (0.88 - 0.2))
+    page = write_report(folder.path)
+    assert "mean, greedy" in page.markdown.read_text()
+    assert "actions drawn from the policy" in page.markdown.read_text()
 
 
 def test_one_seed_has_no_interval(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dragoman.comparison import runner as comparing
-from dragoman.comparison.comparison import Comparison, EvaluationSettings
-from dragoman.comparison.folder import ComparisonFolder
+from dragoman.comparison.comparison import Comparison, EvaluationSettings, Play
+from dragoman.comparison.folder import RETURNS, ComparisonFolder
 from dragoman.comparison.runner import Event, compare
 from dragoman.comparison.shifts import shifts_of
 from dragoman.errors import ConfigError
@@ -23,17 +23,17 @@ SHIFTS = {
 }
 
 
-def evaluated(usual: list[float], **shifts: list[float]) -> dict[str, Any]:
-    return {"returns": usual, "shifts": shifts}
+def evaluated(**shifts: list[float]) -> dict[str, Any]:
+    return {"shifts": shifts}
 
 
 def test_a_change_is_paired_by_seed() -> None:
     said = {
-        0: evaluated([1.0, 1.0], dark=[0.0, 1.0]),
-        1: evaluated([0.5, 0.5], dark=[0.0, 0.0]),
-        2: evaluated([1.0, 0.0]),  # before the shift was asked for
+        0: evaluated(dark=[0.0, 1.0]),
+        1: evaluated(dark=[0.0, 0.0]),
+        2: evaluated(),  # before the shift was asked for
     }
-    result = shifts_of("arm", ["dark", "light"], said)
+    result = shifts_of("arm", ["dark", "light"], said, {0: 1.0, 1: 0.5, 2: 0.5})
     assert list(result) == ["dark"]
     assert result["dark"]["scores"] == {0: 0.5, 1: 0.0}
     assert result["dark"]["by_seed"] == [-0.5, -0.5]
@@ -73,20 +73,24 @@ def with_shifts(comparison: Comparison, shifts: Any) -> Comparison:
     return replace(comparison, evaluation=replace(comparison.evaluation, shifts=shifts))
 
 
+@pytest.mark.parametrize("judged", RETURNS)
 def test_a_comparison_plays_every_agent_under_every_shift(
-    comparison: Comparison, tmp_path: Path
+    judged: Play, comparison: Comparison, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    results = compare(with_shifts(comparison, SHIFTS), out)
+    asked = with_shifts(comparison, SHIFTS)
+    asked = replace(asked, evaluation=replace(asked.evaluation, judged=judged))
+    results = compare(asked, out)
     assert 0 <= results["shifts"]["other-map"]["random"] <= 1
     for name, arm in results["arms"].items():
         folder = ComparisonFolder(out)
         said = folder.evaluation(name, 0)
         assert list(said["shifts"]) == ["other-map", "reworded"]
         # An agent on raw numbers reads no words.
-        assert said["shifts"]["reworded"] == said["returns"]
+        assert said["shifts"]["reworded"] == said[RETURNS[judged]]
         assert arm["shifts"]["reworded"]["change"]["estimate"] == 0
-        usual = [float(np.mean(folder.evaluation(name, seed)["returns"])) for seed in (0, 1)]
+        played = (folder.evaluation(name, seed)[RETURNS[judged]] for seed in (0, 1))
+        usual = [*map(float, map(np.mean, played))]
         assert arm["shifts"]["other-map"]["by_seed"] == pytest.approx(
             [arm["shifts"]["other-map"]["scores"][str(seed)] - usual[seed] for seed in (0, 1)]
         )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Kind: TypeAlias = Literal["arm", "control", "baseline"]
+Play: TypeAlias = Literal["greedy", "sampled"]
+"""Whether an agent takes its likeliest action or draws one."""
 T = TypeVar("T")
 
 BASELINE = "no-model"
@@ -57,6 +59,9 @@ class EvaluationSettings:
     Attributes:
         episodes: Unseen episodes of each run.
         sampled: Play them again with actions drawn from the policy, not only greedily.
+        judged: Whose returns are the scores: ``greedy`` ones, or ``sampled`` ones, where the
+            likeliest action alone may lead in a circle, as it does without a memory. Shifts are
+            played in the same way.
         env_settings: What of the environment's settings differs from the training's, such as
             objects or missions that were held out from it.
         shifts: Changes by name under which agents are played again, such as held-out objects or
@@ -65,6 +70,7 @@ class EvaluationSettings:
 
     episodes: int = 50
     sampled: bool = True
+    judged: Play = "greedy"
     env_settings: Mapping[str, Any] = field(default_factory=dict)
     shifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -81,6 +87,11 @@ class EvaluationSettings:
                     f"{name!r} cannot name a shift", cure="use letters, digits, '.', '_' and '-'"
                 )
         refuse_yes_no(self.env_settings, "evaluation.env_settings")
+        if self.judged == "sampled" and not self.sampled:
+            raise ConfigError(
+                "evaluation.judged is 'sampled', but evaluation.sampled is false",
+                cure="set evaluation.sampled to true",
+            )
         if self.episodes < 1:
             raise ConfigError(
                 f"evaluation.episodes is {self.episodes}, but must be at least 1", cure="raise it"

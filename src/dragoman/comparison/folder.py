@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.comparison.comparison import Arm, Comparison
+from dragoman.comparison.comparison import Arm, Comparison, Play
 from dragoman.errors import ConfigError, RunError
 from dragoman.experiment import Experiment
 from dragoman.files import read_json, write_text
@@ -107,15 +107,10 @@ class ComparisonFolder:
         """Return what ``evaluation.json`` of a finished run says."""
         return read_json(self.run_folder(arm, seed) / "evaluation.json", cure=CURE)
 
-    def scores(self, arm: str, *, sampled: bool = False) -> dict[int, float]:
-        """Return the mean evaluated return of each finished run by seed.
-
-        Args:
-            arm: Name of the arm.
-            sampled: Of actions drawn from the policy instead of the likeliest ones.
-        """
+    def scores(self, arm: str) -> dict[int, float]:
+        """Return the mean evaluated return of each finished run of an arm by seed, as judged."""
         evaluations = {seed: self.evaluation(arm, seed) for seed in self.runs(arm)}
-        return scores_of(evaluations, sampled=sampled)
+        return scores_of(evaluations, self.comparison.evaluation.judged)
 
     def curve(
         self, arm: str, seed: int, *, bins: int = 60
@@ -155,11 +150,13 @@ class ComparisonFolder:
         return None if random is None else float(np.mean(random["returns"]))
 
 
-def scores_of(
-    evaluations: Mapping[int, Mapping[str, Any]], *, sampled: bool = False
-) -> dict[int, float]:
+RETURNS: dict[Play, str] = {"greedy": "returns", "sampled": "sampled_returns"}
+"""Keys of ``evaluation.json``."""
+
+
+def scores_of(evaluations: Mapping[int, Mapping[str, Any]], play: Play) -> dict[int, float]:
     """Return the mean evaluated return by seed, of what ``evaluation.json`` says by seed."""
-    key = "sampled_returns" if sampled else "returns"
+    key = RETURNS[play]
     return {seed: float(np.mean(value[key])) for seed, value in evaluations.items() if value[key]}
 
 

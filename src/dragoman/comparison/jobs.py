@@ -122,6 +122,7 @@ class TrainJob:
             )
 
         greedy = play()
+        judged = self.evaluation.judged == "sampled"
         write_json(
             self.folder / "evaluation.json",
             {
@@ -131,7 +132,7 @@ class TrainJob:
                 "lengths": [episode.length for episode in greedy.episodes],
                 "stopped": greedy.stopped,
                 "sampled_returns": play(sampled=True).returns if self.evaluation.sampled else [],
-                "shifts": {shift: play(shift=shift).returns for shift in self.evaluation.shifts},
+                "shifts": {shift: play(judged, shift).returns for shift in self.evaluation.shifts},
             },
         )
 

@@ -1,21 +1,23 @@
 """From run folders to ``results.json``: all numbers and sentences of a comparison's report.
 
 ``format`` is the version of this list. Of the comparison: ``name``, ``env``, ``algorithm``,
-``steps``, ``budget``, ``seeds``, ``episodes`` evaluated a run, ``random`` (mean return of the
-random policy), ``shifts`` by name (``changes``, ``random``), ``reference``, ``threshold``,
-``window`` (see `dragoman.comparison.speed`), ``sample`` of what the model reads (see
-`dragoman.agents.sample`), ``dates`` on which the first and the last run began, and ``versions`` of
-software and machine. ``sources`` has a digest of the files behind the results.
+``steps``, ``budget``, ``seeds``, ``episodes`` evaluated a run, how they were played that are
+``judged`` (``greedy`` or ``sampled``), ``random`` (mean return of the random policy), ``shifts`` by
+name (``changes``, ``random``), ``reference``, ``threshold``, ``window`` (see
+`dragoman.comparison.speed`), ``sample`` of what the model reads (see `dragoman.agents.sample`),
+``dates`` on which the first and the last run began, and ``versions`` of software and machine.
+``sources`` has a digest of the files behind the results.
 
 For each arm ``kind``, ``role``, ``about``, ``prior``, ``differences`` (key: value, the base's
-value) and ``problems`` (seed, what is missing); by seed ``status``, ``scores`` (mean greedy return)
-and ``sampled_scores``, ``costs``; ``mean`` and ``interquartile_mean`` with their intervals,
-``sampled_mean``, ``worst``, ``best``, ``mean_costs`` (see `dragoman.comparison.costs`); the
-learning ``curve`` over seeds; ``shifts`` (see `dragoman.comparison.shifts`); with a threshold
-``speed``; and for those that are judged ``verdict``, whose ``outcome``, ``reason``, ``summary`` in
-plain words and ``is_final`` (no run of the family is still to come) are always there, with all the
-numbers of `dragoman.comparison.verdict.Verdict` where there was something to judge. What is
-infinite or unknown is null.
+value) and ``problems`` (seed, what is missing); by seed ``status``, ``scores`` (mean return, as
+judged), ``greedy_scores``, ``sampled_scores`` and ``costs``; ``mean`` and ``interquartile_mean``
+with their intervals, ``greedy_mean``, ``sampled_mean``, ``worst``, ``best``, ``mean_costs`` (see
+`dragoman.comparison.costs`); the learning ``curve`` over seeds; ``shifts`` (see
+`dragoman.comparison.shifts`); with a threshold ``speed``; and for those that are judged
+``verdict``, whose ``outcome``, ``reason``, ``summary`` in plain words and ``is_final`` (no run of
+the family is still to come) are always there, with all the numbers of
+`dragoman.comparison.verdict.Verdict` where there was something to judge. What is infinite or
+unknown is null.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from dragoman.comparison.comparison import Arm, Comparison
 from dragoman.comparison.costs import costs_over
 from dragoman.comparison.folder import (
     FILE_NAME,
+    RETURNS,
     SAMPLE,
     ComparisonFolder,
     costs_of,
@@ -52,7 +55,7 @@ from dragoman.stats.bootstrap import bootstrap_interval
 
 log = logging.getLogger(__name__)
 
-FORMAT = 4
+FORMAT = 5
 """Raise it with any change of what ``results.json`` says; 1 had no number."""
 
 POINTS = 30
@@ -125,7 +128,8 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
         name: {seed: folder.evaluation(name, seed) for seed in of_arm}
         for name, of_arm in runs.items()
     }
-    scores = {name: scores_of(of_arm) for name, of_arm in evaluations.items()}
+    judged = comparison.evaluation.judged
+    scores = {name: scores_of(of_arm, judged) for name, of_arm in evaluations.items()}
     random = folder.random_score()
     at_random = (folder.random() or {}).get("shifts", {})
     speeds = speeds_of(comparison, runs)
@@ -140,6 +144,7 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
         "budget": comparison.budget,
         "seeds": comparison.seeds,
         "episodes": comparison.evaluation.episodes,
+        "judged": judged,
         "random": random,
         "reference": asdict(comparison.reference),
         "shifts": {
@@ -158,9 +163,12 @@ def results_of(folder: ComparisonFolder) -> dict[str, Any]:
                 "problems": list(
                     _problems(folder, name, statuses[name], runs[name], evaluations[name])
                 ),
-                **_scores(name, scores[name], scores_of(evaluations[name], sampled=True)),
+                **_scores(name, scores[name]),
+                **_by_play(evaluations[name]),
                 **costs_over({seed: costs_of(run) for seed, run in runs[name].items()}),
-                "shifts": shifts_of(name, comparison.evaluation.shifts, evaluations[name]),
+                "shifts": shifts_of(
+                    name, comparison.evaluation.shifts, evaluations[name], scores[name]
+                ),
                 "curve": _curve(name, runs[name].values()),
                 "speed": speeds.get(name),
                 "verdict": verdicts.get(name),
@@ -295,7 +303,7 @@ def _verdicts(
     return verdicts
 
 
-def _scores(name: str, scores: Mapping[int, float], sampled: Mapping[int, float]) -> dict[str, Any]:
+def _scores(name: str, scores: Mapping[int, float]) -> dict[str, Any]:
     values = list(scores.values())
     intervals: dict[str, Any] = {}
     for statistic in (mean, interquartile_mean):
@@ -307,12 +315,20 @@ def _scores(name: str, scores: Mapping[int, float], sampled: Mapping[int, float]
         )
     return {
         "scores": scores,
-        "sampled_scores": sampled,
         **intervals,
-        "sampled_mean": float(np.mean(list(sampled.values()))) if sampled else None,
         "worst": min(values, default=None),
         "best": max(values, default=None),
     }
+
+
+def _by_play(evaluations: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return scores by seed and their mean, of greedy and of sampled actions."""
+    said: dict[str, Any] = {}
+    for play in RETURNS:
+        scores = scores_of(evaluations, play)
+        said[f"{play}_scores"] = scores
+        said[f"{play}_mean"] = float(np.mean(list(scores.values()))) if scores else None
+    return said
 
 
 def _curve(name: str, runs: Iterable[Run]) -> dict[str, list[float]] | None:

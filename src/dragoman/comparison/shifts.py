@@ -19,7 +19,10 @@ from dragoman.stats.bootstrap import bootstrap_interval
 
 
 def shifts_of(
-    arm: str, shifts: Iterable[str], evaluations: Mapping[int, Mapping[str, Any]]
+    arm: str,
+    shifts: Iterable[str],
+    evaluations: Mapping[int, Mapping[str, Any]],
+    usual: Mapping[int, float],
 ) -> dict[str, Any]:
     """Return what an arm earns under each shift of which a run was played.
 
@@ -27,21 +30,21 @@ def shifts_of(
         arm: Its name.
         shifts: Names of the shifts.
         evaluations: What ``evaluation.json`` says, by seed.
+        usual: Score without a shift, by seed.
     """
     results = {}
     for shift in shifts:
         played = {
-            seed: (float(np.mean(said["shifts"][shift])), float(np.mean(said["returns"])))
+            seed: float(np.mean(said["shifts"][shift]))
             for seed, said in evaluations.items()
             if shift in said.get("shifts", ())
         }
         if not played:
             continue
-        scores = [score for score, _ in played.values()]
-        changes = [score - usual for score, usual in played.values()]
+        changes = [score - usual[seed] for seed, score in played.items()]
         results[shift] = {
-            "scores": dict(zip(played, scores, strict=True)),
-            "mean": _interval(scores, arm, shift, "mean"),
+            "scores": played,
+            "mean": _interval([*played.values()], arm, shift, "mean"),
             "change": _interval(changes, arm, shift, "change"),
             "by_seed": changes,
         }

@@ -25,6 +25,8 @@ SENTENCES = {
     NO_VERDICT: "there is no verdict yet on {arms}",
 }
 
+PLAYED = {"greedy": "the likeliest action each time", "sampled": "actions drawn from the policy"}
+
 STATES = get_args(Progress)
 ENDED = ("finished", "failed")
 
@@ -45,6 +47,7 @@ def contents(results: Mapping[str, Any]) -> dict[str, Any]:
     arms = [{"name": name, **arm} for name, arm in results["arms"].items()]
     judged = [arm for arm in arms if arm["verdict"]]
     kept = ("name", "env", "steps", "budget", "episodes", "window", "versions", "sample")
+    other = "greedy" if results["judged"] == "sampled" else "sampled"
     return {
         **{key: results[key] for key in kept},
         "algorithm": results["algorithm"].upper(),
@@ -53,7 +56,9 @@ def contents(results: Mapping[str, Any]) -> dict[str, Any]:
         "headline": headline(arms),
         "progress": progress(arms),
         "verdicts": [_verdict(arm["name"], arm["verdict"]) for arm in judged],
-        "scores": [_score(arm) for arm in arms],
+        "how": PLAYED[results["judged"]],
+        "other": other,
+        "scores": [_score(arm, other) for arm in arms],
         "random": None if results["random"] is None else shown(results["random"]),
         "best": shown(best) if (best := results["reference"]["best_known"]) is not None else None,
         "best_source": results["reference"]["source"],
@@ -171,13 +176,13 @@ def _verdict(arm: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _score(arm: Mapping[str, Any]) -> dict[str, str]:
+def _score(arm: Mapping[str, Any], other: str) -> dict[str, str]:
     return {
         "arm": arm["name"],
         "kind": arm["kind"],
         "interval": _interval(arm["interquartile_mean"]),
         "mean": shown(arm["mean"] and arm["mean"]["estimate"]),
-        "sampled": shown(arm["sampled_mean"]),
+        "other": shown(arm[f"{other}_mean"]),
         "worst": shown(arm["worst"]),
         "best": shown(arm["best"]),
         "seeds": f"{len(arm['scores'])} of {len(arm['status'])}",

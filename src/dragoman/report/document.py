@@ -87,11 +87,14 @@ def runs_csv(results: Mapping[str, Any]) -> str:
     costs = [*COST_COLUMNS]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["arm", "kind", "seed", "status", "score", "score_sampled", *costs])
+    writer.writerow(
+        ["arm", "kind", "seed", "status", "score", "score_greedy", "score_sampled", *costs]
+    )
     for name, arm in results["arms"].items():
         for seed, status in arm["status"].items():
             own = arm["costs"].get(seed, {})
-            scores = (arm["scores"].get(seed), arm["sampled_scores"].get(seed))
+            kinds = ("scores", "greedy_scores", "sampled_scores")
+            scores = (arm[kind].get(seed) for kind in kinds)
             writer.writerow([name, arm["kind"], seed, status, *scores, *map(own.get, costs)])
     return file.getvalue()
 

@@ -195,6 +195,34 @@ def test_prepared_rewards_are_normalised_cut_and_restored(tmp_path: Path) -> Non
         settings(PLACES, model=chooser())
 
 
+def leaning(gain: float) -> ScriptedModel:
+    """A model that likes the place named second much, and the greater number a little."""
+
+    def log_probs(prompt: str, candidate: str) -> list[float]:
+        first, second = situations(prompt)
+        worth = {" 1": gain * first / 40, " 2": 1.0 + gain * second / 40}
+        return [worth[candidate] - 4.0]
+
+    def features(text: str) -> list[float]:
+        return [number(text) / 40, (number(text) / 40) ** 2, 1.0]
+
+    return ScriptedModel(features, hidden_size=3, log_probs=log_probs)
+
+
+def test_mean_odds_of_both_orders_are_free_of_the_place(tmp_path: Path) -> None:
+    asking = Asking("Which is better?", "", "odds")
+    pairs = [("place 1", "place 2"), ("place 9", "place 3")]
+    one, two = asking.annotate(pairs, leaning(0.5))
+    assert (one.choices, one.label, one.is_swapped) == ((2, 1), 1.0, True)
+    assert (two.choices, two.label, two.is_swapped) == ((2, 1), 0.0, True)
+    assert {item.label for item in asking.annotate(pairs, leaning(0.0))} == {0.5}
+    learnt, result = prepare(Preferences("?", pairs=100, by="odds"), leaning(0.5), tmp_path)
+    assert (result["swap_bias_rate"], result["tie_rate"]) == (1.0, 0.0)
+    assert result["pair_accuracy"] > 0.9
+    low, high = learnt(["place 3", "place 39"], model=leaning(0.5))
+    assert high > low
+
+
 def test_a_model_that_chooses_by_the_place_teaches_nothing(tmp_path: Path) -> None:
     settings = Preferences("Which is better?", pairs=100, epochs=20)
     _, result = prepare(settings, chooser(places=True), tmp_path)

@@ -18,7 +18,7 @@ from dragoman.models.free_text import without_thinking
 from dragoman.models.score import score
 from dragoman.types import LanguageModel
 
-By: TypeAlias = Literal["logits", "text"]
+By: TypeAlias = Literal["logits", "odds", "text"]
 
 PROMPT = (
     "{task}\nSituation 1: {first}\nSituation 2: {second}\n{question} "
@@ -47,7 +47,8 @@ class Annotation:
         choices: Which it chose in the order as here, and with the two swapped: 1 for ``first``,
             2 for ``second``, 0 for neither, ``None`` where its answer could not be read.
         label: 0 where it prefers the first, 1 where it prefers the second, 0.5 for a tie: it
-            said so, could not be read, or chose by the place and not by the state.
+            said so, could not be read, or (but for ``odds``) chose by the place and not by the
+            state.
         prompt: Digest of the wording of the prompt.
         model: The model's name.
     """
@@ -72,8 +73,9 @@ class Asking:
     Attributes:
         question: Which situation is the better one.
         task: What the prompt begins with.
-        by: ``logits`` takes the likelier of "1" and "2"; ``text`` reads what the model writes,
-            which may be a tie.
+        by: ``logits`` takes the likelier of "1" and "2", in each order; ``odds`` that by the mean
+            of their log-odds over both orders, in which a liking for a place cancels; ``text``
+            reads what the model writes, which may be a tie.
         max_tokens: Most tokens of what it writes.
     """
 
@@ -93,17 +95,28 @@ class Asking:
     def annotate(self, pairs: Sequence[tuple[str, str]], model: LanguageModel) -> list[Annotation]:
         """Return the model's choice for each pair, asked in both orders."""
         orders = [*pairs, *((second, first) for first, second in pairs)]
-        answers = self._answers(orders, model)
-        straight, turned = answers[: len(pairs)], answers[len(pairs) :]
+        prompts = self._prompts(orders)
+        straight, turned = slice(len(pairs)), slice(len(pairs), None)
+        if self.by == "text":
+            sampling = Sampling(max_tokens=self.max_tokens)
+            written = model.generate(prompts, sampling=sampling)  # type: ignore[attr-defined]
+            answers = [_parsed(item) for item in written]
+        else:
+            scores = score(model, prompts, [CHOICES] * len(prompts))  # type: ignore[arg-type]
+            odds = np.array([two - one for one, two in scores])  # (2B,), of "2" against "1"
+            # Equal scores are a tie, which only a model without an opinion gives.
+            answers = [0 if item == 0 else int(item > 0) + 1 for item in odds]
+        chosen = list(zip(answers[straight], map(_turn, answers[turned]), strict=True))
+        labels = [_label(item) for item in chosen]
+        if self.by == "odds":
+            labels = [0.5 + 0.5 * float(np.sign(item)) for item in odds[straight] - odds[turned]]
         return [
-            Annotation(first, second, choices, _label(choices), self.digest, model.name)
-            for (first, second), choices in zip(
-                pairs, zip(straight, map(_turn, turned), strict=True), strict=True
-            )
+            Annotation(first, second, choices, label, self.digest, model.name)
+            for (first, second), choices, label in zip(pairs, chosen, labels, strict=True)
         ]
 
-    def _answers(self, pairs: Sequence[tuple[str, str]], model: LanguageModel) -> list[int | None]:
-        prompts = [
+    def _prompts(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        return [
             PROMPT.format(
                 task=self.task,
                 first=first,
@@ -113,13 +126,6 @@ class Asking:
             ).lstrip()
             for first, second in pairs
         ]
-        if self.by == "logits":
-            scores = score(model, prompts, [CHOICES] * len(prompts))  # type: ignore[arg-type]
-            # Equal scores are a tie, which only a model without an opinion gives.
-            return [0 if item[0] == item[1] else int(np.argmax(item)) + 1 for item in scores]
-        sampling = Sampling(max_tokens=self.max_tokens)
-        written = model.generate(prompts, sampling=sampling)  # type: ignore[attr-defined]
-        return [_parsed(item) for item in written]
 
 
 def _parsed(written: Generation) -> int | None:

@@ -43,7 +43,9 @@ class Preferences:
         task: What the prompt begins with.
         pairs: How many pairs are annotated.
         rollout_steps: Steps of random play that they are drawn from.
-        by: ``logits`` compares the log-probs of "1" and "2"; ``text`` reads what is written.
+        by: ``logits`` compares the log-probs of "1" and "2", and a pair in which the order
+            decides is a tie; ``odds`` takes the mean log-odds of both orders instead, for a small
+            model that decides by the order nearly always; ``text`` reads what is written.
         max_tokens: Most tokens of what is written; a model that thinks first needs more.
         annotations: A file of JSON lines to keep the choices in and to take them from, where
             pair, wording and model are the same; in the run folder unless given.

@@ -1,9 +1,12 @@
-"""Let a language model write a potential for the frozen lake, to be compared afterwards.
+"""Let a language model write a potential, to be compared afterwards.
 
     python recipes/write_potential.py
     dragoman compare recipes/comparisons/rewards-written.yaml
 
-The winner is in runs/written-frozenlake/best.py. Another model is given by its name or path; one
+    python recipes/write_potential.py --task mountain-car --chat --model Qwen/...-Instruct
+    dragoman compare recipes/comparisons/rewards-mountain-car.yaml
+
+The winner is in runs/written-TASK/best.py. Another model is given by its name or path; one
 behind a server is a dragoman.RemoteModel, see docs/remote.md.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 
@@ -21,11 +25,16 @@ from dragoman.generation import Sampling
 from dragoman.programs import Found, Search, Writer, sample_transitions, schema_of
 from dragoman.types import GeneratingModel
 
-RECIPE = Path(__file__).parent / "frozenlake.yaml"
-OUT = Path("runs/written-frozenlake")
+TASKS = {
+    "frozenlake": "Walk over a frozen lake from the first square, 0, to the goal in the far "
+    "corner, square 63. Squares are numbered row by row, eight a row. Some are holes, which end "
+    "the walk.",
+    "mountain-car": "A car stands in a valley between two hills. Get it to the flag on the right "
+    "hill, at position 0.45. Its engine is too weak to drive straight up.",
+}
+"""What to do, by the name of a recipe."""
 SEARCH = Search(
-    "Walk over a frozen lake from the first square, 0, to the goal in the far corner, square 63. "
-    "Squares are numbered row by row, eight a row. Some are holes, which end the walk.",
+    "what TASKS says",
     functions=("potential",),
     candidates=2,
     rounds=1,
@@ -36,21 +45,30 @@ SEARCH = Search(
 )
 
 
-def write(model: GeneratingModel, out: Path = OUT, steps: int | None = None) -> Found:
+def write(
+    model: GeneratingModel,
+    out: Path,
+    task: str = "frozenlake",
+    steps: int | None = None,
+    **search: Any,
+) -> Found:
     """Search, and write the winner to ``best.py`` in the folder.
 
     Args:
         model: Who writes.
         out: The search's folder.
+        task: Name of a recipe, one of `TASKS`.
         steps: Steps of each training, instead of the recipe's.
+        search: Fields of `Search` that differ.
     """
-    experiment = dragoman.Experiment.from_yaml(RECIPE)
+    experiment = dragoman.Experiment.from_yaml(Path(__file__).parent / f"{task}.yaml")
     experiment = replace(experiment, steps=steps or experiment.steps)
     env = gym.make(experiment.env, **experiment.env_settings)
     schema = schema_of(env)
     transitions = sample_transitions(env, schema)
     train = program_trainer(experiment, episodes=5)
-    found = Writer(model, schema, transitions, train, SEARCH).run(out)
+    asked = replace(SEARCH, task=TASKS[task], **search)
+    found = Writer(model, schema, transitions, train, asked).run(out)
     (out / "best.py").write_text(found.program, encoding="utf-8")
     return found
 
@@ -59,9 +77,23 @@ def main() -> None:
     """Load the model and search."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--task", choices=TASKS, default="frozenlake")
     parser.add_argument("--steps", type=int, help="steps of each training")
+    parser.add_argument(
+        "--candidates", type=int, default=SEARCH.candidates, help="programs a round"
+    )
+    parser.add_argument("--rounds", type=int, default=SEARCH.rounds)
+    parser.add_argument("--chat", action="store_true", help="ask in the model's chat template")
     arguments = parser.parse_args()
-    found = write(dragoman.load_model(arguments.model), steps=arguments.steps)
+    found = write(
+        dragoman.load_model(arguments.model),
+        Path(f"runs/written-{arguments.task}"),
+        arguments.task,
+        arguments.steps,
+        candidates=arguments.candidates,
+        rounds=arguments.rounds,
+        chat=arguments.chat,
+    )
     print(found.program, found.selection_scores, found.test_scores, found.counts)
 
 

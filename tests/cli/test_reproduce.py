@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from dragoman.cli import app
 from dragoman.comparison import runner as comparing
+from dragoman.comparison.comparison import Comparison
 from dragoman.comparison.stated import statement
 from tests.comparison.small_comparisons import (
     InProcess,
@@ -55,6 +56,21 @@ def test_what_comes_out_otherwise_is_outside_and_ends_with_1(stated: Path, tmp_p
     assert "outside" in result.output
     rows = json.loads(runner.invoke(app, [*command, "--json"]).stdout)
     assert {row["arm"]: row["inside"] for row in rows} == {"model": False, "no-model": True}
+
+
+def test_the_stated_seeds_are_trained_again(
+    stated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated.write_text(json.dumps({**json.loads(stated.read_text()), "seeds": [4, 5, 6]}))
+    seeds: list[int] = []
+
+    def compare(comparison: Comparison, *_: object, **__: object) -> None:
+        seeds.extend(comparison.seeds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparing, "compare", compare)
+    runner.invoke(app, ["reproduce", "small", "--out", str(tmp_path / "new")])
+    assert seeds == [4, 5, 6]
 
 
 def test_a_recipe_of_which_nothing_is_stated_is_an_error(stated: Path) -> None:

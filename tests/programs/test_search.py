@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,15 @@ def test_it_improves_by_reflection_and_counts_failures(tmp_path: Path) -> None:
     # Every candidate on the selection seeds, the winner alone on the others.
     assert train.seeds == [0, 1] * 4 + [7, 8]
     assert json.loads((tmp_path / "best.json").read_text())["counts"] == result.counts
+
+
+def test_a_model_that_chats_is_asked_in_its_template(tmp_path: Path) -> None:
+    author = Author(ANSWERS)
+    asking = writer(author, search=replace(SEARCH, chat=True, rounds=1))
+    asking.model.chat = lambda text: f"<user>{text}<answer>"
+    asking.run(tmp_path)
+    assert {prompt[:22] for prompt in author.prompts} == {"<user>You write Python"}
+    assert {prompt[-8:] for prompt in author.prompts} == {"<answer>"}
 
 
 def test_the_second_prompt_reflects(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def reproduce(
     """
     stated = stated_results(recipe)
     name = stated["recipe"]
-    comparison = read_comparison(f"{RECIPE}{name}", seeds=len(stated["seeds"]))
+    comparison = replace(read_comparison(f"{RECIPE}{name}"), seeds=tuple(stated["seeds"]))
     folder = out or Path("runs", f"reproduced-{comparison.name}")
     typer.echo(
         f"{len(comparison.arms)} arms x {len(comparison.seeds)} seeds; the trainings took "

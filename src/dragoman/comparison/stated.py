@@ -86,10 +86,12 @@ def statement(folder: ComparisonFolder, name: str) -> dict[str, Any]:
             cure=f"go on with 'dragoman compare {RECIPE}{name} --out {folder.path}'",
         )
     arms, seeds = results["arms"], results["seeds"]
+    # Other seeds than the first few are those that its file names.
+    counted = f" --seeds {len(seeds)}" if seeds == [*range(len(seeds))] else ""
     seconds = sum(costs["seconds"] for arm in arms.values() for costs in arm["costs"].values())
     return {
         "recipe": name,
-        "command": f"dragoman compare {RECIPE}{name} --seeds {len(seeds)}",
+        "command": f"dragoman compare {RECIPE}{name}{counted}",
         "model": folder.comparison.base["model"]["name"],
         "seeds": seeds,
         "episodes": results["episodes"],

@@ -45,6 +45,8 @@ class Search:
         candidates: Programs a round, K.
         rounds: Rounds, I.
         sampling: How the model writes; each candidate draws by its own seed.
+        chat: Ask in the model's chat template, as it was trained to be asked. A server asks so by
+            itself.
         selection_seeds: Trainings that choose the best program.
         test_seeds: Trainings that test it afterwards; none of the selection seeds.
         checks: What values a program must keep to.
@@ -56,6 +58,7 @@ class Search:
     candidates: int = 4
     rounds: int = 3
     sampling: Sampling = Sampling(max_tokens=1024, temperature=0.8)
+    chat: bool = False
     selection_seeds: tuple[int, ...] = (0, 1)
     test_seeds: tuple[int, ...] = (1000, 1001, 1002, 1003, 1004)
     checks: Checks = Checks()
@@ -171,7 +174,8 @@ class Writer:
         if candidate.answer is None:
             seed = derive_seed("write", self.search.seed, round_, number)
             sampling = replace(self.search.sampling, seed=seed)
-            (answer,) = self.model.generate([prompt], sampling=sampling)
+            asked = self.model.chat(prompt) if self.search.chat else prompt  # type: ignore[attr-defined]
+            (answer,) = self.model.generate([asked], sampling=sampling)
             candidate.keep_answer(answer.text)
 
     def _judge(self, candidate: Candidate) -> None:

@@ -129,10 +129,11 @@ def test_every_recipe_trains_for_one_update(recipe: Path, tmp_path: Path) -> Non
 
 TWINS = {
     "numbers": {"observe": None},
+    "described": {"observe": None, "act.policy": "head"},
     "text": {"observe.model": "words", "act.model": "words"},
 }
-"""The arm without a model, where an observation is numbers and where it is text."""
-OF_TEXT = ("babyai", "textworld")
+"""The arm without a model, where an observation is numbers, actions say more, and all is text."""
+KINDS = {"babyai": "text", "textworld": "text", "cvrp": "described", "jobshop": "described"}
 SHORT = {
     "ppo": {"steps": 64, "algorithm.settings.n_steps": 16, "algorithm.settings.batch_size": 16},
     "sac": {"steps": 24, "algorithm.settings.learning_starts": 8, "max_episode_steps": 8},
@@ -149,7 +150,7 @@ def test_every_task_recipe_and_its_twin_update(recipe: Path, arm: str, tmp_path:
         experiment = experiment.replaced({"env_settings.num_games": 1})
     model: Any = ScriptedModel(count_characters, num_layers=30)
     if arm == "twin":
-        experiment = experiment.replaced(TWINS["text" if recipe.stem in OF_TEXT else "numbers"])
+        experiment = experiment.replaced(TWINS[KINDS.get(recipe.stem, "numbers")])
         assert not experiment.uses_model
         model = None
     run = dragoman.train(experiment, out=tmp_path / "run", model=model)
@@ -161,10 +162,10 @@ def test_curves_of_both_arms_are_drawn(
 ) -> None:
     monkeypatch.setattr(curves, "HERE", tmp_path)
     experiment = Experiment.from_yaml(ROOT / "recipes/tasks/jobshop.yaml", {"num_envs": 2})
-    experiment = experiment.replaced({**SHORT["ppo"], "observe.freeze_after": 8})
+    experiment = experiment.replaced(SHORT["ppo"])
     model = ScriptedModel(count_characters, num_layers=30)
     run = dragoman.train(experiment, out=tmp_path / "jobshop/smollm2", model=model)
-    dragoman.train(experiment.replaced(TWINS["numbers"]), out=tmp_path / "jobshop/twin")
+    dragoman.train(experiment.replaced(TWINS["described"]), out=tmp_path / "jobshop/twin")
     curves.main(str(tmp_path), "jobshop")
     assert (tmp_path / "jobshop.png").stat().st_size > 10_000
     random, reference = map(float, re.findall(r"-\d\.\d+", capsys.readouterr().out))

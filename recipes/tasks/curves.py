@@ -88,7 +88,7 @@ def arm_label(experiment: Experiment) -> str:
     """Return what the agent of an arm reads with."""
     if experiment.observe is None:
         return "raw numbers"
-    if experiment.observe.model is not None:
+    if not experiment.uses_model:
         return "learned embedding"
     return f"{experiment.model.name}, layer {experiment.observe.layer}"
 

@@ -207,3 +207,28 @@ def test_finished_jobs_and_finished_episodes():
     assert terminated
     with pytest.raises(SpaceError, match="call reset"):
         env.step(0)
+
+
+def test_described_dispatches_say_what_a_job_is_like():
+    env = make(jobs=2, machines=2, actions="described")
+    _, info = env.reset(seed=7)
+    assert info["action_texts"] == [
+        "dispatch job 0, 7 hours in 0 hours, 16 hours left",
+        "dispatch job 1, 6 hours in 0 hours, 14 hours left",
+    ]
+    *_, info = env.step(1)  # job 0 waits for machine 0, and job 1 is there until then
+    *_, info = env.step(1)  # machine 1 works on job 1 for 8 hours more
+    assert info["action_texts"] == ["dispatch job 0, 7 hours in 0 hours, 16 hours left", ""]
+    *_, info = env.step(0)
+    assert info["action_texts"] == ["dispatch job 0, 9 hours in 0 hours, 9 hours left", ""]
+
+
+def test_a_dispatch_that_has_to_wait_says_how_long():
+    env = make(jobs=2, machines=2, actions="described")
+    env.unwrapped._draw = lambda: Instance(np.array([[0, 1], [1, 0]]), np.array([[3, 2], [5, 4]]))
+    env.reset(seed=0)
+    *_, info = env.step(0)
+    assert info["action_texts"] == [
+        "dispatch job 0, 2 hours in 3 hours, 2 hours left",
+        "dispatch job 1, 5 hours in 0 hours, 9 hours left",
+    ]

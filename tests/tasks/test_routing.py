@@ -175,3 +175,21 @@ def test_what_is_not_allowed():
     assert (terminated, truncated) == (True, False)
     with pytest.raises(SpaceError, match="call reset"):
         env.step(0)
+
+
+def test_described_drives_say_how_far_and_for_what():
+    env = placed([[0, 0], [3, 4], [0, 30], [0, 1]], [1, 2, 20], actions="described")
+    before = env.unwrapped._info()["action_texts"]
+    assert before == [
+        "",
+        "drive to stop 1, 5 km, 1 box",
+        "drive to stop 2, 30 km, 2 boxes",
+        "drive to stop 3, 1 km, 20 boxes",
+    ]
+    *_, info = env.step(1)
+    assert info["action_texts"] == [
+        "return to the depot, 5 km",
+        "",
+        "drive to stop 2, 26 km, 2 boxes",
+        "",  # the load no longer serves it
+    ]

@@ -24,7 +24,7 @@ from dragoman.tasks import picture as drawing
 from dragoman.tasks.arguments import one_of, whole_number
 from dragoman.tasks.base import SpeakingEnv, played
 from dragoman.tasks.instances import INSTANCES, Hours, Instance
-from dragoman.tasks.masks import Mask, WhenMasked, allowed_texts
+from dragoman.tasks.masks import Mask, WhenMasked, Wording, allowed_texts
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]
@@ -49,6 +49,9 @@ class JobShopEnv(SpeakingEnv):
         reward: ``"dense"`` pays minus the growth of the makespan over the lower bound at every
             step, ``"final"`` all of it at the end. Either sums to minus makespan over bound.
         when_masked: What dispatching a finished job does, see `dragoman.tasks.masks`.
+        actions: ``"described"`` says in each action's text how long the job's next operation takes,
+            how much later than the first it could start, and the job's hours of work left, so that
+            a policy which reads actions need not learn each job by its number.
         render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a Gantt chart.
     """
 
@@ -61,10 +64,12 @@ class JobShopEnv(SpeakingEnv):
         durations: tuple[int, int] = (1, 10),
         reward: Reward = "dense",
         when_masked: WhenMasked = "next",
+        actions: Wording = "named",
         render_mode: str | None = None,
     ) -> None:
         one_of("reward", reward, Reward)
         one_of("when_masked", when_masked, WhenMasked)
+        one_of("actions", actions, Wording)
         super().__init__(render_mode)
         if instance is not None and instance not in INSTANCES:
             raise ConfigError(
@@ -74,6 +79,7 @@ class JobShopEnv(SpeakingEnv):
         self.name = instance
         self.reward: Reward = reward
         self.when_masked: WhenMasked = when_masked
+        self.actions: Wording = actions
         self.jobs = whole_number("jobs", jobs, 1, MOST)
         self.machines = whole_number("machines", machines, 1, MOST)
         self.durations = _range_of(durations)
@@ -185,6 +191,14 @@ class JobShopEnv(SpeakingEnv):
 
     def _action_texts(self) -> list[str]:
         texts = [f"dispatch job {job}" for job in range(self.jobs)]
+        if self.actions == "described":
+            waits = self.earliest_starts() - self.earliest_starts().min()
+            facts = zip(texts, self.next_operations()[1], waits, self.work_left(), strict=True)
+            texts = [
+                f"{text}, {counted(hours, 'hour')} in {counted(wait, 'hour')}, "
+                f"{counted(work, 'hour')} left"
+                for text, hours, wait, work in facts
+            ]
         return allowed_texts(texts, self.action_masks())
 
     def _observation(self) -> FloatArray:

@@ -59,6 +59,10 @@ def action_of(text: str, texts: Sequence[str]) -> int:
     return texts.index(text)
 
 
+Wording: TypeAlias = Literal["named", "described"]
+"""Whether an action's text only names what to choose, or says what the choice is like too."""
+
+
 def allowed_texts(texts: Sequence[str], mask: Mask) -> list[str]:
     """Return the texts, empty where the mask forbids their action."""
     return [text if allowed else "" for text, allowed in zip(texts, mask, strict=True)]

@@ -23,7 +23,7 @@ from dragoman.phrases import counted
 from dragoman.tasks import picture as drawing
 from dragoman.tasks.arguments import one_of, whole_number
 from dragoman.tasks.base import SpeakingEnv, played
-from dragoman.tasks.masks import Mask, WhenMasked, allowed_texts
+from dragoman.tasks.masks import Mask, WhenMasked, Wording, allowed_texts
 from dragoman.types import FloatArray
 
 Reward: TypeAlias = Literal["dense", "final"]
@@ -51,6 +51,8 @@ class RoutingEnv(SpeakingEnv):
         reward: ``"dense"`` pays minus the kilometres of each drive over the side of the square,
             ``"final"`` all of them at the end. Either sums to minus total distance over side.
         when_masked: What an impossible drive becomes, see `dragoman.tasks.masks`.
+        actions: ``"described"`` says in each action's text how far the place is and what it wants,
+            so that a policy which reads actions need not learn each stop by its number.
         render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a map.
     """
 
@@ -63,15 +65,18 @@ class RoutingEnv(SpeakingEnv):
         most_boxes: int = 9,
         reward: Reward = "dense",
         when_masked: WhenMasked = "next",
+        actions: Wording = "named",
         render_mode: str | None = None,
     ) -> None:
         one_of("reward", reward, Reward)
         one_of("when_masked", when_masked, WhenMasked)
+        one_of("actions", actions, Wording)
         super().__init__(render_mode)
         if not isinstance(side, int | float) or not 0 < side < np.inf:
             raise ConfigError(f"side is {side!r}", cure="give a positive number of kilometres")
         self.reward: Reward = reward
         self.when_masked: WhenMasked = when_masked
+        self.actions: Wording = actions
         self.stops = whole_number("stops", stops, 1, MOST_STOPS)
         self.side = float(side)
         self.capacity = whole_number("capacity", capacity, 1, 1_000_000)
@@ -155,7 +160,15 @@ class RoutingEnv(SpeakingEnv):
 
     def _action_texts(self) -> list[str]:
         drives = [f"drive to stop {stop}" for stop in range(1, self.stops + 1)]
-        return allowed_texts(["return to the depot", *drives], self.action_masks())
+        texts = ["return to the depot", *drives]
+        if self.actions == "described":
+            wants = ["", *(f", {counted(own, 'box', 'boxes')}" for own in self.wanted[1:])]
+            away = self.distances_from(self.at)
+            texts = [
+                f"{text}, {km:.0f} km{own}"
+                for text, km, own in zip(texts, away, wants, strict=True)
+            ]
+        return allowed_texts(texts, self.action_masks())
 
     def _observation(self) -> FloatArray:
         places = self.places / self.side

@@ -232,3 +232,12 @@ def test_a_dispatch_that_has_to_wait_says_how_long():
         "dispatch job 0, 2 hours in 3 hours, 2 hours left",
         "dispatch job 1, 5 hours in 0 hours, 9 hours left",
     ]
+
+
+def test_waits_are_told_from_the_first_unfinished_job():
+    env = make(jobs=2, machines=2, actions="described")
+    env.unwrapped._draw = lambda: Instance(np.array([[0, 1], [0, 1]]), np.array([[1, 1], [9, 4]]))
+    env.reset(seed=0)
+    for job in (0, 0, 1):
+        *_, info = env.step(job)
+    assert info["action_texts"] == ["", "dispatch job 1, 4 hours in 0 hours, 4 hours left"]

@@ -50,8 +50,8 @@ class JobShopEnv(SpeakingEnv):
             step, ``"final"`` all of it at the end. Either sums to minus makespan over bound.
         when_masked: What dispatching a finished job does, see `dragoman.tasks.masks`.
         actions: ``"described"`` says in each action's text how long the job's next operation takes,
-            how much later than the first it could start, and the job's hours of work left, so that
-            a policy which reads actions need not learn each job by its number.
+            how much later than the first unfinished job's it could start, and the job's hours of
+            work left, so that a policy which reads actions need not learn each job by its number.
         render_mode: ``"ansi"`` for text, ``"rgb_array"`` for a Gantt chart.
     """
 
@@ -192,7 +192,8 @@ class JobShopEnv(SpeakingEnv):
     def _action_texts(self) -> list[str]:
         texts = [f"dispatch job {job}" for job in range(self.jobs)]
         if self.actions == "described":
-            waits = self.earliest_starts() - self.earliest_starts().min()
+            is_open = self.action_masks() == 1
+            waits = self.earliest_starts() - self.earliest_starts()[is_open].min()
             facts = zip(texts, self.next_operations()[1], waits, self.work_left(), strict=True)
             texts = [
                 f"{text}, {counted(hours, 'hour')} in {counted(wait, 'hour')}, "

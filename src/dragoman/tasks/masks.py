@@ -20,6 +20,9 @@ WhenMasked: TypeAlias = Literal["next", "refuse"]
 ``"next"`` lets algorithms without masks train, and keeps returns and episode lengths comparable.
 """
 
+Wording: TypeAlias = Literal["named", "described"]
+"""Whether an action's text only names what to choose, or says what the choice is like too."""
+
 
 def allowed_action(action: Any, mask: Mask, when_masked: WhenMasked) -> int:
     """Return the action to take: the given one when the mask allows it.
@@ -57,10 +60,6 @@ def action_of(text: str, texts: Sequence[str]) -> int:
             cure=f"choose from {known[:20]}" if known else "call reset() before the next action",
         )
     return texts.index(text)
-
-
-Wording: TypeAlias = Literal["named", "described"]
-"""Whether an action's text only names what to choose, or says what the choice is like too."""
 
 
 def allowed_texts(texts: Sequence[str], mask: Mask) -> list[str]:

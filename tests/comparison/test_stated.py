@@ -31,18 +31,27 @@ def test_the_mean_of_new_scores_lies_where_it_should_in_95_of_100_cases() -> Non
     samples = generator.normal(size=(2000, 2, 6))
     inside = []
     for before, after in samples:
-        interval = repeated_mean(before.tolist())
+        interval = repeated_mean(before.tolist(), after.tolist())
         inside.append(interval.low <= after.mean() <= interval.high)
     # Four standard errors of a share of 2,000.
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
 def test_a_golden_interval_and_its_edges() -> None:
-    # t of 1 degree of freedom is 12.706; s is 0.17678, and so is s sqrt(2 / 2).
-    interval = repeated_mean([0.5, 0.75])
-    assert interval.high - interval.estimate == pytest.approx(12.7062 * 0.176777, rel=1e-4)
-    assert repeated_mean([0.5]).low == -np.inf
-    assert repeated_mean([1.0, 1.0, 1.0]).low == repeated_mean([1.0, 1.0, 1.0]).high == 1.0
+    # t of 2 degrees of freedom is 4.3027; both deviations are 0.17678, and so is s sqrt(2 / 2).
+    interval = repeated_mean([0.5, 0.75], [0.25, 0.5])
+    assert interval.estimate == 0.625
+    assert interval.high - interval.estimate == pytest.approx(4.30265 * 0.176777, rel=1e-4)
+    # t of 3 is 3.1824; s is sqrt(0.5 / 3), of two scores against three sqrt(5 / 6) of it is taken.
+    uneven = repeated_mean([0.0, 1.0], [0.5, 0.5, 0.5])
+    assert uneven.high - 0.5 == pytest.approx(3.18245 * (0.5 / 3 * 5 / 6) ** 0.5, rel=1e-4)
+    assert repeated_mean([0.5], [0.5]).low == -np.inf
+    assert repeated_mean([1.0, 1.0], [1.0, 1.0]).low == 1.0
+    # Five failures of five do not promise five more.
+    assert repeated_mean([0.0] * 5, [0.0] * 4 + [1.0]).high > 0.2
+    # t of 2 degrees of freedom at 97.5 % is 6.2053: each of two arms is held to that.
+    wider = repeated_mean([0.5, 0.75], [0.25, 0.5], 0.975)
+    assert wider.high - wider.estimate == pytest.approx(6.20535 * 0.176777, rel=1e-4)
 
 
 def test_a_rerun_is_held_against_what_was_stated(folder: ComparisonFolder) -> None:
@@ -52,11 +61,12 @@ def test_a_rerun_is_held_against_what_was_stated(folder: ComparisonFolder) -> No
     assert said["arms"]["model"]["scores"] == {"0": 0.5, "1": 0.75}
     assert {"recipe", "command", "dates", "versions", "training_minutes"} <= set(said)
     same = list(agreements(said, read_results(folder)))
+    assert {row.stated.level for row in same} == {0.975}
     assert [(row.arm, row.is_inside, row.agrees) for row in same] == [
         ("model", True, True),
         ("no-model", True, True),
     ]
-    said["arms"]["model"]["scores"] = {"0": 0.9, "1": 0.9}
+    said["arms"]["model"]["scores"] = {"0": 1.9, "1": 1.9}
     said["arms"]["no-model"]["scores"] = {"0": 0.2, "1": 0.6}
     other = {row.arm: row for row in agreements(said, read_results(folder))}
     assert not other["model"].is_inside

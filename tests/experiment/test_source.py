@@ -39,7 +39,10 @@ def test_an_environment_alone_is_trained_with_the_settings_of_a_starter(env: str
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("recipe:frozenlak", "there is no recipe 'frozenlak' (did you mean 'frozenlake'?)"),
+        (
+            "recipe:frozenlak",
+            "there is no recipe 'frozenlak' (did you mean 'frozenlake' or 'open-lake'?)",
+        ),
         ("missing.yaml", "there is no experiment file missing.yaml"),
     ],
 )

@@ -34,7 +34,7 @@ TASKS = {
 }
 """What to do, by the name of a recipe."""
 SEARCH = Search(
-    "what TASKS says",
+    TASKS["frozenlake"],
     functions=("potential",),
     candidates=2,
     rounds=1,

@@ -98,7 +98,9 @@ def test_every_comparison_of_rewards_trains_for_one_update(
         # Arms differ in the reward alone, and in who is asked for it.
         assert replace(experiment, reward=None, model=without.model) == without
         run = train(one_update(experiment), out=tmp_path / arm, model=scripted())
-        terms = {key for key in run.metrics()[-1] if key.startswith("reward_weight/")}
+        weighed = {key for key in run.metrics()[-1] if key.startswith("reward_weight/")}
+        terms = ("env", *experiment.reward.terms) if experiment.reward else ()
+        assert weighed == {f"reward_weight/{term}" for term in terms}
         assert bool(terms) == (arm != comparison.baseline)
 
 

@@ -1,4 +1,4 @@
-"""A potential for MiniGrid's rooms by hand: what a model could say of a view at best."""
+"""A reward for MiniGrid's rooms by hand: what a model could say of a view at best."""
 
 from collections.abc import Sequence
 

@@ -75,7 +75,7 @@ NAMES = [
     ("unknown.yaml", "unknown key 'stepz' (did you mean 'steps'?)"),
     ("none.yaml", "there is no experiment file none.yaml"),
     ("recipe:", "there is no recipe ''"),
-    ("recipe:frozenlak", "did you mean 'frozenlake'"),
+    ("recipe:frozenlak", "did you mean 'frozenlake' or 'open-lake'?"),
 ]
 SETTINGS = [
     ("steps=0", "steps is 0, but must be at least 1"),

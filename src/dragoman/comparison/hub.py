@@ -16,6 +16,7 @@ import numpy as np
 from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 from huggingface_hub.errors import HfHubHTTPError
 
+from dragoman.comparison.folder import RETURNS
 from dragoman.errors import RunError
 from dragoman.files import read_json, refuse_taken, whole_folder
 from dragoman.run.reader import Run
@@ -156,7 +157,7 @@ def _evaluated(run: Run) -> Iterator[tuple[str, float, int]]:
     """Yield each way to act with its mean return and the number of episodes."""
     file = run.path / "evaluation.json"
     played = read_json(file, cure="evaluate it again") if file.is_file() else {}
-    for way, key in (("greedy", "returns"), ("sampled", "sampled_returns")):
+    for way, key in RETURNS.items():
         if played.get(key):
             yield way, float(np.mean(played[key])), len(played[key])
 

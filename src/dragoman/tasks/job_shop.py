@@ -192,8 +192,8 @@ class JobShopEnv(SpeakingEnv):
     def _action_texts(self) -> list[str]:
         texts = [f"dispatch job {job}" for job in range(self.jobs)]
         if self.actions == "described":
-            is_open = self.action_masks() == 1
-            waits = self.earliest_starts() - self.earliest_starts()[is_open].min()
+            starts = self.earliest_starts()
+            waits = starts - starts[self.action_masks() == 1].min()
             facts = zip(texts, self.next_operations()[1], waits, self.work_left(), strict=True)
             texts = [
                 f"{text}, {counted(hours, 'hour')} in {counted(wait, 'hour')}, "

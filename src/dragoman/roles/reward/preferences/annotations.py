@@ -95,8 +95,7 @@ class Asking:
     def annotate(self, pairs: Sequence[tuple[str, str]], model: LanguageModel) -> list[Annotation]:
         """Return the model's choice for each pair, asked in both orders."""
         orders = [*pairs, *((second, first) for first, second in pairs)]
-        prompts = self._prompts(orders)
-        straight, turned = slice(len(pairs)), slice(len(pairs), None)
+        prompts, count = self._prompts(orders), len(pairs)
         if self.by == "text":
             sampling = Sampling(max_tokens=self.max_tokens)
             written = model.generate(prompts, sampling=sampling)  # type: ignore[attr-defined]
@@ -106,10 +105,11 @@ class Asking:
             odds = np.array([two - one for one, two in scores])  # (2B,), of "2" against "1"
             # Equal scores are a tie, which only a model without an opinion gives.
             answers = [0 if item == 0 else int(item > 0) + 1 for item in odds]
-        chosen = list(zip(answers[straight], map(_turn, answers[turned]), strict=True))
-        labels = [_label(item) for item in chosen]
+        chosen = list(zip(answers[:count], map(_turn, answers[count:]), strict=True))
         if self.by == "odds":
-            labels = [0.5 + 0.5 * float(np.sign(item)) for item in odds[straight] - odds[turned]]
+            labels = (0.5 + 0.5 * np.sign(odds[:count] - odds[count:])).tolist()
+        else:
+            labels = [_label(item) for item in chosen]
         return [
             Annotation(first, second, choices, label, self.digest, model.name)
             for (first, second), choices, label in zip(pairs, chosen, labels, strict=True)

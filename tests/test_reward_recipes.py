@@ -57,8 +57,8 @@ def scripted(answer: str = '{"critique": "Near.", "score": 5}') -> ScriptedModel
     )
 
 
-def write_potential() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "recipes/write_potential.py"))
+def write_program() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "recipes/write_program.py"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the recipes, in which a scripted model has written potentials."""
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "recipes").symlink_to(ROOT / "recipes")
-    write = write_potential()["write"]
+    write = write_program()["write"]
     for task, source in POTENTIALS.items():
         out = folder / f"runs/written-{task}"
         result = write(scripted(f"```python{source}```"), out, task, steps=1024)
@@ -110,5 +110,5 @@ def test_a_program_from_a_search_reaches_the_comparison(written: Path) -> None:
 
 def test_a_model_that_writes_no_program_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="none of 2 programs could be trained"):
-        write_potential()["write"](scripted("I would walk to the goal."), tmp_path)
+        write_program()["write"](scripted("I would walk to the goal."), tmp_path)
     assert not (tmp_path / "best.py").exists()

@@ -7,9 +7,9 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from dragoman.agents.programs import FeaturesVector, WrittenTerms, program_trainer
+from dragoman.agents.programs import WrittenTerms, program_trainer, with_features
 from dragoman.errors import ConfigError, ProgramError
 from dragoman.experiment import Experiment
 from dragoman.maths.shaping import shaping
@@ -66,10 +66,10 @@ def vector(written: Program, *, num_envs: int = 2, limit: int = 12, weight: floa
     )
     terms = WrittenTerms(written)
     rewards = terms.added(inner, weight, 0.9) if terms.made else inner
-    return FeaturesVector(rewards, written)
+    return with_features(rewards, written)[0]
 
 
-def steps(env: FeaturesVector, count: int):
+def steps(env: VectorEnv, count: int):
     """Yield what each step gave, with the states before it, under one fixed policy."""
     observations, _ = env.reset(seed=5)
     for step in range(count):
@@ -89,7 +89,7 @@ def test_terms_are_added_to_the_reward_across_resets(program) -> None:
         np.testing.assert_allclose(rewards, 1 + 2.0 * (moved + 0.5 * actions), atol=1e-6)
         endings += ended.sum()
     assert endings >= 4
-    finished = list(env.env.drain())
+    finished = list(env.drain())
     assert len(finished) == endings
     # The first sub-environment always pushes right: 2 * 0.5 a step, as much as CartPole gives.
     assert any(own["reward/reward-1"] == own["reward/env"] for own in finished)
@@ -130,20 +130,18 @@ def test_features_stand_behind_the_observation(program) -> None:
         np.testing.assert_array_equal(rewards, 1.0)
 
 
-def test_other_modes_and_spaces_are_refused(program) -> None:
-    inner = SyncVectorEnv([lambda: gym.make("CartPole-v1")])
-    with pytest.raises(ConfigError, match="resets in mode NEXT_STEP"):
-        FeaturesVector(inner, program("features"))
-    lake = SyncVectorEnv(
-        [lambda: gym.make("FrozenLake-v1")], autoreset_mode=AutoresetMode.SAME_STEP
+def test_features_stand_behind_what_is_no_list_of_numbers_too(program) -> None:
+    lake = gym.make("FrozenLake-v1", is_slippery=False)
+    source = "def features(state):\n    return {'row': state['value'] // 4}\n"
+    env, see = with_features(
+        SyncVectorEnv([lambda: lake], autoreset_mode=AutoresetMode.SAME_STEP),
+        program("features", source=source, schema=schema_of(lake)),
     )
-    written = program(
-        "features",
-        source="def features(state):\n    return state['value']\n",
-        schema=schema_of(gym.make("FrozenLake-v1")),
-    )
-    with pytest.raises(ConfigError, match="cannot stand behind observations in Discrete"):
-        FeaturesVector(lake, written)
+    observations, _ = env.reset(seed=0)
+    np.testing.assert_array_equal(observations, [[1, *[0] * 15, 0]])
+    down = env.step(np.array([1]))[0]
+    np.testing.assert_array_equal(down, [[*[0] * 4, 1, *[0] * 11, 1]])
+    np.testing.assert_array_equal(see([4], [{}]), down)
 
 
 def test_a_training_gives_the_environments_own_return(program) -> None:

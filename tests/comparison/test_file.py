@@ -89,6 +89,15 @@ def test_the_base_is_found_beside_the_file_and_overridden(tmp_path: Path) -> Non
     experiment = comparison.experiment("model")
     assert (experiment.steps, experiment.algorithm.name) == (5, "a2c")
     assert (comparison.seeds, comparison.budget, comparison.threshold) == ((3, 5), "seconds", 0.7)
+    more = "set: {steps: 7, algorithm.name: dqn}\narms: {short: {}, long: {steps: 9}}\n"
+    file.write_text(f"base: recipes/base.yaml\n{more}")
+    comparison = read_comparison(file)
+    steps = {arm: comparison.experiment(arm).steps for arm in comparison.arms}
+    assert steps["short"] == steps["no-model"] == 7
+    assert steps["long"] == 9
+    assert comparison.experiment("short").algorithm.name == "dqn"
+    given = read_comparison(file, overrides={"algorithm.name": "a2c"})
+    assert given.experiment("short").algorithm.name == "a2c"
     file.write_text("base: nowhere.yaml\n")
     with pytest.raises(ConfigError, match=r"no base experiment 'nowhere.yaml'"):
         read_comparison(file)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from dragoman.programs import Limits, Sandbox
@@ -34,6 +36,18 @@ def test_what_many_calls_leave_behind_fits_into_the_memory() -> None:
         session.close()
     # 2 MB hold some 7,000 calls, so these limits leave a good part of the memory to the program.
     assert Limits().memory > 4 * 300 * module.MOST_CALLS
+
+
+def test_a_sandbox_that_nobody_holds_is_closed_and_one_of_an_open_session_is_not() -> None:
+    session = Sandbox().open("def double(x):\n    return 2 * x\n")
+    gc.collect()
+    assert session.run("double(x)", {"x": 4}) == 8
+    pool = session._sandbox.pool
+    session.close()
+    del session
+    gc.collect()
+    with pytest.raises(RuntimeError), pool.checkout():
+        pass
 
 
 def test_an_error_says_where(sandbox: Sandbox) -> None:

@@ -20,6 +20,10 @@ def test_cart_pole() -> None:
         "  0: push cart to the left\n"
         "  1: push cart to the right"
     )
+    assert schema.text(acts=False).splitlines() == [
+        "state maps these names to numbers:",
+        *schema.text().splitlines()[1:5],
+    ]
 
 
 def test_whole_states_are_explained() -> None:

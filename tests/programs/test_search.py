@@ -13,7 +13,7 @@ from dragoman.errors import ConfigError, ModelError, ProgramError, RunError
 from dragoman.generation import Sampling
 from dragoman.models.remote import Connection, RemoteModel
 from dragoman.programs import Program, ProgramResult, Sandbox, Search, Writer
-from dragoman.programs.prompts import RULES
+from dragoman.programs.prompts import RULES, first_prompt
 from dragoman.programs.results import lipschitz, reflection, squeezed
 from dragoman.testing import ScriptedModel
 from tests.models.remote.stub_server import StubServer, chat_answer
@@ -115,6 +115,12 @@ def test_the_second_prompt_reflects(tmp_path: Path) -> None:
     assert "- line 1 'import os': os cannot be imported. Import only math" in second
     assert "- the answer holds no function: 'I would rather not.'" in second
     assert (tmp_path / "round-2/prompt.txt").read_text() == second
+
+
+def test_actions_are_told_to_whoever_is_given_one() -> None:
+    schema, _ = cart_pole()
+    assert "push cart to the left" in first_prompt(TASK, schema, ["potential", "reward"])
+    assert "push cart to the left" not in first_prompt(TASK, schema, ["potential", "features"])
 
 
 def test_everything_is_kept(tmp_path: Path) -> None:

@@ -87,8 +87,10 @@ class Agent:
         models = Models(model, run.seed)
         self.observer: AnyObserver | None = observer_of(experiment, env, models)
         self.moments = moments_of(experiment, env, describer)
-        act = experiment.act
-        self.reads_texts = experiment.observe is not None or (act is not None and act.uses_model)
+        observe, act = experiment.observe, experiment.act
+        self.reads_texts = (observe is not None and observe.reads_texts) or (
+            act is not None and act.uses_model
+        )
         self._raw_space = env.single_observation_space
         space = self._raw_space if self.observer is None else self.observer.feature_space
         self.indices = Indices(env.single_action_space)

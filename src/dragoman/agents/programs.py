@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from dragoman.agents.evaluate import play
 from dragoman.describe.environment import describe_env
-from dragoman.describe.moment import MomentMaker
+from dragoman.describe.moment import MomentMaker, moment_of
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
 from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
@@ -25,78 +23,25 @@ from dragoman.engines.policies.make import make_policy
 from dragoman.engines.stack import RoleStack
 from dragoman.engines.watcher import Stop, Training, Watcher, Watchers
 from dragoman.environments.indices import Indices
-from dragoman.environments.vector import EpisodeRecorder, Step, autoreset_mode, make_vector
+from dragoman.environments.vector import EpisodeRecorder, make_vector
 from dragoman.errors import ConfigError, ProgramError, RewardError
 from dragoman.experiment import Experiment
 from dragoman.maths.seeds import derive_seed
 from dragoman.programs.program import Program, Row
 from dragoman.programs.results import ProgramResult
 from dragoman.programs.search import Train
+from dragoman.roles.observe.observer import Observer
+from dragoman.roles.observe.settings import Observe
+from dragoman.roles.observe.vector import ObserveVector
+from dragoman.roles.observe.written import WrittenFeatures
 from dragoman.roles.reward.program import WrittenFunction
 from dragoman.roles.reward.rewarder import BonusWarning, Rewarder
 from dragoman.roles.reward.settings import Reward, Term
 from dragoman.roles.reward.vector import RewardVector
 from dragoman.roles.role import Models
 
-
-class FeaturesVector(VectorWrapper):
-    """A vector environment whose observations end with the features of a program, if it has any.
-
-    Args:
-        env: The vector environment, resetting in the step that ends an episode.
-        program: What to add.
-    """
-
-    def __init__(self, env: VectorEnv[Any, Any, Any], program: Program) -> None:
-        super().__init__(env)
-        if autoreset_mode(env) != AutoresetMode.SAME_STEP:
-            raise ConfigError(
-                f"the vector environment resets in mode {autoreset_mode(env).name}",
-                cure="make it with autoreset_mode=AutoresetMode.SAME_STEP",
-            )
-        self.program = program
-        if "features" in program.functions:
-            self.single_observation_space = self._wider(env.single_observation_space)
-            self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-
-    def reset(
-        self, *, seed: Any = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Reset all sub-environments."""
-        observations, infos = self.env.reset(seed=seed, options=options)
-        return self.seen(observations), infos
-
-    def step(self, actions: Any) -> Step:
-        """Step all sub-environments."""
-        observations, rewards, terminations, truncations, infos = self.env.step(actions)
-        ended = np.flatnonzero(terminations | truncations)
-        if len(ended) and "features" in self.program.functions:
-            final = infos["final_obs"].copy()
-            for i in ended:
-                final[i] = self.seen([final[i]])[0]
-            infos = {**infos, "final_obs": final}
-        return self.seen(observations), rewards, terminations, truncations, infos
-
-    def seen(self, observations: Any) -> Any:
-        """Return observations as the agent sees them, with the features of the program."""
-        if "features" not in self.program.functions:
-            return observations
-        rows = [(self.program.schema.read_state(row),) for row in observations]
-        features = self.program.values("features", rows)
-        return np.concatenate([observations, features], axis=1).astype(np.float32)
-
-    def _wider(self, space: gym.Space[Any]) -> gym.spaces.Box:
-        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
-            raise ConfigError(
-                f"features cannot stand behind observations in {space}",
-                cure="flatten the observations in a wrapper, or do not ask for features",
-            )
-        # How many there are is known after a first call.
-        zeros = [0.0] * len(self.program.schema.state)
-        more = self.program.values("features", [(zeros,)]).shape[1]
-        infinite = np.full(more, np.inf)
-        low, high = np.append(space.low, -infinite), np.append(space.high, infinite)
-        return gym.spaces.Box(low.astype(np.float32), high.astype(np.float32))
+See: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], Any]
+"""Raw observations and infos in, what the policy takes out."""
 
 
 class WrittenTerms:
@@ -144,8 +89,7 @@ class WrittenTerms:
                 gamma=gamma,
                 made=self.made,
             )
-        make = MomentMaker(partial(describe_env, env), env.single_action_space)
-        return RewardVector(MomentVector(env, make), rewarder)
+        return RewardVector(MomentVector(env, _moments_of(env)), rewarder)
 
 
 class _Remembered:
@@ -189,6 +133,32 @@ class _Part:
     def __call__(self, **given: Any) -> NDArray[np.float64]:
         summed: NDArray[np.float64] = self.whole(**given)[:, self.columns].sum(axis=1)
         return summed
+
+
+def _moments_of(env: VectorEnv[Any, Any, Any]) -> MomentMaker:
+    return MomentMaker(partial(describe_env, env), env.single_action_space)
+
+
+def with_features(
+    env: VectorEnv[Any, Any, Any], program: Program
+) -> tuple[VectorEnv[Any, Any, Any], See]:
+    """Return a vector environment that shows the features of a program too, if it has any.
+
+    Returns:
+        The environment, and what makes of raw observations and infos what an agent sees in it.
+    """
+    space = env.single_observation_space
+    if "features" not in program.functions:
+        return env, lambda observations, infos: stack(space, observations)
+    beside = Observe(pooling=(), raw=True, standardise=False)
+    observer = Observer(None, beside, space, WrittenFeatures(program))
+    moments = _moments_of(env)
+
+    def see(observations: Sequence[Any], infos: Sequence[Any]) -> Any:
+        pairs = zip(observations, infos, strict=True)
+        return observer([moment_of(*pair, moments) for pair in pairs])
+
+    return ObserveVector(MomentVector(env, moments), observer), see
 
 
 def _shaping(term: str) -> Literal["potential", "bonus"]:
@@ -250,7 +220,7 @@ def program_trainer(
         roles = RoleStack(recorder)
         if terms.made:
             roles.put("reward", terms.added(recorder, weight, gamma))
-        env = FeaturesVector(roles.env, program)
+        env, see = with_features(roles.env, program)
         training: Learner | None = None
         try:
             training = engine.build(plain, env, derive_seed("train", seed))
@@ -260,8 +230,7 @@ def program_trainer(
             policy.load_state_dict(training.weights())
 
             def act(observations: Sequence[Any], infos: Sequence[Any]) -> Sequence[Any]:
-                batch = env.seen(stack(copies.single_observation_space, observations))
-                return list(actions.actions(policy.act(batch, sampled=False)))
+                return list(actions.actions(policy.act(see(observations, infos), sampled=False)))
 
             result = play(spec, settings, act, episodes=episodes, seed=seed, follow=policy.follow)
         except RewardError:

@@ -47,6 +47,7 @@ class ComparisonFile:
 
     Attributes:
         base: Path of an experiment, from this file or from the working folder; or the experiment.
+        set: Values that replace the base's in all arms, by dotted key, as ``--set`` does.
         arms: Differences from the base by dotted key, and ``about`` and ``prior`` if wanted.
         name: What the comparison is called; the file's name unless given.
         seeds: Training seeds as a list or as ``0-9``, or how many.
@@ -61,6 +62,7 @@ class ComparisonFile:
     __pydantic_config__: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(extra="forbid")
 
     base: str | Mapping[str, Any]
+    set: Mapping[str, Any] = field(default_factory=dict)
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"model": {}})
     name: str | None = None
     seeds: Annotated[int | tuple[int, ...], RANGE] = SEEDS
@@ -108,7 +110,7 @@ def read_comparison(
     if "precision" in data:
         return _stored(data, overrides or {})
     read = validated(_ADAPTER, data, ComparisonFile)
-    base = with_overrides(_base(read.base, _folder(source)), overrides or {})
+    base = with_overrides(_base(read.base, _folder(source)), {**read.set, **(overrides or {})})
     model = base.get("model")
     if isinstance(model, Mapping | None) and "disk_cache" not in (model or {}):
         # Seeds share their texts. But whoever reads a text first would pay for all the others.

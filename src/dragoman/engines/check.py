@@ -50,9 +50,11 @@ def check_spaces(
     engine.check(experiment, observations, actions)
     readers: list[Callable[[Moment], Any]] = []
     observe, act, reward = experiment.observe, experiment.act, experiment.reward
-    raw = raw_state_of(experiment, observations) if observe is None else None
-    if observe is not None and observe.raw:
-        raw = RawState(observations)
+    if observe is None:
+        raw = raw_state_of(experiment, observations)
+    else:
+        observe.check(env)
+        raw = RawState(observations) if observe.raw else None
     if raw is not None:
         readers.append(lambda moment: raw([moment]))
     if act is not None:
@@ -67,7 +69,8 @@ def check_spaces(
         experiment.guide.check_actions(actions)
         reads_texts = True
     reads_texts |= experiment.credit.plays_whole_episodes
-    if observe is not None or act is not None or reward is not None or reads_texts:
+    reads_texts |= observe is not None and observe.reads_texts
+    if act is not None or reward is not None or reads_texts:
         moments.describer  # noqa: B018  refuses what cannot be described
         readers.append(lambda moment: moment.text)
     if act is not None and isinstance(actions, gym.spaces.Discrete):

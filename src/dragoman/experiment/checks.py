@@ -126,7 +126,7 @@ def _check_models(experiment: Experiment) -> None:
     guide = experiment.guide
     if guide is not None and guide.scores == "model":
         (guide.model or model).check_scoring("guide")
-    if observe is not None:
+    if observe is not None and observe.reads_texts:
         (observe.model or model).check_encoding("observe", observe.layer, observe.pooling)
     explore = experiment.explore
     if explore is not None and explore.reads_features:

@@ -34,10 +34,11 @@ def first_prompt(task: str, schema: Schema, functions: Sequence[str]) -> str:
     wanted = "\n".join(
         f"- {name}({', '.join(FUNCTIONS[name])}) {PURPOSES[name]}" for name in functions
     )
+    described = schema.text(acts=any("action" in FUNCTIONS[name] for name in functions))
     return (
         "You write Python for reinforcement learning. An agent learns by trial and error, "
         "guided by what you write.\n\n"
-        f"Task: {task}\n\n{schema.text()}\n\nDefine:\n{wanted}\n\n{RULES}"
+        f"Task: {task}\n\n{described}\n\nDefine:\n{wanted}\n\n{RULES}"
     )
 
 

@@ -8,6 +8,7 @@ limited. It runs in worker processes, so that not even its crash reaches this on
 from __future__ import annotations
 
 import datetime
+import weakref
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -70,6 +71,10 @@ class Sandbox:
     Args:
         limits: What a program may use.
 
+    Attributes:
+        limits: The same.
+        pool: Monty's worker processes.
+
     Raises:
         MissingExtraError: The extra ``written`` is not installed.
     """
@@ -80,7 +85,7 @@ class Sandbox:
         except ModuleNotFoundError:
             raise MissingExtraError("pydantic-monty", extra="written") from None
         self.limits = limits
-        self._pool: Monty = Monty(
+        self.pool: Monty = Monty(
             min_processes=0,
             max_processes=MOST_WORKERS,
             checkout_timeout=60,
@@ -88,7 +93,9 @@ class Sandbox:
             feed_duration_limit_grace=GRACE_SECONDS,
         )
         self._open = ExitStack()
-        self._open.enter_context(self._pool)
+        self._open.enter_context(self.pool)
+        # Whoever has no end of its own, such as an agent that plays, forgets it instead.
+        weakref.finalize(self, self._open.close)
 
     def open(self, *codes: str) -> Session:
         """Return a new session in which some codes have run.
@@ -96,7 +103,7 @@ class Sandbox:
         Raises:
             Failure: One of them fails.
         """
-        return Session(self._pool, self.limits, codes)
+        return Session(self, codes)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -117,17 +124,16 @@ class Session:
     another in which the same codes have run.
 
     Args:
-        pool: Where workers come from.
-        limits: What a program may use.
+        sandbox: Where workers come from; it stays open for as long as somebody holds the session.
         codes: What runs first, one after the other.
 
     Raises:
         Failure: One of the codes fails.
     """
 
-    def __init__(self, pool: Monty, limits: Limits, codes: Sequence[str]) -> None:
-        self.limits = limits
-        self._pool = pool
+    def __init__(self, sandbox: Sandbox, codes: Sequence[str]) -> None:
+        self.limits = sandbox.limits
+        self._sandbox = sandbox
         self._codes = tuple(codes)
         self._open = ExitStack()
         self._session: MontySession | None = None
@@ -158,7 +164,7 @@ class Session:
     def _begin(self) -> None:
         self.close()
         self._session = self._open.enter_context(
-            self._pool.checkout(
+            self._sandbox.pool.checkout(
                 limits={
                     "max_feed_duration_secs": self.limits.seconds,
                     "max_memory": self.limits.memory,

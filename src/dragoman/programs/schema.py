@@ -84,10 +84,18 @@ class Schema:
         """Names of the numbers of an action, in order; empty where it is one number."""
         return tuple(item.name for item in self.action)
 
-    def text(self) -> str:
-        """Return the schema as a language model reads it."""
-        lines = ["state and next_state map these names to numbers:"]
+    def text(self, *, acts: bool = True) -> str:
+        """Return the schema as a language model reads it.
+
+        Args:
+            acts: Say what actions are, for functions that are given one. Small models read it in
+                others otherwise.
+        """
+        given = "state and next_state map" if acts else "state maps"
+        lines = [f"{given} these names to numbers:"]
         lines += [f"  {item.text()}" for item in self.state]
+        if not acts:
+            return "\n".join(lines)
         if self.action:
             lines.append("action maps these names to numbers:")
             lines += [f"  {item.text()}" for item in self.action]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -216,16 +218,25 @@ def test_the_bound_can_be_set(tmp_path: Path) -> None:
 def test_the_sandbox_ends_with_the_training_and_with_the_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = []
-    close = Sandbox.close
-    monkeypatch.setattr(Sandbox, "close", lambda self: (closed.append(self), close(self)))
+    opened: list[weakref.ref[Sandbox]] = []
+    make = Sandbox.__init__
+    monkeypatch.setattr(
+        Sandbox, "__init__", lambda self: (opened.append(weakref.ref(self)), make(self))[1]
+    )
+
+    def still_open() -> list[Sandbox]:
+        gc.collect()
+        return [sandbox for ref in opened if (sandbox := ref()) is not None]
+
     source = (
         "def potential(state):\n    angles = [state['pole_angle']]\n"
         "    while angles:\n        return abs(angles.pop())\n"
     )
     reward = {"use": "written", "program": program_file(tmp_path, source)}
     run = train(Experiment.from_dict({**SHORT, "reward": reward}), out=tmp_path / "run")
-    assert len(closed) == 2  # the first was for the check before the model is loaded
+    assert len(opened) == 2  # the first was for the check before the model is loaded
+    assert not still_open()
     recording = record(run, episodes=1, most_steps=3)
-    assert len(closed) == 3
+    assert len(opened) == 3
+    assert not still_open()
     assert "terms" not in recording.note

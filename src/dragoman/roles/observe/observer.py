@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.moment import Moment
-from dragoman.errors import SpaceError
+from dragoman.errors import ConfigError, SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.models.words import is_words
 from dragoman.roles.observe.raw import RawState
 from dragoman.roles.observe.settings import Observe
+from dragoman.roles.observe.written import Part, WrittenFeatures
 from dragoman.types import FloatArray, LanguageModel
 
 CLIP = 10.0
@@ -52,13 +54,34 @@ class AnyObserver(Protocol):
         ...
 
 
+class Pooled:
+    """Hidden states of a language model, as the observe role pools them.
+
+    Args:
+        model: The model.
+        settings: Which layer, and which tokens.
+
+    Attributes:
+        size: How many numbers a text becomes.
+    """
+
+    def __init__(self, model: LanguageModel, settings: Observe) -> None:
+        self.size = len(settings.pooling) * model.hidden_size
+        self._encode = partial(model.encode, layer=settings.layer, pooling=settings.pooling)
+
+    def __call__(self, moments: Sequence[Moment]) -> FloatArray:
+        """Return the features of ``B`` moments, float32 ``(B, D)``."""
+        return self._encode([moment.text for moment in moments])
+
+
 class Observer:
     """Moments in, feature vectors out; one forward for the whole batch.
 
     Args:
-        model: The language model f.
-        settings: What of the model becomes the state.
+        model: The language model f; nothing where ``settings`` pool nothing.
+        settings: What becomes the state.
         space: The (unbatched) observation space.
+        written: The features of ``settings.written``.
 
     Attributes:
         feature_space: Box ``(D,)`` of what a call returns for each observation.
@@ -68,16 +91,26 @@ class Observer:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: LanguageModel | None,
         settings: Observe,
         space: gym.Space[Any],
+        written: Part | None = None,
     ) -> None:
-        self._raw = RawState(space) if settings.raw else None
         self.model = model
         self.settings = settings
         self.space = space
-        size = len(settings.pooling) * model.hidden_size + (self._raw.size if self._raw else 0)
-        self._standardise = settings.standardise and not is_words(model)
+        parts: list[Part | None] = [
+            None if model is None else Pooled(model, settings),
+            RawState(space) if settings.raw else None,
+            written,
+        ]
+        self._parts = [part for part in parts if part is not None]
+        self._source: dict[str, np.ndarray] = {}
+        if isinstance(written, WrittenFeatures):
+            text = written.program.source.encode()
+            self._source = {"program": np.frombuffer(text, np.uint8)}
+        size = sum(part.size for part in self._parts)
+        self._standardise = settings.standardise and not (model is not None and is_words(model))
         bound = CLIP if self._standardise else np.inf
         self.feature_space = gym.spaces.Box(-bound, bound, (size,), np.float32)
         self.learning = self._standardise
@@ -85,18 +118,12 @@ class Observer:
 
     @property
     def models(self) -> tuple[LanguageModel, ...]:
-        """The language model that reads the observations."""
-        return (self.model,)
+        """The language model that reads the observations, if one does."""
+        return () if self.model is None else (self.model,)
 
     def __call__(self, moments: Sequence[Moment]) -> FloatArray:
         """Return the features of ``B`` moments, float32 ``(B, D)``."""
-        features = self.model.encode(
-            [moment.text for moment in moments],
-            layer=self.settings.layer,
-            pooling=self.settings.pooling,
-        )
-        if self._raw is not None:
-            features = np.concatenate([features, self._raw(moments)], axis=1)
+        features = np.concatenate([part(moments) for part in self._parts], axis=1)
         if not self._standardise:
             return features
         limit = self.settings.freeze_after
@@ -106,14 +133,23 @@ class Observer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same features again."""
-        return self.moments.arrays()
+        return self.moments.arrays() | self._source
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
 
         Raises:
+            ConfigError: The program of ``written`` is another by now.
             SpaceError: The saved statistics belong to features of another size.
         """
+        for name, source in self._source.items():
+            if name in state and not np.array_equal(state[name], source):
+                assert self.settings.written is not None
+                raise ConfigError(
+                    f"the program {self.settings.written.program} is not the one that the run was "
+                    "trained with",
+                    cure="put that one back: its text is 'observer.program' of the run's weights",
+                )
         self.moments = restored(
             self.moments,
             state,

@@ -157,9 +157,19 @@ def observe(
     space, actions = _spaces(env)
     make = MomentMaker(partial(describer_for, env, describer), actions)
     # What cannot be described or read is refused before a model is loaded.
-    make.describer  # noqa: B018
+    if settings.reads_texts:
+        make.describer  # noqa: B018
     if settings.raw:
         RawState(space)
+    written = None if settings.written is None else settings.written.fitted(env, seed=0)
+    reader = _reader(model, settings) if settings.reads_texts else None
+    observer = Observer(reader, settings, space, written)
+    if isinstance(env, VectorEnv):
+        return ObserveVector(MomentVector(env, make), observer)
+    return ObserveEnv(env, observer, make)
+
+
+def _reader(model: str | LanguageModel, settings: Observe) -> CachedModel:
     if settings.model is not None or isinstance(model, str):
         model = (settings.model or ModelSpec(str(model))).load()
     if not isinstance(model, LanguageModel):
@@ -167,12 +177,7 @@ def observe(
             f"{model!r} is no language model",
             cure="give a name such as 'smollm2-135m', or what dragoman.load_model returns",
         )
-    if not isinstance(model, CachedModel):
-        model = CachedModel(model)
-    observer = Observer(model, settings, space)
-    if isinstance(env, VectorEnv):
-        return ObserveVector(MomentVector(env, make), observer)
-    return ObserveEnv(env, observer, make)
+    return model if isinstance(model, CachedModel) else CachedModel(model)
 
 
 def _spaces(

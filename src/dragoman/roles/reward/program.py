@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dragoman.errors import ConfigError, ProgramError
+from dragoman.programs.file import open_program
 from dragoman.programs.program import LARGEST, Program, Row
-from dragoman.programs.sandbox import Sandbox
-from dragoman.programs.schema import schema_of
 
 Function: TypeAlias = Literal["potential", "reward"]
 
@@ -56,28 +53,8 @@ class Written:
             ConfigError: There is no such file, or its program cannot be used.
             MissingExtraError: The extra ``written`` is not installed.
         """
-        try:
-            source = Path(self.program).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"the program {self.program} cannot be read: {error.strerror}",
-                cure="name a file, as seen from the current folder",
-            ) from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(
-                f"the program {self.program} is no text in UTF-8", cure="name a file of Python"
-            ) from error
-        schema = schema_of(env)
-        with ExitStack() as stack:
-            sandbox = stack.enter_context(Sandbox())
-            try:
-                loaded = Program.load(
-                    source, schema, [self.function], sandbox=sandbox, largest=self.largest
-                )
-            except ProgramError as error:
-                raise ConfigError(f"{self.program}: {error.problem}", cure=error.cure) from error
-            stack.pop_all()
-        return WrittenFunction(loaded, self.function, self.program, sandbox)
+        program = open_program(self.program, self.function, env, self.largest)
+        return WrittenFunction(program, self.function, self.program)
 
 
 @dataclass(frozen=True)
@@ -88,13 +65,11 @@ class WrittenFunction:
         program: The program.
         function: Which function of it.
         name: What errors call the program.
-        sandbox: What it runs in, if it ends with the function.
     """
 
     program: Program
     function: Function
     name: str = "the program"
-    sandbox: Sandbox | None = None
 
     @property
     def takes(self) -> frozenset[str]:
@@ -141,7 +116,5 @@ class WrittenFunction:
         return list(zip(before, acted, states, strict=True))
 
     def close(self) -> None:
-        """Give back the sandbox."""
+        """Give back what the program runs in."""
         self.program.close()
-        if self.sandbox is not None:
-            self.sandbox.close()

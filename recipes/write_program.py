@@ -1,13 +1,14 @@
-"""Let a language model write a potential, to be compared afterwards.
+"""Let a language model write a potential or features, to be compared afterwards.
 
-    python recipes/write_potential.py
+    python recipes/write_program.py
     dragoman compare recipes/comparisons/rewards-written.yaml
 
-    python recipes/write_potential.py --task mountain-car --chat --model Qwen/...-Instruct
+    python recipes/write_program.py --task mountain-car --chat --model Qwen/...-Instruct
     dragoman compare recipes/comparisons/rewards-mountain-car.yaml
 
-The winner is in runs/written-TASK/best.py. Another model is given by its name or path; one
-behind a server is a dragoman.RemoteModel, see docs/remote.md.
+With --function features the agent sees more beside its numbers instead. The winner is in
+runs/written-TASK/best.py, of features in runs/features-TASK/best.py. Another model is given by its
+name or path; one behind a server is a dragoman.RemoteModel, see docs/remote.md.
 """
 
 from __future__ import annotations
@@ -29,17 +30,21 @@ TASKS = {
     "frozenlake": "Walk over a frozen lake from the first square, 0, to the goal in the far "
     "corner, square 63. Squares are numbered row by row, eight a row. Some are holes, which end "
     "the walk.",
+    "open-lake": "Walk over a frozen lake of 12 rows and 12 columns to the goal in row 11, column "
+    "11. The row is state['value'] // 12, the column is state['value'] % 12.",
     "mountain-car": "A car stands in a valley between two hills. Get it to the flag on the right "
     "hill, at position 0.45. Its engine is too weak to drive straight up.",
 }
 """What to do, by the name of a recipe."""
+FOLDERS = {"potential": "written", "features": "features"}
+"""How the folder of a search begins, by what is written."""
 SEARCH = Search(
     TASKS["frozenlake"],
     functions=("potential",),
     candidates=2,
     rounds=1,
     sampling=Sampling(max_tokens=256, temperature=0.6),
-    selection_seeds=(100,),
+    selection_seeds=(100, 102, 103),
     # None of the seeds of the comparison, which is the test.
     test_seeds=(101,),
 )
@@ -78,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--task", choices=TASKS, default="frozenlake")
+    parser.add_argument("--function", choices=FOLDERS, default="potential")
     parser.add_argument("--steps", type=int, help="steps of each training")
     parser.add_argument(
         "--candidates", type=int, default=SEARCH.candidates, help="programs a round"
@@ -87,9 +93,10 @@ def main() -> None:
     arguments = parser.parse_args()
     found = write(
         dragoman.load_model(arguments.model),
-        Path(f"runs/written-{arguments.task}"),
+        Path(f"runs/{FOLDERS[arguments.function]}-{arguments.task}"),
         arguments.task,
         arguments.steps,
+        functions=(arguments.function,),
         candidates=arguments.candidates,
         rounds=arguments.rounds,
         chat=arguments.chat,

@@ -6,6 +6,7 @@ import functools
 import importlib
 import re
 import runpy
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from gymnasium.utils.env_checker import check_env
 from typer.testing import CliRunner
@@ -44,6 +46,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 TASK_RECIPES = sorted((ROOT / "recipes/tasks").glob("*.yaml"))
 SNIPPETS = sorted((ROOT / "docs/snippets").glob("*.py"))
 YAML_SNIPPET = re.compile(r"^<!-- (docs/snippets/\S+\.yaml) -->\n```yaml\n(.*?)^```", re.M | re.S)
+INDENTED = re.compile(r"^    (?:\$ )?(dragoman .+)", re.M)
 SESSION = re.compile(r"^    \$ dragoman (describe docs/.*)\n((?:    .+\n)+)", re.M)
 SNIPPET = re.compile(r"^<!-- (docs/snippets/\S+\.py) -->\n```python\n(.*?)^```", re.M | re.S)
 
@@ -73,6 +76,20 @@ def test_every_settings_block_of_a_snippet_is_its_file_and_can_be_read() -> None
             assert read_comparison(ROOT / name).arms
         else:
             assert Experiment.from_yaml(ROOT / name).steps > 0
+
+
+def test_every_command_of_the_pages_can_be_read_by_the_command_line() -> None:
+    verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    pages = {*PAGES, *(ROOT / "recipes").rglob("*.md")}
+    text = "\n".join(page.read_text() for page in pages).replace("\\\n", " ")
+    blocks = "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S))
+    commands = {*re.findall(r"^(dragoman .+)", blocks, re.M), *INDENTED.findall(text)}
+    assert len(commands) > 60
+    for command in commands:
+        for one in re.sub(r" > \S+", "", command).split(" && "):
+            verb, *rest = shlex.split(one, comments=True)[1:]
+            with verbs[verb].make_context(verb, rest):
+                pass
 
 
 def count_characters(text: str) -> list[float]:

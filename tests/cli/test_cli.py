@@ -109,6 +109,14 @@ def test_describe_prints_what_the_model_would_read() -> None:
     assert "push cart to the" in result.output
 
 
+def test_describe_makes_the_environment_with_the_settings_given() -> None:
+    asked = ["describe", "FrozenLake-v1", "--steps", "0"]
+    assert "of 4x4" in runner.invoke(app, asked).output
+    assert "of 8x8" in runner.invoke(app, [*asked, "--env", "map_name=8x8"]).output
+    refused = runner.invoke(app, [*asked, "--env", "map=8x8"])
+    assert "map" in str(refused.exception)
+
+
 def test_describe_loads_no_model() -> None:
     code = (
         "import sys; from dragoman.cli import app\n"

@@ -26,7 +26,6 @@ from dragoman.environments import environment_spec, make_environment
 from dragoman.experiment import Experiment
 from dragoman.tasks.atari_memory import Ball, Breakout
 from dragoman.testing import ScriptedModel
-from recipes.tasks import curves
 from tests.models import tiny
 from tests.models.remote.stub_server import StubServer, chat_answer
 from tests.number_reader import read_numbers
@@ -172,27 +171,6 @@ def test_every_task_recipe_and_its_twin_update(recipe: Path, arm: str, tmp_path:
         model = None
     run = dragoman.train(experiment, out=tmp_path / "run", model=model)
     assert max(row.get("train/n_updates", 0) for row in run.metrics()) > 0
-
-
-def test_curves_of_both_arms_are_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(curves, "HERE", tmp_path)
-    experiment = Experiment.from_yaml(ROOT / "recipes/tasks/jobshop.yaml", {"num_envs": 2})
-    experiment = experiment.replaced(SHORT["ppo"])
-    model = ScriptedModel(count_characters, num_layers=30)
-    run = dragoman.train(experiment, out=tmp_path / "jobshop/smollm2", model=model)
-    dragoman.train(experiment.replaced(TWINS["described"]), out=tmp_path / "jobshop/twin")
-    curves.main(str(tmp_path), "jobshop")
-    assert (tmp_path / "jobshop.png").stat().st_size > 10_000
-    random, reference = map(float, re.findall(r"-\d\.\d+", capsys.readouterr().out))
-    assert random < reference < -1, "no shop is done before its lower bound"
-    steps, means = curves.running_mean(run)
-    returns = [episode["return"] for episode in run.episodes()]
-    assert len(returns) == 6
-    # Three pairs end together; the windows of five that are full end with the last pair.
-    assert steps.tolist() == [54]
-    assert means.tolist() == pytest.approx([sum(returns[1:]) / 5])
 
 
 def test_the_page_on_own_environments_shows_what_is_printed(

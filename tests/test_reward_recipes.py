@@ -20,17 +20,11 @@ from tests.short_experiments import one_update
 ROOT = Path(__file__).parent.parent
 COMPARISONS = sorted((ROOT / "recipes/comparisons").glob("rewards-*.yaml"))
 
-POTENTIALS = {
-    "frozenlake": """
+POTENTIAL = """
 def potential(state):
     row, column = state["value"] // 8, state["value"] % 8
     return (row + column) / 14
-""",
-    "mountain-car": """
-def potential(state):
-    return abs(state["velocity_of_the_car"])
-""",
-}
+"""
 
 
 PLACE = re.compile(r"row (\d+), column (\d+) of")
@@ -63,14 +57,13 @@ def write_program() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the recipes, in which a scripted model has written potentials."""
+    """A folder with the recipes, in which a scripted model has written a potential."""
     folder = tmp_path_factory.mktemp("recipes")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     write = write_program()["write"]
-    for task, source in POTENTIALS.items():
-        out = folder / f"runs/written-{task}"
-        result = write(scripted(f"```python{source}```"), out, task, steps=1024)
-        assert result.counts["trained"] == 2
+    out = folder / "runs/written-frozenlake"
+    result = write(scripted(f"```python{POTENTIAL}```"), out, steps=1024)
+    assert result.counts["trained"] == 2
     return folder
 
 
@@ -102,6 +95,25 @@ def test_every_comparison_of_rewards_trains_for_one_update(
         terms = ("env", *experiment.reward.terms) if experiment.reward else ()
         assert weighed == {f"reward_weight/{term}" for term in terms}
         assert bool(terms) == (arm != comparison.baseline)
+
+
+def test_the_comparison_of_features_trains_for_one_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    comparison = read_comparison(ROOT / "recipes/comparisons/features-open-lake.yaml")
+    kinds = {name: arm.kind for name, arm in comparison.arms.items()}
+    assert kinds.pop("random-features") == "control"
+    assert len(comparison.seeds) >= plan_of(comparison).fewest_seeds["written"]
+    baseline = comparison.experiment(comparison.baseline)
+    for arm in comparison.arms:
+        experiment = comparison.experiment(arm)
+        assert experiment.observe is not None
+        # Arms differ in the features alone.
+        seen = replace(experiment.observe, written=None)
+        assert replace(experiment, observe=seen) == baseline
+        run = train(one_update(experiment), out=tmp_path / arm)
+        assert not run.experiment.uses_model
 
 
 def test_a_program_from_a_search_reaches_the_comparison(written: Path) -> None:

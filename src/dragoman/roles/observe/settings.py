@@ -30,7 +30,7 @@ RANDOM = Control(
 
 @dataclass(frozen=True)
 class Observe:
-    """What of the language model the agent sees.
+    """What the agent sees: of the language model, of the numbers, of what a program says.
 
     Attributes:
         layer: Hidden state after this many transformer blocks; the blocks above are not

@@ -1,4 +1,4 @@
-"""Every comparison of rewards is loaded, completed by its controls and trained for one update."""
+"""Every comparison of rewards and of written features trains for one update, with its controls."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.short_experiments import one_update
 
 ROOT = Path(__file__).parent.parent
 COMPARISONS = sorted((ROOT / "recipes/comparisons").glob("rewards-*.yaml"))
+FEATURES = sorted((ROOT / "recipes/comparisons").glob("features-*.yaml"))
 
 POTENTIAL = """
 def potential(state):
@@ -97,11 +98,12 @@ def test_every_comparison_of_rewards_trains_for_one_update(
         assert bool(terms) == (arm != comparison.baseline)
 
 
-def test_the_comparison_of_features_trains_for_one_update(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("file", FEATURES, ids=lambda file: file.stem)
+def test_every_comparison_of_features_trains_for_one_update(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    comparison = read_comparison(ROOT / "recipes/comparisons/features-open-lake.yaml")
+    comparison = read_comparison(file)
     kinds = {name: arm.kind for name, arm in comparison.arms.items()}
     assert kinds.pop("random-features") == "control"
     assert len(comparison.seeds) >= plan_of(comparison).fewest_seeds["written"]

@@ -75,8 +75,8 @@ def test_a_verdict_is_said_in_plain_words(tmp_path: Path) -> None:
     placebos = {"no_model": 0.2, "random_weights": 0.3, "learned_embedding": 0.4}
     verdict = results(tmp_path, **{"model": 0.8}, **placebos)["arms"]["model"]["verdict"]
     assert verdict["summary"] == (
-        "The model helped: it scored 0.6 more than the same training without the model, and more "
-        "than each control."
+        "The arm 'model' helped: it scored 0.6 more than the same training without the model, "
+        "and more than each control."
     )
     assert verdict["is_final"]
     differences = verdict["comparisons"][0]["by_seed"]
@@ -87,7 +87,7 @@ def test_a_verdict_is_said_in_plain_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("means", "words"),
     [
-        ({"model": 0.1, "no_model": 0.8}, "The model hurt: it scored 0.7 less than the same"),
+        ({"model": 0.1, "no_model": 0.8}, "The arm 'model' hurt: it scored 0.7 less than the same"),
         ({"model": 0.5, "no_model": 0.51}, "it scored 0.01 less than the same training"),
         (
             {"model": 0.5, "no_model": 0.495},
@@ -108,7 +108,7 @@ def test_what_did_not_help_is_said_with_what_could_have_been_seen(
     verdict = results(tmp_path, random=0.1, more=more, **means)["arms"]["model"]["verdict"]
     assert words in verdict["summary"]
     if verdict["outcome"] == "no evidence":
-        assert verdict["summary"].startswith("No evidence that the model helps: it scored ")
+        assert verdict["summary"].startswith("No evidence that the arm 'model' helps: it scored ")
         gain = number(verdict["power"]["detectable_gain"])
         assert (
             f"10 seeds could only have shown a gain above about {gain} with" in verdict["summary"]

@@ -80,7 +80,7 @@ def test_the_theme_button_goes_round(report: Path, chromium: Browser) -> None:
 def test_the_report_says_the_verdict_first(report: Path, chromium: Browser) -> None:
     chromium.screen(PHONE, "light")
     chromium.open(report)
-    assert chromium.text(".lede") == "The language model helped in smollm2; it hurt in layer-8."
+    assert chromium.text(".lede") == "Helped: smollm2; hurt: layer-8."
     assert chromium.texts(".outcome") == ["▲ helped", "▼ hurt"]
     top = "return document.querySelector(arguments[0]).getBoundingClientRect().top"
     assert chromium.driver.execute_script(top, ".plot") < 844 / 2

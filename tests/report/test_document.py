@@ -84,10 +84,13 @@ def test_figures_take_their_colours_from_the_page(page: Path) -> None:
 def test_verdicts_stand_first_with_their_reasons(page: Path, comparison: Path) -> None:
     html = page.read_text()
     assert list(outcomes(comparison).values()) == ["helped", "hurt"]
-    places = ["The language model helped in smollm2", "The difference that decides", "helped</p>"]
+    places = ["Helped: smollm2; hurt: layer-8.", "The difference that decides", "helped</p>"]
     places += ["What it cost"]
     assert sorted(places, key=html.index) == places
-    assert "The model helped: it scored 0.501 more than the same training without the model" in html
+    said = (
+        "The arm &#39;smollm2&#39; helped: it scored 0.501 more than the same training without the"
+    )
+    assert said in html
     assert "Better than &#39;no-model&#39; and than each of its 2 controls" in html
     markdown = page.with_suffix(".md").read_text()
     assert "## smollm2: helped" in markdown
@@ -170,7 +173,7 @@ def test_nothing_to_compare_is_no_verdict(tmp_path: Path) -> None:
     (folder / "random.json").unlink()
     html = write_report(folder).html.read_text()
     assert "Not finished: 8 of 10 runs have ended." in html
-    assert "There is no verdict yet on smollm2 and layer-8." in html
+    assert "No verdict yet: smollm2 and layer-8." in html
     assert "No seed of [&#39;learned-embedding&#39;] and &#39;smollm2&#39; has finished." in html
     assert "random policy" not in rows(html, "scores")[-1][0]
     assert "Every comparison of" not in html
@@ -184,7 +187,8 @@ def test_an_unfinished_comparison_says_what_is_so_far(tmp_path: Path) -> None:
         shutil.rmtree(folder / "no-model" / str(seed))
     page = write_report(folder)
     html = page.html.read_text()
-    assert "Not finished: 25 of 27 runs have ended.</strong> The model helped: it scored" in html
+    so_far = "25 of 27 runs have ended.</strong> The arm &#39;smollm2&#39; helped: it scored"
+    assert f"Not finished: {so_far}" in html
     assert "helped so far</p>" in html
     done = {row[0]: row[1:] for row in rows(html, "progress")}
     assert done["no-model"] == ["7", "–", "–", "2", "–", "–", "–"]
@@ -248,13 +252,8 @@ def test_the_headline_names_every_outcome() -> None:
     outcomes = {"a": "no evidence", "b": "helped", "c": "hurt", "d": "no evidence", "e": "hurt"}
     arms = [{"name": k, "verdict": {"outcome": v, "mean": 0}} for k, v in outcomes.items()]
     arms.append({"name": "f", "verdict": None})
-    assert headline(arms) == (
-        "The language model helped in b; it hurt in c and e; there is no evidence that it helps "
-        "in a and d."
-    )
-    assert headline(arms[:1] + arms[3:4]) == (
-        "There is no evidence that the language model helps in a and d."
-    )
+    assert headline(arms) == ("Helped: b; hurt: c and e; no evidence that it helps: a and d.")
+    assert headline(arms[:1] + arms[3:4]) == ("No evidence that it helps: a and d.")
 
 
 def test_every_run_can_be_downloaded(page: Path) -> None:

@@ -23,11 +23,12 @@ def summary(verdict: Verdict, arms: Mapping[str, Arm]) -> str:
     without = "the same training without the model"
     than = f"{_change(first)} {without if first.against == BASELINE else repr(first.against)}"
     if verdict.outcome == "hurt":
-        return f"The model hurt: it scored {than}."
+        return f"The arm {verdict.arm!r} hurt: it scored {than}."
     if verdict.outcome == "helped":
         beaten = f", and more than {'each' if len(controls) > 1 else 'the'} control"
         lacking = " No control was run, so the same may be had without what the model knows."
-        return f"The model helped: it scored {than}" + (f"{beaten}." if controls else f".{lacking}")
+        end = f"{beaten}." if controls else f".{lacking}"
+        return f"The arm {verdict.arm!r} helped: it scored {than}{end}"
     if len(verdict.seeds) < verdict.power.fewest_seeds:
         return (
             f"No verdict is possible: {counted(len(verdict.seeds), 'seed')} cannot show a gain "
@@ -44,9 +45,8 @@ def summary(verdict: Verdict, arms: Mapping[str, Arm]) -> str:
             f"it scored {than}, but was not shown to score more than the control "
             f"{weakest.against!r} ({arms[weakest.against].about})"
         )
-    return (
-        f"No evidence that the model helps: {why}.{_could_show(len(verdict.seeds), verdict.power)}"
-    )
+    could = _could_show(len(verdict.seeds), verdict.power)
+    return f"No evidence that the arm {verdict.arm!r} helps: {why}.{could}"
 
 
 def _change(comparison: PairedComparison) -> str:

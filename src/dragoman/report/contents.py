@@ -19,10 +19,10 @@ NOTHING = "\u2013"
 """What is printed where there is no number: a dash."""
 
 SENTENCES = {
-    "helped": "{model} helped in {arms}",
-    "hurt": "{model} hurt in {arms}",
-    "no evidence": "there is no evidence that {model} helps in {arms}",
-    NO_VERDICT: "there is no verdict yet on {arms}",
+    "helped": "helped: {arms}",
+    "hurt": "hurt: {arms}",
+    "no evidence": "no evidence that it helps: {arms}",
+    NO_VERDICT: "no verdict yet: {arms}",
 }
 
 PLAYED = {"greedy": "the likeliest action each time", "sampled": "actions drawn from the policy"}
@@ -101,7 +101,7 @@ def contents(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def headline(arms: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer to whether the language model helped, in words.
+    """Return which arms helped, in words.
 
     Of one judged arm that is its verdict's summary; of several, one sentence that names them.
 
@@ -115,8 +115,7 @@ def headline(arms: Sequence[Mapping[str, Any]]) -> str:
     for outcome, sentence in SENTENCES.items():
         names = [arm["name"] for arm in judged if _outcome(arm["verdict"]) == outcome]
         if names:
-            model = "it" if parts else "the language model"
-            parts.append(sentence.format(model=model, arms=listed(names)))
+            parts.append(sentence.format(arms=listed(names)))
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 

@@ -115,6 +115,8 @@ def test_describe_makes_the_environment_with_the_settings_given() -> None:
     assert "of 8x8" in runner.invoke(app, [*asked, "--env", "map_name=8x8"]).output
     refused = runner.invoke(app, [*asked, "--env", "map=8x8"])
     assert "map" in str(refused.exception)
+    refused = runner.invoke(app, [*asked, "--env", "is_slippery=no"])
+    assert "is_slippery" in str(refused.exception)
 
 
 def test_describe_loads_no_model() -> None:

@@ -14,10 +14,9 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from dragoman.cli.options import AsJson, TrustCode, count
-from dragoman.cli.train import parse_overrides
+from dragoman.cli.train import parse_env_settings, parse_overrides
 from dragoman.report.live import printable
 from dragoman.run import Run
-from dragoman.yaml12 import refuse_yes_no
 
 if TYPE_CHECKING:
     from dragoman.agents.evaluate import Evaluation
@@ -54,8 +53,7 @@ def evaluate(
     Greedy takes the likeliest action, sampled draws one: a policy may be good at one alone.
     """
     run = Run(folder)
-    settings = parse_overrides(env_settings or [], option="--env")
-    refuse_yes_no(settings, "--env")
+    settings = parse_env_settings(env_settings)
     changes = parse_overrides(shift or [], option="--shift")
     # Only now, so that --help and a bad folder answer at once.
     from dragoman.agents import evaluate as agents

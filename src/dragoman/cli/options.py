@@ -39,6 +39,9 @@ def count(value: str | int) -> int:
     return int(number)
 
 
+EnvSettings = Annotated[
+    list[str] | None, typer.Option("--env", metavar="KEY=VALUE", help="A setting of it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

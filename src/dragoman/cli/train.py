@@ -14,7 +14,7 @@ from dragoman.experiment import Experiment
 from dragoman.experiment.source import read_experiment
 from dragoman.report.live import learning_curve
 from dragoman.run import Run
-from dragoman.yaml12 import load
+from dragoman.yaml12 import load, refuse_yes_no
 
 if TYPE_CHECKING:
     from dragoman.engines.engine import Engine
@@ -133,6 +133,17 @@ def engine_of(name: EngineName, **settings: Any) -> Engine:
             cure="add --engine rllib",
         )
     return engine_named(name.value)
+
+
+def parse_env_settings(pairs: list[str] | None) -> dict[str, Any]:
+    """Turn what ``--env`` was given into settings of an environment.
+
+    Raises:
+        ConfigError: One has no value, or a bare yes or no, which YAML 1.2 reads as a text.
+    """
+    settings = parse_overrides(pairs or [], option="--env")
+    refuse_yes_no(settings, "--env")
+    return settings
 
 
 def parse_overrides(pairs: list[str], option: str = "--set") -> dict[str, Any]:

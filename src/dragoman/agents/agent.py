@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gymnasium.envs.registration import EnvSpec
 
-from dragoman.describe.moment import moment_of
+from dragoman.describe.moment import moments_in
 from dragoman.engines.assembly import fingerprint_of, moments_of, observer_of, reader_of, spec_of
 from dragoman.engines.masks import obeying
 from dragoman.engines.policies.features import stack
@@ -104,8 +104,7 @@ class Agent:
     def read(self, observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> Any:
         """Return raw observations as the batch that the policy takes."""
         if self.observer is not None:
-            pairs = zip(observations, infos, strict=True)
-            return self.observer([moment_of(*pair, self.moments) for pair in pairs])
+            return self.observer(moments_in(observations, infos, self.moments))
         return stack(self._raw_space, observations)
 
     def begin(self) -> None:

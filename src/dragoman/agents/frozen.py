@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dragoman.agents.evaluate import Evaluation, play
-from dragoman.describe.moment import moment_of
+from dragoman.describe.moment import moments_in
 from dragoman.engines.assembly import load_of, moments_of, spec_of
 from dragoman.environments import make_environment
 from dragoman.environments.indices import Indices
@@ -67,8 +67,7 @@ def evaluate_frozen(
     write = FrozenWriter(experiment.act, indices.space, model, sampled=sampled, seed=seed)
 
     def act(observations: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[Any]:
-        pairs = zip(observations, infos, strict=True)
-        written = write([moment_of(*pair, moments) for pair in pairs])
+        written = write(moments_in(observations, infos, moments))
         on_written(written)
         return [indices.actions(own.action) for own in written]
 

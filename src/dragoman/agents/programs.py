@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dragoman.agents.evaluate import play
 from dragoman.describe.environment import describe_env
-from dragoman.describe.moment import MomentMaker, moment_of
+from dragoman.describe.moment import MomentMaker, moments_in
 from dragoman.describe.vector import MomentVector
 from dragoman.engines.assembly import spec_of
 from dragoman.engines.engine import Engine, Learner, default_engine, whole_steps
@@ -153,12 +153,8 @@ def with_features(
     beside = Observe(pooling=(), raw=True, standardise=False)
     observer = Observer(None, beside, space, WrittenFeatures(program))
     moments = _moments_of(env)
-
-    def see(observations: Sequence[Any], infos: Sequence[Any]) -> Any:
-        pairs = zip(observations, infos, strict=True)
-        return observer([moment_of(*pair, moments) for pair in pairs])
-
-    return ObserveVector(MomentVector(env, moments), observer), see
+    seen = ObserveVector(MomentVector(env, moments), observer)
+    return seen, lambda observations, infos: observer(moments_in(observations, infos, moments))
 
 
 def _shaping(term: str) -> Literal["potential", "bonus"]:

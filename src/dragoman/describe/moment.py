@@ -219,6 +219,14 @@ def moment_of(observation: Any, info: Mapping[str, Any], make: MomentMaker) -> M
     return make(observation, info) if result is None else result
 
 
+def moments_in(
+    observations: Sequence[Any], infos: Sequence[Mapping[str, Any]], make: MomentMaker
+) -> list[Moment]:
+    """Return the moments of ``B`` observations and their infos, each as `moment_of` does."""
+    pairs = zip(observations, infos, strict=True)
+    return [moment_of(observation, info, make) for observation, info in pairs]
+
+
 def valid_actions(info: Info, count: int) -> BoolArray:
     """Return which of ``count`` actions an info says are valid, bool ``(K,)``: all, if nothing.
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ConfigError, ProgramError
-from dragoman.programs.program import LARGEST, Program
+from dragoman.errors import ProgramError
+from dragoman.programs.program import LARGEST, Program, check_largest
 from dragoman.programs.transitions import Transitions
 
 Values: TypeAlias = Mapping[str, NDArray[np.float64]]
@@ -32,8 +32,7 @@ class Checks:
     may_stand_still: bool = False
 
     def __post_init__(self) -> None:
-        if not self.largest > 0:
-            raise ConfigError(f"largest is {self.largest}, but must be above 0", cure="raise it")
+        check_largest(self.largest)
 
 
 def check_program(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,7 @@ def open_program(path: str, function: str, env: Any, largest: float = LARGEST) -
         raise ConfigError(
             f"the program {path} is no text in UTF-8", cure="name a file of Python"
         ) from error
-    schema = schema_of(env)
-    with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox())
-        try:
-            program = Program.load(source, schema, [function], sandbox=sandbox, largest=largest)
-        except ProgramError as error:
-            raise ConfigError(f"{path}: {error.problem}", cure=error.cure) from error
-        stack.pop_all()
-    return program
+    try:
+        return Program.load(source, schema_of(env), [function], sandbox=Sandbox(), largest=largest)
+    except ProgramError as error:
+        raise ConfigError(f"{path}: {error.problem}", cure=error.cure) from error

@@ -40,6 +40,20 @@ Row: TypeAlias = Sequence[Any]
 """One argument a parameter: the numbers of a state, and of an action."""
 
 
+def check_largest(largest: float, key: str = "largest") -> None:
+    """Refuse a bound that no term can keep to.
+
+    Args:
+        largest: Largest absolute value of one term.
+        key: What the setting is called.
+
+    Raises:
+        ConfigError: It is not above 0.
+    """
+    if not largest > 0:
+        raise ConfigError(f"{key} is {largest}, but must be above 0", cure="raise it")
+
+
 @dataclass(frozen=True)
 class Program:
     """Functions that a language model wrote, in a sandbox.

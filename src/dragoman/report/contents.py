@@ -18,11 +18,11 @@ SIGNS = {"helped": "▲", "hurt": "▼", "no evidence": "●", NO_VERDICT: "○"
 NOTHING = "\u2013"
 """What is printed where there is no number: a dash."""
 
-SENTENCES = {
-    "helped": "helped: {arms}",
-    "hurt": "hurt: {arms}",
-    "no evidence": "no evidence that it helps: {arms}",
-    NO_VERDICT: "no verdict yet: {arms}",
+OUTCOMES = {
+    "helped": "helped",
+    "hurt": "hurt",
+    "no evidence": "no evidence that it helps",
+    NO_VERDICT: "no verdict yet",
 }
 
 PLAYED = {"greedy": "the likeliest action each time", "sampled": "actions drawn from the policy"}
@@ -112,10 +112,10 @@ def headline(arms: Sequence[Mapping[str, Any]]) -> str:
     if len(judged) == 1:
         return typeset(judged[0]["verdict"]["summary"])
     parts: list[str] = []
-    for outcome, sentence in SENTENCES.items():
+    for outcome, words in OUTCOMES.items():
         names = [arm["name"] for arm in judged if _outcome(arm["verdict"]) == outcome]
         if names:
-            parts.append(sentence.format(arms=listed(names)))
+            parts.append(f"{words}: {listed(names)}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from dragoman.describe.moment import Moment
-from dragoman.errors import ConfigError, SpaceError
+from dragoman.errors import SpaceError
 from dragoman.maths.moments import Moments
 from dragoman.models.words import is_words
 from dragoman.roles.observe.raw import RawState
@@ -105,10 +105,7 @@ class Observer:
             written,
         ]
         self._parts = [part for part in parts if part is not None]
-        self._source: dict[str, np.ndarray] = {}
-        if isinstance(written, WrittenFeatures):
-            text = written.program.source.encode()
-            self._source = {"program": np.frombuffer(text, np.uint8)}
+        self._written = written if isinstance(written, WrittenFeatures) else None
         size = sum(part.size for part in self._parts)
         self._standardise = settings.standardise and not (model is not None and is_words(model))
         bound = CLIP if self._standardise else np.inf
@@ -133,7 +130,7 @@ class Observer:
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what must be saved to see the same features again."""
-        return self.moments.arrays() | self._source
+        return self.moments.arrays() | ({} if self._written is None else self._written.state())
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Restore what `state` returned.
@@ -142,14 +139,8 @@ class Observer:
             ConfigError: The program of ``written`` is another by now.
             SpaceError: The saved statistics belong to features of another size.
         """
-        for name, source in self._source.items():
-            if name in state and not np.array_equal(state[name], source):
-                assert self.settings.written is not None
-                raise ConfigError(
-                    f"the program {self.settings.written.program} is not the one that the run was "
-                    "trained with",
-                    cure="put that one back: its text is 'observer.program' of the run's weights",
-                )
+        if self._written is not None:
+            self._written.check_state(state)
         self.moments = restored(
             self.moments,
             state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from dragoman.describe.moment import Moment
 from dragoman.errors import ConfigError, ProgramError
 from dragoman.maths.seeds import derive_seed
 from dragoman.programs.file import open_program
-from dragoman.programs.program import LARGEST, Program
+from dragoman.programs.program import LARGEST, Program, check_largest
 from dragoman.programs.schema import Schema
 from dragoman.types import FloatArray
 
@@ -45,10 +45,7 @@ class Written:
     random: bool = False
 
     def __post_init__(self) -> None:
-        if not self.largest > 0:
-            raise ConfigError(
-                f"observe.written.largest is {self.largest}, but must be above 0", cure="raise it"
-            )
+        check_largest(self.largest, "observe.written.largest")
 
     def fitted(self, env: Any, seed: int) -> WrittenFeatures | RandomFeatures:
         """Return the features, for the numbers of an environment.
@@ -64,7 +61,7 @@ class Written:
         """
         program = open_program(self.program, "features", env, self.largest)
         try:
-            written = WrittenFeatures(program)
+            written = WrittenFeatures(program, self.program)
         except ProgramError as error:
             raise ConfigError(f"{self.program}: {error.problem}", cure=error.cure) from error
         if not self.random:
@@ -77,17 +74,20 @@ class WrittenFeatures:
 
     Args:
         program: The program.
+        name: What errors call it.
 
     Attributes:
         program: The same.
+        name: The same.
         size: How many features there are.
 
     Raises:
         ProgramError: It fails in a state of zeros.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, name: str = "in memory") -> None:
         self.program = program
+        self.name = name
         # How many there are is known after a first call.
         zeros = [0.0] * len(program.schema.state)
         self.size = program.values("features", [(zeros,)]).shape[1]
@@ -103,6 +103,22 @@ class WrittenFeatures:
         rows = [(read(moment.observation),) for moment in moments]
         features: FloatArray = self.program.values("features", rows).astype(np.float32)
         return features
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the text of the program, as bytes."""
+        return {"program": np.frombuffer(self.program.source.encode(), np.uint8)}
+
+    def check_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Refuse what `state` returned of another program.
+
+        Raises:
+            ConfigError: It is of another.
+        """
+        if "program" in state and not np.array_equal(state["program"], self.state()["program"]):
+            raise ConfigError(
+                f"the program {self.name} is not the one that the run was trained with",
+                cure="put that one back: its text is 'observer.program' of the run's weights",
+            )
 
 
 class RandomFeatures:

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dragoman.errors import ConfigError, ProgramError
+from dragoman.errors import ProgramError
 from dragoman.programs.file import open_program
-from dragoman.programs.program import LARGEST, Program, Row
+from dragoman.programs.program import LARGEST, Program, Row, check_largest
 
 Function: TypeAlias = Literal["potential", "reward"]
 
@@ -38,8 +38,7 @@ class Written:
     largest: float = LARGEST
 
     def __post_init__(self) -> None:
-        if not self.largest > 0:
-            raise ConfigError(f"largest is {self.largest}, but must be above 0", cure="raise it")
+        check_largest(self.largest)
 
     @property
     def takes(self) -> frozenset[str]:
